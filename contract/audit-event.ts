@@ -1,0 +1,88 @@
+import type { ProblemTag, Result } from './problem.ts'
+import type { PolicyReason } from './policy.ts'
+
+/** Raised when a field changes its meaning or goes; new fields do not raise it. */
+export const auditEventVersion = 1
+
+/**
+ * The one record of an exchange with a caller. Every fact that was learned is in it, refused or not; a token or a
+ * secret never is. Described by `docs/reference/audit-event.schema.json`.
+ */
+export type AuditEvent = {
+  readonly version: typeof auditEventVersion
+  readonly kind: 'ingress' | 'egress' | 'exchange' | 'admin'
+  /** ISO 8601, when it began. */
+  readonly time: string
+  /** Also in the answer's `x-sallyport-decision-id` and handed on to the exchange. */
+  readonly decisionId: string
+  readonly outcome: 'forwarded' | 'refused' | 'failed' | 'answered'
+  /** The step that stopped it, 'none' when nothing did. */
+  readonly step: string
+  readonly problem: ProblemTag | 'none'
+  readonly detail?: string
+  /** For operators: what lay behind the problem. */
+  readonly cause?: string
+  readonly status: number
+  readonly durationMs: number
+  readonly bytesIn: number
+  readonly bytesOut: number
+  readonly door?: 'request' | 'upgrade' | 'connect'
+  readonly request?: {
+    readonly method: string
+    readonly host: string
+    readonly path: string
+    readonly protocol: string
+    readonly address: string
+    readonly tls?: string
+    readonly clientSpiffeId?: string
+  }
+  readonly route?: { readonly id: string; readonly team: string }
+  readonly caller?: {
+    readonly issuer: string
+    readonly subject: string
+    /** SHA-256 of the token's signing input, base64url, cut to 16 characters. */
+    readonly tokenFingerprint: string
+    readonly kid: string
+    readonly jti?: string
+    readonly expiresAt: string
+  }
+  readonly spiffeId?: string
+  /** Name of the identity mapping that gave `spiffeId`. */
+  readonly mapping?: string
+  readonly quota?: {
+    readonly limit: number
+    readonly remaining: number
+    readonly reportOnly?: true
+  }
+  readonly policy?: {
+    readonly allow: boolean
+    readonly reasons: readonly PolicyReason[]
+    readonly revision: string
+  }
+  readonly minted?: {
+    readonly tokenType: string
+    readonly subject: string
+    readonly audience: string
+    readonly jti: string
+    readonly kid: string
+    readonly expiresAt: string
+    readonly fromCache: boolean
+  }
+  readonly upstream?: {
+    readonly name: string
+    readonly endpoint: string
+    readonly spiffeId: string
+  }
+  /** Of the exchange: SHA-256 of the subject token's signing input. */
+  readonly parent?: string
+  readonly client?: string
+}
+
+/** Takes the records. A sink never throws and never blocks a request. */
+export type AuditSink = {
+  readonly write: (event: AuditEvent) => void
+  /** Refuses with `audit-unavailable` while a record could not be taken. */
+  readonly ready: () => Result<void>
+  /** Flushes what is buffered. */
+  readonly close: () => Promise<void>
+}

@@ -1,0 +1,59 @@
+import type { Result } from './problem.ts'
+import type { Soon } from './step.ts'
+
+/** Version of the input and of the decision. Fields are only ever added; a change of meaning is a new version. */
+export const policyContractVersion = 1
+
+/** What a policy may look at. Never a token, never a secret. Described by `docs/reference/policy-input.schema.json`. */
+export type PolicyInput = {
+  readonly version: typeof policyContractVersion
+  readonly nowMs: number
+  readonly direction: 'ingress' | 'egress' | 'exchange'
+  readonly trustDomain: string
+  readonly request: {
+    readonly method: string
+    readonly host: string
+    readonly path: string
+    /** The path split at `/`, without the leading empty one. */
+    readonly segments: readonly string[]
+    readonly query: string
+    /** Only those named by the route's `policy.headers`, lower-case. */
+    readonly headers: Readonly<Record<string, string>>
+  }
+  readonly route: {
+    readonly id: string
+    readonly team: string
+    /** What the operator wrote at the route for the policy to read. */
+    readonly requires: Readonly<Record<string, unknown>>
+  }
+  readonly subject: {
+    readonly spiffeId: string | null
+    readonly issuer: string | null
+    readonly kind: 'external' | 'serverless' | 'legacy' | 'mesh' | 'anonymous'
+    /** Claims on the issuer's allow list. */
+    readonly claims: Readonly<Record<string, unknown>>
+  }
+  readonly tls: { readonly version: string; readonly clientSpiffeId: string | null }
+  readonly net: { readonly address: string }
+}
+
+export type PolicyReason = {
+  readonly code: string
+  readonly class: 'identity' | 'role' | 'scope' | 'tenant' | 'time' | 'egress' | 'policy'
+  readonly message: string
+}
+
+/** What a policy decided. Anything that has not exactly this shape is a denial. */
+export type PolicyDecision = {
+  readonly allow: boolean
+  /** For what is allowed and what is denied. */
+  readonly reasons: readonly PolicyReason[]
+  /** Revision of the bundle that decided. */
+  readonly revision: string
+}
+
+/** Decides; refuses with `policy-denied` when denied, with `policy-failed` when no decision could be had. */
+export type PolicyEngine = {
+  readonly decide: (input: PolicyInput) => Soon<Result<PolicyDecision>>
+  readonly revision: string
+}

@@ -1,0 +1,100 @@
+/**
+ * Every refusal that a caller can meet at the edge. Tags are API: they stand in answers, audit records, metrics and
+ * documentation, and are never reused for something else.
+ *
+ * `status` is what the caller gets, `title` what a person reads (RFC 9457 §3.1). The token endpoint has a table of its
+ * own (`exchange/token/oauth-error.ts`), for RFC 6749 §5.2 fixes another shape there.
+ */
+export const problems = {
+  // What arrived is not a request that we can be sure of.
+  'request-malformed': { status: 400, title: 'The request is not well-formed.' },
+  'host-invalid': { status: 400, title: 'The Host header is missing, repeated or not a host.' },
+  'header-invalid': { status: 400, title: 'A header is not acceptable.' },
+  'header-repeated': { status: 400, title: 'A header that may come once came more than once.' },
+  'path-invalid': { status: 400, title: 'The path is ambiguous or not well-formed.' },
+  'method-not-allowed': { status: 405, title: 'This method is not served here.' },
+  'upgrade-refused': { status: 400, title: 'This upgrade is not offered here.' },
+  'request-timeout': { status: 408, title: 'The request took too long to arrive.' },
+  'body-too-large': { status: 413, title: 'The body is too large.' },
+  'target-too-long': { status: 414, title: 'The request target is too long.' },
+  'expectation-failed': { status: 417, title: 'This expectation cannot be met.' },
+  'host-misdirected': { status: 421, title: 'This host is not served on this connection.' },
+  'headers-too-large': { status: 431, title: 'The headers are too large.' },
+
+  // Who is calling.
+  'token-missing': { status: 401, title: 'A bearer token is required.' },
+  'token-malformed': { status: 401, title: 'The token is not a well-formed JWT.' },
+  'token-algorithm-refused': { status: 401, title: 'The algorithm of the token is not accepted.' },
+  'token-type-refused': { status: 401, title: 'This kind of token is not accepted here.' },
+  'token-issuer-unknown': { status: 401, title: 'The issuer of the token is not trusted here.' },
+  'token-key-unknown': { status: 401, title: 'The key of the token is not known.' },
+  'token-signature-invalid': { status: 401, title: 'The signature of the token is not valid.' },
+  'token-audience-wrong': { status: 401, title: 'The token is meant for another audience.' },
+  'token-expired': { status: 401, title: 'The token has expired.' },
+  'token-not-yet-valid': { status: 401, title: 'The token is not valid yet.' },
+  'token-claim-missing': { status: 401, title: 'The token lacks a claim that is required.' },
+  'token-claim-invalid': { status: 401, title: 'A claim of the token is not acceptable.' },
+  'token-lifetime-too-long': { status: 401, title: 'The token lives longer than is accepted.' },
+  'token-expires-too-soon': {
+    status: 401,
+    title: 'The token has too little life left to be used.',
+  },
+  'issuer-unavailable': {
+    status: 503,
+    title: 'Tokens of this issuer cannot be checked at the moment.',
+  },
+  'spiffe-id-invalid': { status: 400, title: 'This is not a SPIFFE ID.' },
+  'identity-unmapped': { status: 403, title: 'This caller has no identity here.' },
+
+  // Whether it may.
+  quarantined: { status: 403, title: 'This caller is cut off.' },
+  'rate-exceeded': { status: 429, title: 'Too many requests.' },
+  'attack-suspected': { status: 403, title: 'The request looks like an attack.' },
+  'policy-denied': { status: 403, title: 'The policy does not allow this.' },
+  'policy-failed': { status: 500, title: 'The policy could not decide.' },
+
+  // Where it would go.
+  'route-unknown': { status: 404, title: 'Nothing is served here.' },
+  'identity-unavailable': { status: 503, title: 'No mesh identity can be had at the moment.' },
+  'identity-drift': { status: 500, title: 'Gateway and exchange disagree on who this caller is.' },
+  'upstream-unreachable': { status: 502, title: 'The service could not be reached.' },
+  'upstream-identity-wrong': { status: 502, title: 'The service could not prove who it is.' },
+  'upstream-broken': { status: 502, title: 'The service broke off its answer.' },
+  'upstream-busy': { status: 503, title: 'The service has all the requests that it may have.' },
+  'upstream-timeout': { status: 504, title: 'The service took too long to answer.' },
+
+  // The gateway itself.
+  'audit-unavailable': { status: 503, title: 'Requests cannot be recorded at the moment.' },
+  overloaded: { status: 503, title: 'The gateway is too busy.' },
+  draining: { status: 503, title: 'The gateway is shutting down.' },
+  'caller-gone': { status: 499, title: 'The caller went away.' },
+  internal: { status: 500, title: 'Something of ours broke.' },
+} as const satisfies Record<string, { readonly status: number; readonly title: string }>
+
+export type ProblemTag = keyof typeof problems
+
+export const isProblemTag = (text: string): text is ProblemTag => Object.hasOwn(problems, text)
+
+/** Why something was refused: one side for the caller, one for the record. */
+export type Problem = {
+  readonly tag: ProblemTag
+  /** Told to the caller. Nothing goes here that the caller did not send or may not know. */
+  readonly detail?: string
+  /** Told to the audit log only: upstream errors, rule ids, key ids. */
+  readonly cause?: unknown
+  /** What the answer must carry: WWW-Authenticate, Retry-After, DPoP-Nonce, Allow. */
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+export type Refusal = { readonly ok: false; readonly problem: Problem }
+export type Result<T> = { readonly ok: true; readonly value: T } | Refusal
+
+export const pass = <T>(value: T): Result<T> => ({ ok: true, value })
+
+export const refuse = (tag: ProblemTag, more: Omit<Problem, 'tag'> = {}): Refusal => ({
+  ok: false,
+  problem: { tag, ...more },
+})
+
+/** What a guard says that has no objection. */
+export const admitted: Result<void> = Object.freeze({ ok: true, value: undefined })

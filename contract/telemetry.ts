@@ -1,0 +1,201 @@
+import { problems, type ProblemTag } from './problem.ts'
+
+/** A label's values: a closed set written here, or ids that the configuration names (bounded by it). */
+type Values = readonly string[] | 'configured'
+
+type MetricShape = {
+  readonly kind: 'counter' | 'gauge' | 'histogram'
+  readonly help: string
+  readonly labels: Readonly<Record<string, Values>>
+  readonly buckets?: readonly number[]
+}
+
+const problemTags = Object.keys(problems) as readonly ProblemTag[]
+const fastSeconds = [0.00001, 0.00005, 0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5]
+const requestSeconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
+
+/** Every metric there is. `docs/reference/metrics.md` is generated from this table. */
+export const metrics = {
+  sallyport_requests_total: {
+    kind: 'counter',
+    help: 'Exchanges with callers, by what became of them.',
+    labels: {
+      direction: ['ingress', 'egress'],
+      route: 'configured',
+      team: 'configured',
+      outcome: ['forwarded', 'refused', 'failed', 'answered'],
+      status_class: ['1xx', '2xx', '3xx', '4xx', '5xx'],
+    },
+  },
+  sallyport_refusals_total: {
+    kind: 'counter',
+    help: 'Refused exchanges, by the step that refused and why.',
+    labels: { direction: ['ingress', 'egress'], step: 'configured', problem: problemTags },
+  },
+  sallyport_turned_away_total: {
+    kind: 'counter',
+    help: 'Connections and requests that ended before the first step, by reason.',
+    labels: {
+      direction: ['ingress', 'egress', 'exchange', 'admin'],
+      reason: [
+        'parse',
+        'headers-too-large',
+        'timeout',
+        'expectation',
+        'too-many-connections',
+        'requests-per-socket',
+        'tls',
+        'other',
+      ],
+    },
+  },
+  sallyport_request_duration_seconds: {
+    kind: 'histogram',
+    help: 'From the first byte of the head to the last byte of the answer.',
+    labels: { direction: ['ingress', 'egress'], route: 'configured' },
+    buckets: requestSeconds,
+  },
+  sallyport_step_duration_seconds: {
+    kind: 'histogram',
+    help: 'Time that each step of the way took.',
+    labels: { direction: ['ingress', 'egress'], step: 'configured' },
+    buckets: fastSeconds,
+  },
+  sallyport_open: {
+    kind: 'gauge',
+    help: 'What is open now: requests, upgraded connections and tunnels.',
+    labels: { direction: ['ingress', 'egress'] },
+  },
+  sallyport_connections: {
+    kind: 'gauge',
+    help: 'Open client connections.',
+    labels: { listener: ['ingress', 'egress', 'exchange', 'admin'] },
+  },
+  sallyport_issuer_keys_age_seconds: {
+    kind: 'gauge',
+    help: 'Seconds since the keys of an issuer were last fetched.',
+    labels: { issuer: 'configured' },
+  },
+  sallyport_issuer_fetches_total: {
+    kind: 'counter',
+    help: 'Fetches of the keys of an issuer, by why and how they went.',
+    labels: {
+      issuer: 'configured',
+      reason: ['start', 'scheduled', 'unknown-kid', 'bad-signature'],
+      result: ['ok', 'failed', 'unchanged'],
+    },
+  },
+  sallyport_token_cache_total: {
+    kind: 'counter',
+    help: 'Look-ups in the cache of verified tokens.',
+    labels: { result: ['hit', 'miss'] },
+  },
+  sallyport_mint_cache_total: {
+    kind: 'counter',
+    help: 'Look-ups in the cache of minted tokens.',
+    labels: { result: ['hit', 'miss', 'refreshed-ahead', 'stale-while-down'] },
+  },
+  sallyport_mints_total: {
+    kind: 'counter',
+    help: 'Tokens and certificates that the exchange issued or refused.',
+    labels: {
+      kind: ['jwt-svid', 'access-token', 'x509-svid'],
+      result: ['issued', 'refused', 'failed'],
+    },
+  },
+  sallyport_mint_duration_seconds: {
+    kind: 'histogram',
+    help: 'Time that issuing took at the exchange.',
+    labels: { kind: ['jwt-svid', 'access-token', 'x509-svid'] },
+    buckets: fastSeconds,
+  },
+  sallyport_limit_decisions_total: {
+    kind: 'counter',
+    help: 'Decisions of the limits.',
+    labels: {
+      limit: ['address', 'caller', 'route'],
+      decision: ['admitted', 'refused', 'would-refuse'],
+      store: ['memory', 'redis', 'fallback'],
+    },
+  },
+  sallyport_policy_decisions_total: {
+    kind: 'counter',
+    help: 'Decisions of the policy.',
+    labels: { decision: ['allow', 'deny', 'failed'] },
+  },
+  sallyport_policy_eval_duration_seconds: {
+    kind: 'histogram',
+    help: 'Time that one evaluation of the policy took.',
+    labels: {},
+    buckets: fastSeconds,
+  },
+  sallyport_upstream_requests_total: {
+    kind: 'counter',
+    help: 'Requests handed to an upstream, by how they ended.',
+    labels: {
+      upstream: 'configured',
+      result: ['ok', 'unreachable', 'identity-wrong', 'broken', 'busy', 'timeout', 'caller-gone'],
+    },
+  },
+  sallyport_audit_events_total: {
+    kind: 'counter',
+    help: 'Audit records, by what became of them.',
+    labels: { result: ['written', 'dropped', 'failed'] },
+  },
+  sallyport_certificate_not_after_timestamp_seconds: {
+    kind: 'gauge',
+    help: 'When a certificate ends, in seconds since 1970.',
+    labels: { role: ['svid', 'ca', 'ingress'] },
+  },
+  sallyport_config_info: {
+    kind: 'gauge',
+    help: 'Always 1; the revision of the configuration that runs.',
+    labels: { revision: 'configured' },
+  },
+} as const satisfies Record<string, MetricShape>
+
+export type MetricName = keyof typeof metrics
+type NamesOf<Kind> = {
+  [Name in MetricName]: (typeof metrics)[Name]['kind'] extends Kind ? Name : never
+}[MetricName]
+/** Labels of one metric, each with the values that the table allows. */
+export type LabelsOf<Name extends MetricName> = {
+  readonly [
+    Label in keyof (typeof metrics)[Name]['labels']
+  ]: (typeof metrics)[Name]['labels'][Label] extends readonly (infer Value)[] ? Value : string
+}
+
+/**
+ * Where figures go. Each call gives a handle for one set of labels; ask for it once, outside the request, wherever the
+ * labels are known beforehand. The same labels give the same handle.
+ */
+export type Meter = {
+  readonly counter: <Name extends NamesOf<'counter'>>(
+    name: Name,
+    labels: LabelsOf<Name>,
+  ) => (by?: number) => void
+  readonly gauge: <Name extends NamesOf<'gauge'>>(
+    name: Name,
+    labels: LabelsOf<Name>,
+  ) => (value: number) => void
+  readonly histogram: <Name extends NamesOf<'histogram'>>(
+    name: Name,
+    labels: LabelsOf<Name>,
+  ) => (value: number) => void
+}
+
+const nothing = () => {}
+/** For tests and for commands that serve nobody. */
+export const noMeter: Meter = {
+  counter: () => nothing,
+  gauge: () => nothing,
+  histogram: () => nothing,
+}
+
+/** For operators: what happened, in words and fields. Never a token or a secret. */
+export type Log = {
+  readonly info: (fields: object, message: string) => void
+  readonly warn: (fields: object, message: string) => void
+  readonly error: (fields: object, message: string) => void
+}
+export const noLog: Log = { info: nothing, warn: nothing, error: nothing }

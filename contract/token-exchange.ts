@@ -1,0 +1,44 @@
+import type { Secret } from './secret.ts'
+import type { SpiffeId } from './spiffe-id.ts'
+
+/** Words of the token endpoint, spelt as in RFC 8693 §2.1 and §3. */
+export const tokenExchangeGrant = 'urn:ietf:params:oauth:grant-type:token-exchange'
+export const tokenTypes = {
+  /** As subject: any JWT of a trusted issuer. As requested: a JWT-SVID. */
+  jwt: 'urn:ietf:params:oauth:token-type:jwt',
+  /** As requested: an RFC 9068 access token. */
+  accessToken: 'urn:ietf:params:oauth:token-type:access_token',
+} as const
+export type TokenType = (typeof tokenTypes)[keyof typeof tokenTypes]
+
+/** What the gateway asks of the exchange. */
+export type MintRequest = {
+  readonly subjectToken: Secret<string>
+  /** Sole audience of the minted token: the upstream's SPIFFE ID, or what its route says. */
+  readonly audience: string
+  readonly requestedTokenType: TokenType
+  /** The decision id of the request that caused this one, for both records. */
+  readonly decisionId: string
+}
+
+/** What it gets back. */
+export type MintedToken = {
+  readonly token: Secret<string>
+  readonly tokenType: TokenType
+  readonly subject: SpiffeId
+  readonly audience: string
+  readonly jti: string
+  readonly kid: string
+  readonly issuedAtMs: number
+  readonly expiresAtMs: number
+}
+
+/** Answer to `POST /svid/x509`. Times in seconds since 1970, certificates as PEM. */
+export type X509SvidAnswer = {
+  readonly spiffe_id: string
+  /** Leaf first, then intermediates. */
+  readonly x509_svid: string
+  /** Roots of the trust domain. */
+  readonly bundle: string
+  readonly expires_at: number
+}
