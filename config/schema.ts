@@ -1,0 +1,13 @@
+/** The whole configuration: one schema is type, check, default and reference page. */
+export { GatewayConfig, type OwnIdentity } from './schema/gateway.ts'
+export { ExchangeConfig } from './schema/exchange.ts'
+export { signatureAlgorithms, type Issuer, type Issuers } from './schema/issuers.ts'
+export type { Identities, IdentityRule } from './schema/identities.ts'
+export type {
+  AdminListener,
+  Certificate,
+  IngressListener,
+  ListenerLimits,
+} from './schema/listeners.ts'
+export type { PathMatch, Route, RouteMatch } from './schema/routes.ts'
+export type { Upstream } from './schema/upstreams.ts'

@@ -1,0 +1,121 @@
+import { Type, type Static } from 'typebox'
+import { AuditLogOptions } from '#plugins/audit-log/options'
+import { AdminListener, ListenerLimits } from './listeners.ts'
+import { shared } from './shared.ts'
+import { Address, File, Port, SpiffeIdText, Strict } from './words.ts'
+
+const CertificateAuthority = Strict(
+  {
+    store: Type.Union(
+      [
+        Type.Literal('memory'),
+        Strict({ directory: File('Where keys and certificates are kept, mode 700.') }),
+      ],
+      {
+        default: 'memory',
+        description:
+          '`memory` begins anew at every start: for trying out. A directory keeps root and keys.',
+      },
+    ),
+    rootLifetimeDays: Type.Integer({
+      minimum: 1,
+      maximum: 3650,
+      default: 365,
+      description: 'Life of a root.',
+    }),
+    intermediateLifetimeHours: Type.Integer({
+      minimum: 2,
+      maximum: 8760,
+      default: 168,
+      description: 'Life of the intermediate that signs.',
+    }),
+    jwtKeyLifetimeHours: Type.Integer({
+      minimum: 1,
+      maximum: 8760,
+      default: 24,
+      description: 'How long one key signs tokens. The next one is published well before.',
+    }),
+  },
+  { default: {} },
+)
+
+const Lifetimes = Strict(
+  {
+    x509SvidSeconds: Type.Integer({
+      minimum: 60,
+      maximum: 86_400,
+      default: 3600,
+      description: 'Of an X.509-SVID.',
+    }),
+    jwtSvidSeconds: Type.Integer({
+      minimum: 10,
+      maximum: 3600,
+      default: 300,
+      description:
+        'Longest life of a minted token; never longer than that of the token it came from.',
+    }),
+  },
+  { default: {} },
+)
+
+const JoinToken = Strict({
+  spiffeId: SpiffeIdText('Whose first certificate it is good for.'),
+  file: File('Written at start with mode 600; spent at its first use.'),
+  lifetimeSeconds: Type.Integer({
+    minimum: 10,
+    maximum: 86_400,
+    default: 600,
+    description: 'Then it is worthless.',
+  }),
+})
+
+export const ExchangeConfig = Strict({
+  ...shared,
+  spiffeId: SpiffeIdText('Who this exchange is.'),
+  issuer: Type.String({
+    format: 'https-url',
+    description: 'The `iss` of minted tokens, and the base of the published keys.',
+  }),
+  listeners: Strict({
+    exchange: Strict({
+      host: Address,
+      port: Port(8444),
+      names: Type.Array(Type.String({ minLength: 1 }), {
+        default: ['localhost', '127.0.0.1'],
+        description: 'DNS names and addresses for its server certificate.',
+      }),
+      limits: ListenerLimits,
+    }),
+    admin: AdminListener(9912),
+  }),
+  ca: CertificateAuthority,
+  lifetimes: Lifetimes,
+  gateways: Type.Array(SpiffeIdText('A gateway.'), {
+    minItems: 1,
+    description: 'Who may ask for identities on behalf of others.',
+  }),
+  audiences: Type.Array(Type.String({ minLength: 1 }), {
+    default: [],
+    description: 'Audiences that tokens may be minted for besides SPIFFE IDs of the trust domain.',
+  }),
+  joinTokens: Type.Array(JoinToken, {
+    default: [],
+    description: 'Tokens for the first certificate of each gateway.',
+  }),
+  audit: AuditLogOptions,
+  drainSeconds: Type.Integer({ minimum: 0, maximum: 600, default: 10, description: 'At SIGTERM.' }),
+  unsafe: Strict(
+    {
+      plainHttpIssuers: Type.Array(Type.String(), {
+        default: [],
+        description:
+          'Issuers whose keys may be fetched over plain HTTP: anyone on the way can forge them.',
+      }),
+    },
+    {
+      default: {},
+      description: 'Settings that take protection away, named by the harm. Each warns at start.',
+    },
+  ),
+})
+export type ExchangeConfig = Static<typeof ExchangeConfig>

@@ -1,0 +1,96 @@
+import { Type, type Static } from 'typebox'
+import { AuditLogOptions } from '#plugins/audit-log/options'
+import { PolicyOptions } from '#plugins/policy/options'
+import { RateLimitOptions, RateLimitStoreOptions } from '#plugins/rate-limit/options'
+import { AdminListener, IngressListener } from './listeners.ts'
+import { Route } from './routes.ts'
+import { shared } from './shared.ts'
+import { Upstream } from './upstreams.ts'
+import { File, HttpsUrl, SpiffeIdText, Strict } from './words.ts'
+
+const OwnIdentity = Type.Union(
+  [
+    Strict({
+      source: Type.Literal('exchange'),
+      joinTokenFile: File(
+        'One-use token for the first certificate; later ones are asked for with the last.',
+      ),
+    }),
+    Strict({
+      source: Type.Literal('files'),
+      certificateFile: File('X.509-SVID, leaf first. Read again when it changes.'),
+      keyFile: File('Its private key.'),
+      bundleFile: File('Roots of the trust domain.'),
+    }),
+  ],
+  { description: "Where the gateway's own X.509-SVID comes from." },
+)
+export type OwnIdentity = Static<typeof OwnIdentity>
+
+const ExchangeAt = Strict({
+  url: HttpsUrl('`https://HOST:PORT` of the exchange.'),
+  spiffeId: SpiffeIdText('Who must answer there.'),
+  caFile: File('Roots to trust for the first connection, before there is a bundle.'),
+  timeoutMs: Type.Integer({ minimum: 50, default: 2000, description: 'For one question.' }),
+  adminUrl: Type.Optional(
+    Type.String({
+      format: 'url',
+      description: "The exchange's admin listener; then `/exchange/*` of ours shows it.",
+    }),
+  ),
+})
+
+const Unsafe = Strict(
+  {
+    plainHttpIssuers: Type.Array(Type.String(), {
+      default: [],
+      description:
+        'Issuers whose keys may be fetched over plain HTTP: anyone on the way can forge them.',
+    }),
+  },
+  {
+    default: {},
+    description: 'Settings that take protection away, named by the harm. Each warns at start.',
+  },
+)
+
+export const GatewayConfig = Strict({
+  ...shared,
+  spiffeId: SpiffeIdText('Who this gateway is.'),
+  identity: OwnIdentity,
+  exchange: ExchangeAt,
+  listeners: Strict({ ingress: IngressListener, admin: AdminListener(9911) }),
+  limits: Strict(
+    {
+      store: RateLimitStoreOptions,
+      address: Type.Optional(RateLimitOptions),
+    },
+    {
+      default: {},
+      description: 'Where limits are counted, and the limit for one address before anything else.',
+    },
+  ),
+  policy: PolicyOptions,
+  audit: AuditLogOptions,
+  caches: Strict(
+    {
+      maxTokens: Type.Integer({
+        minimum: 100,
+        default: 50_000,
+        description: 'Verified tokens kept.',
+      }),
+      maxMints: Type.Integer({ minimum: 100, default: 50_000, description: 'Minted tokens kept.' }),
+    },
+    { default: {} },
+  ),
+  routes: Type.Array(Route, { minItems: 1 }),
+  upstreams: Type.Record(Type.String({ pattern: '^[a-z0-9][a-z0-9._-]{0,62}$' }), Upstream),
+  drainSeconds: Type.Integer({
+    minimum: 0,
+    maximum: 600,
+    default: 20,
+    description: 'At SIGTERM, how long what is under way may still take.',
+  }),
+  unsafe: Unsafe,
+})
+export type GatewayConfig = Static<typeof GatewayConfig>

@@ -1,0 +1,105 @@
+import { Type, type Static } from 'typebox'
+import { File, Strict } from './words.ts'
+
+export const signatureAlgorithms = [
+  'ES256',
+  'ES384',
+  'ES512',
+  'PS256',
+  'PS384',
+  'PS512',
+  'RS256',
+  'RS384',
+  'RS512',
+  'EdDSA',
+] as const
+
+/** An issuer of tokens that callers bring from outside. */
+export const Issuer = Strict({
+  issuer: Type.String({
+    minLength: 1,
+    maxLength: 512,
+    description: 'The `iss` of its tokens, compared code point by code point.',
+  }),
+  audiences: Type.Array(Type.String({ minLength: 1 }), {
+    minItems: 1,
+    description: 'A token must name at least one of these in `aud`.',
+  }),
+  algorithms: Type.Array(Type.Enum([...signatureAlgorithms]), {
+    minItems: 1,
+    uniqueItems: true,
+    default: ['ES256', 'RS256'],
+    description: 'Signature algorithms that are accepted. A key works with one of them only.',
+  }),
+  jwksUrl: Type.Optional(
+    Type.String({
+      format: 'url',
+      description:
+        'Where its keys are. Without this and `jwksFile` they are found by OpenID discovery.',
+    }),
+  ),
+  jwksFile: Type.Optional(File('A JWK Set on disk instead of a URL.')),
+  caFile: Type.Optional(
+    File('PEM certificates to trust when fetching its keys, instead of the public ones.'),
+  ),
+  types: Type.Array(Type.String({ minLength: 1 }), {
+    minItems: 1,
+    default: ['JWT', 'at+jwt'],
+    description:
+      'Accepted `typ` of the header, compared exactly; `none` stands for a token without one.',
+  }),
+  skewSeconds: Type.Integer({
+    minimum: 0,
+    maximum: 120,
+    default: 30,
+    description: 'How far its clock and ours may differ.',
+  }),
+  maxLifetimeSeconds: Type.Integer({
+    minimum: 60,
+    maximum: 31_536_000,
+    default: 86_400,
+    description: 'Tokens that live longer (`exp` - `iat`) are refused.',
+  }),
+  minRemainingSeconds: Type.Integer({
+    minimum: 0,
+    maximum: 3600,
+    default: 5,
+    description: 'Tokens with less life left than this are refused with a reason of their own.',
+  }),
+  requiredClaims: Type.Array(Type.String({ minLength: 1 }), {
+    default: ['sub'],
+    description: 'Claims that must be there besides `iss`, `aud` and `exp`.',
+  }),
+  policyClaims: Type.Array(Type.String({ minLength: 1 }), {
+    default: [],
+    description: 'Claims that the policy may see.',
+  }),
+  kind: Type.Enum(['external', 'serverless', 'legacy', 'mesh'], {
+    default: 'external',
+    description: 'What kind of caller it speaks for; the policy sees it.',
+  }),
+  refreshSeconds: Type.Integer({
+    minimum: 10,
+    maximum: 86_400,
+    default: 300,
+    description: 'How often its keys are fetched again, in the background.',
+  }),
+  maxStaleSeconds: Type.Integer({
+    minimum: 60,
+    maximum: 604_800,
+    default: 3600,
+    description:
+      'How long keys go on being used while it cannot be reached; then its callers get 503.',
+  }),
+})
+export type Issuer = Static<typeof Issuer>
+
+export const Issuers = Type.Record(
+  Type.String({ pattern: '^[a-z0-9][a-z0-9._-]{0,62}$' }),
+  Issuer,
+  {
+    description:
+      'Issuers by a name of your own, which routes, identities, metrics and records use.',
+  },
+)
+export type Issuers = Static<typeof Issuers>

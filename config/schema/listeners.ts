@@ -1,0 +1,104 @@
+import { Type, type Static } from 'typebox'
+import { Address, File, Port, Strict } from './words.ts'
+
+export const Certificate = Strict({
+  certificateFile: File('PEM certificate, leaf first, then its intermediates.'),
+  keyFile: File('PEM private key.'),
+})
+export type Certificate = Static<typeof Certificate>
+
+export const TlsProfile = Type.Enum(['modern', 'intermediate'], {
+  default: 'intermediate',
+  description:
+    '`modern` is TLS 1.3 alone, `intermediate` also TLS 1.2 with forward secrecy and AEAD.',
+})
+
+export const ListenerLimits = Strict(
+  {
+    headersTimeoutMs: Type.Integer({
+      minimum: 100,
+      default: 10_000,
+      description: 'Time for a whole head to arrive.',
+    }),
+    requestTimeoutMs: Type.Integer({
+      minimum: 1000,
+      default: 60_000,
+      description: 'Time for a whole request, body included, to arrive.',
+    }),
+    keepAliveTimeoutMs: Type.Integer({
+      minimum: 0,
+      default: 5000,
+      description: 'How long an idle connection is kept.',
+    }),
+    maxConnections: Type.Integer({
+      minimum: 1,
+      default: 10_000,
+      description: 'More are closed at once.',
+    }),
+    maxHeaderBytes: Type.Integer({
+      minimum: 1024,
+      maximum: 65_536,
+      default: 16_384,
+      description: 'Size of a head.',
+    }),
+    maxHeaderPairs: Type.Integer({
+      minimum: 10,
+      maximum: 500,
+      default: 100,
+      description: 'Number of headers.',
+    }),
+    maxTargetBytes: Type.Integer({
+      minimum: 256,
+      default: 8192,
+      description: 'Length of path and query.',
+    }),
+    maxRequestsPerConnection: Type.Integer({
+      minimum: 1,
+      default: 1000,
+      description: 'After so many requests a connection is closed.',
+    }),
+  },
+  { default: {} },
+)
+export type ListenerLimits = Static<typeof ListenerLimits>
+
+/** Where callers from outside come in. */
+export const IngressListener = Strict({
+  host: Address,
+  port: Port(8443),
+  tls: Strict({
+    profile: TlsProfile,
+    certificates: Type.Array(Certificate, {
+      minItems: 1,
+      description:
+        'Chosen by SNI from the names in each certificate; the first one serves all other names.',
+    }),
+  }),
+  limits: ListenerLimits,
+  paths: Type.Enum(['reject', 'istio-decode-and-merge'], {
+    default: 'reject',
+    description:
+      '`reject` refuses every path that two programs could read differently; the other decodes and merges as Istio does.',
+  }),
+  unusualHeaderNames: Type.Enum(['refuse', 'drop', 'allow'], {
+    default: 'refuse',
+    description: 'What to do with header names that have `_` or `.` in them.',
+  }),
+  trustedProxies: Type.Array(Type.String({ format: 'cidr' }), {
+    default: [],
+    description: 'Networks whose X-Forwarded-For is believed. From elsewhere it is overwritten.',
+  }),
+  healthPath: Type.Optional(
+    Type.String({
+      pattern: '^/',
+      description:
+        'A path that answers 200 while this gateway serves, for load balancers. It has no route.',
+    }),
+  ),
+})
+export type IngressListener = Static<typeof IngressListener>
+
+/** Health, metrics and what operators ask. Loopback unless configured otherwise. */
+export const AdminListener = (port: number) =>
+  Strict({ host: Address, port: Port(port) }, { default: {} })
+export type AdminListener = Static<ReturnType<typeof AdminListener>>

@@ -1,0 +1,115 @@
+import { Type, type Static } from 'typebox'
+import { RateLimitOptions } from '#plugins/rate-limit/options'
+import { Id, Strict } from './words.ts'
+
+const PathMatch = Type.Union(
+  [
+    Strict({ exact: Type.String({ pattern: '^/', description: 'This path and no other.' }) }),
+    Strict({
+      prefix: Type.String({
+        pattern: '^/',
+        description:
+          'This path and all below it, by whole segments: `/a` is not the beginning of `/ab`.',
+      }),
+    }),
+    Strict({
+      pattern: Type.String({
+        pattern: '^/',
+        description:
+          'Segments, of which `*` is any one and a last `**` any number: `/orders/*/items`.',
+      }),
+    }),
+  ],
+  { description: 'One of `exact`, `prefix`, `pattern`.' },
+)
+export type PathMatch = Static<typeof PathMatch>
+
+const RouteMatch = Strict({
+  hosts: Type.Array(Type.String({ format: 'host-pattern' }), {
+    minItems: 1,
+    description: 'Host names; `*.example.com` is any one label before `.example.com`.',
+  }),
+  path: PathMatch,
+  methods: Type.Optional(
+    Type.Array(Type.String({ pattern: '^[A-Z]+$' }), {
+      minItems: 1,
+      uniqueItems: true,
+      description: 'All, if absent.',
+    }),
+  ),
+  headers: Type.Optional(
+    Type.Record(Type.String({ pattern: '^[a-z0-9-]+$' }), Type.String(), {
+      description: 'Headers that must have exactly this value.',
+    }),
+  ),
+})
+export type RouteMatch = Static<typeof RouteMatch>
+
+export const tokenKinds = ['jwt-svid', 'access-token'] as const
+
+/** A part of what is served, who may reach it and where it is. */
+export const Route = Strict({
+  id: Id('Name of the route in metrics and records.'),
+  team: Id('Who owns it; travels into metrics and records.'),
+  match: RouteMatch,
+  authenticate: Type.Union(
+    [
+      Type.Literal('none'),
+      Strict({
+        issuers: Type.Array(Type.String(), {
+          minItems: 1,
+          uniqueItems: true,
+          description: 'Names of the issuers whose tokens are accepted here.',
+        }),
+      }),
+    ],
+    { description: '`none`, said aloud, or the issuers whose callers are let in.' },
+  ),
+  limits: Strict(
+    {
+      caller: Type.Optional(RateLimitOptions),
+      route: Type.Optional(RateLimitOptions),
+    },
+    { default: {}, description: 'Limits for one caller, and for the route as a whole.' },
+  ),
+  policy: Strict(
+    {
+      requires: Type.Record(Type.String(), Type.Unknown(), {
+        default: {},
+        description: 'For the policy to read as `input.route.requires`.',
+      }),
+      headers: Type.Array(Type.String({ pattern: '^[a-z0-9-]+$' }), {
+        default: [],
+        description: 'Request headers that the policy may see.',
+      }),
+    },
+    { default: {} },
+  ),
+  upstream: Type.String({ description: 'Name of the upstream.' }),
+  identity: Strict(
+    {
+      token: Type.Enum([...tokenKinds], {
+        default: 'jwt-svid',
+        description: 'What the upstream gets as `Authorization: Bearer`.',
+      }),
+      audience: Type.Optional(
+        Type.String({
+          minLength: 1,
+          description: "Audience of that token. By default the upstream's SPIFFE ID.",
+        }),
+      ),
+    },
+    { default: {} },
+  ),
+  maxBodyBytes: Type.Integer({
+    minimum: 0,
+    default: 10_485_760,
+    description: 'Larger bodies are refused, or cut off where no length was announced.',
+  }),
+  totalTimeoutMs: Type.Integer({
+    minimum: 0,
+    default: 60_000,
+    description: 'From the first step to the last byte; 0 for streams that may go on.',
+  }),
+})
+export type Route = Static<typeof Route>

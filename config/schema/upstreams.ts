@@ -1,0 +1,45 @@
+import { Type, type Static } from 'typebox'
+import { HttpsUrl, SpiffeIdText, Strict } from './words.ts'
+
+/** A service behind its sidecar. */
+export const Upstream = Strict({
+  endpoints: Type.Array(HttpsUrl('`https://HOST:PORT` of a sidecar.'), {
+    minItems: 1,
+    uniqueItems: true,
+    description: 'Where it runs; taken in turn.',
+  }),
+  spiffeId: SpiffeIdText('Who must answer there. Checked on every new connection.'),
+  host: Type.Optional(
+    Type.String({
+      format: 'host',
+      description: "Host header to send. By default the caller's own.",
+    }),
+  ),
+  connectTimeoutMs: Type.Integer({
+    minimum: 10,
+    default: 2000,
+    description: 'TCP and TLS together.',
+  }),
+  headersTimeoutMs: Type.Integer({
+    minimum: 10,
+    default: 15_000,
+    description: 'From the sent request to the head of the answer.',
+  }),
+  idleTimeoutMs: Type.Integer({
+    minimum: 0,
+    default: 60_000,
+    description: 'Longest silence within a body; 0 for none.',
+  }),
+  maxConnections: Type.Integer({
+    minimum: 1,
+    maximum: 10_000,
+    default: 64,
+    description: 'To each endpoint.',
+  }),
+  maxInFlight: Type.Integer({
+    minimum: 1,
+    default: 1024,
+    description: 'Requests under way to all endpoints; one more is answered 503.',
+  }),
+})
+export type Upstream = Static<typeof Upstream>

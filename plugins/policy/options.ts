@@ -1,0 +1,32 @@
+import { Type, type Static } from 'typebox'
+
+/** The policy that decides every request. */
+export const PolicyOptions = Type.Object(
+  {
+    bundleFile: Type.String({
+      minLength: 1,
+      format: 'file',
+      description: 'Bundle made by `opa build -t wasm`. Relative to the file that names it.',
+    }),
+    dataFile: Type.Optional(
+      Type.String({
+        minLength: 1,
+        format: 'file',
+        description:
+          'JSON that replaces the `data` of the bundle: roles, tenants, times. Relative to the file that names it.',
+      }),
+    ),
+    entrypoint: Type.String({
+      minLength: 1,
+      default: 'sallyport/decision',
+      description: 'Rule that gives the decision.',
+    }),
+    maxInputBytes: Type.Integer({
+      minimum: 1024,
+      default: 65_536,
+      description: 'Larger inputs are denied.',
+    }),
+  },
+  { additionalProperties: false },
+)
+export type PolicyOptions = Static<typeof PolicyOptions>
