@@ -1,0 +1,34 @@
+import type { Result } from '#contract/problem'
+import type { Soon } from '#contract/step'
+
+/** A token whose signature, issuer, audience, type and times were checked. */
+export type VerifiedToken = {
+  /** The name that the configuration gives its issuer. */
+  readonly issuerName: string
+  /** Its `iss`. */
+  readonly issuer: string
+  readonly subject: string
+  readonly audiences: readonly string[]
+  /** Frozen; no `__proto__`, no duplicate members. */
+  readonly claims: Readonly<Record<string, unknown>>
+  readonly kid: string
+  readonly jti: string | undefined
+  readonly issuedAtMs: number | undefined
+  readonly expiresAtMs: number
+  /** SHA-256 of its signing input, base64url, 43 characters: the same for every spelling of one signature. */
+  readonly fingerprint: string
+}
+
+/**
+ * Checks a bearer token.
+ *
+ * @param token As it was sent, without `Bearer `.
+ * @param accepted Names of the issuers that may have issued it.
+ * @param nowMs Read once per request, so that every check of one request sees the same instant.
+ * @returns Refuses with one of the `token-…` problems, or `issuer-unavailable`.
+ */
+export type VerifyToken = (
+  token: string,
+  accepted: ReadonlySet<string>,
+  nowMs: number,
+) => Soon<Result<VerifiedToken>>
