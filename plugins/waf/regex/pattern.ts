@@ -1,0 +1,83 @@
+import { makeAutomaton, type Automaton } from './automaton.ts'
+import { findGroups } from './capture.ts'
+import { parsePattern } from './parse.ts'
+import { printPattern, type Printed } from './print.ts'
+import { compileProgram, type Program } from './program.ts'
+import { requirementOf, type Requirement } from './requirement.ts'
+import { PatternError, type Parsed } from './syntax.ts'
+
+/** A compiled pattern. Subjects are latin1. */
+export type Pattern = {
+  readonly test: (subject: string) => boolean
+  /** The match and its groups, '' for one that took no part; undefined if there is no match. */
+  readonly capture: (subject: string) => readonly string[] | undefined
+  readonly requirement: Requirement
+  /** Time is linear in the subject. False for look-arounds and back-references, whose subjects are cut short. */
+  readonly linear: boolean
+}
+
+/** Subjects of patterns that need backtracking are cut to this. Of CRS v4 none needs it, of v3.3 five. */
+const maxBacktrackedBytes = 2048
+/** What TX.0 is cut to when the exact groups would cost too much. */
+const approximateBytes = 256
+
+/**
+ * Compiles a PCRE pattern. What is regular runs on an automaton of our own, in linear time; the rest runs on V8.
+ *
+ * @throws PatternError
+ */
+export const compilePattern = (source: string): Pattern => {
+  const parsed = parsePattern(source)
+  return parsed.regular ? linearPattern(parsed) : backtrackingPattern(parsed)
+}
+
+const linearPattern = (parsed: Parsed): Pattern => {
+  const program = compileProgram(parsed)
+  // Made at first use: most patterns are never reached, as their requirement is not met.
+  let made: Automaton | undefined
+  const automaton = () => (made ??= makeAutomaton(program))
+  return {
+    test: (subject) => automaton().findEnd(subject) >= 0,
+    capture: (subject) => {
+      const end = automaton().findEnd(subject)
+      return end < 0 ? undefined : groupsAt(program, subject, end)
+    },
+    requirement: requirementOf(parsed.root),
+    linear: true,
+  }
+}
+
+const groupsAt = (program: Program, subject: string, end: number): readonly string[] => {
+  const slots = findGroups(program, subject)
+  if (!slots) return [subject.slice(Math.max(0, end - approximateBytes), end)]
+  const groups: string[] = []
+  for (let i = 0; i < slots.length; i += 2) {
+    const [from = -1, to = -1] = [slots[i], slots[i + 1]]
+    groups.push(from >= 0 && to >= from ? subject.slice(from, to) : '')
+  }
+  return groups
+}
+
+const backtrackingPattern = (parsed: Parsed): Pattern => {
+  const { regex, groups } = printSafely(parsed)
+  const cut = (subject: string) =>
+    subject.length > maxBacktrackedBytes ? subject.slice(0, maxBacktrackedBytes) : subject
+  return {
+    test: (subject) => regex.test(cut(subject)),
+    capture: (subject) => {
+      const found = regex.exec(cut(subject))
+      return found ? groups.map((index) => found[index] ?? '') : undefined
+    },
+    requirement: requirementOf(parsed.root),
+    linear: false,
+  }
+}
+
+const printSafely = (parsed: Parsed): Printed => {
+  try {
+    return printPattern(parsed)
+  } catch (cause) {
+    if (!(cause instanceof SyntaxError)) throw cause
+    throw new PatternError(`not a pattern for V8 either: ${cause.message}`)
+  }
+}
