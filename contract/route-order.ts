@@ -69,8 +69,6 @@ const measure = (path: PathShape) => {
 /** Segments of a path that begins with `/`; the last one is empty when the path ends in `/`. */
 export const segmentsOf = (path: string): string[] => path.slice(1).split('/')
 
-/** Segments that must stand at the beginning: none for `/`. */
+/** Segments that must stand at the beginning: none for `/`. A slash at the end adds nothing. */
 export const prefixSegments = (prefix: string): string[] =>
-  segmentsOf(prefix.endsWith('/') ? prefix.slice(0, -1) : prefix).filter(
-    (segment, i, all) => all.length > 1 || segment !== '',
-  )
+  prefix === '/' ? [] : segmentsOf(prefix.endsWith('/') ? prefix.slice(0, -1) : prefix)
