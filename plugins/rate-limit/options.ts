@@ -27,7 +27,7 @@ export const RateLimitStoreOptions = Type.Object(
       maximum: 4_194_304,
       default: 65_536,
       description:
-        'Keys counted at once by each limit in memory; a bound whatever the number of callers.',
+        'Keys counted at once in memory, in two tables of this size: one for addresses, one for callers and routes. A bound whatever their number: 65,536 take about 30 MB when full.',
     }),
     redis: Type.Optional(
       Type.Object(
@@ -38,6 +38,14 @@ export const RateLimitStoreOptions = Type.Object(
             description:
               'File that holds the URL of one Redis server, `redis://` or `rediss://` with its password. Relative to the file that names it.',
           }),
+          caFile: Type.Optional(
+            Type.String({
+              minLength: 1,
+              format: 'file',
+              description:
+                'PEM certificates to trust for `rediss://` instead of the public ones. Relative to the file that names it.',
+            }),
+          ),
           timeoutMs: Type.Integer({
             minimum: 1,
             maximum: 5000,

@@ -1,0 +1,79 @@
+import { pass, refuse, type Result } from '#contract/problem'
+import type { Step } from '#contract/step'
+import type { LabelsOf, Meter } from '#contract/telemetry'
+import type { Bucket, Spent } from './bucket.ts'
+import { quotaHeaders, type Quota } from './quota.ts'
+
+type Labels = LabelsOf<'sallyport_limit_decisions_total'>
+
+export type RateLimitParts<Needs> = {
+  readonly bucket: Bucket
+  /** Which limit it is, for metrics, records and headers. */
+  readonly limit: Quota['name']
+  /** In `report` mode all are admitted; who is over the limit is marked. */
+  readonly mode: Quota['mode']
+  /** Who counts: `addressKey` of the peer, a caller's SPIFFE ID, a route's id. */
+  readonly key: (request: Readonly<Needs>) => string
+  readonly meter: Meter
+}
+
+/**
+ * Counts a request against a limit.
+ *
+ * @returns A step that learns what is left. It refuses with `rate-exceeded`, `Retry-After` and the `RateLimit` headers;
+ *   those for an admitted request come from `quotaHeaders`.
+ */
+export const rateLimit = <Needs>({
+  bucket,
+  limit,
+  mode,
+  key,
+  meter,
+}: RateLimitParts<Needs>): Step<Needs, Quota> => {
+  const count = decisionCounters(meter, limit)
+  const { name, points, windowSeconds } = bucket.limit
+
+  const judge = (spent: Spent): Result<Quota> => {
+    const resetSeconds = Math.max(1, Math.ceil(spent.resetMs / 1000))
+    const quota = {
+      name: limit,
+      mode,
+      limit: points,
+      windowSeconds,
+      remaining: spent.remaining,
+      resetSeconds,
+    }
+    if (spent.admitted) {
+      count.admitted[spent.store]()
+      return pass(quota)
+    }
+    if (mode === 'report') {
+      count['would-refuse'][spent.store]()
+      return pass({ ...quota, reportOnly: true })
+    }
+    count.refused[spent.store]()
+    return refuse('rate-exceeded', {
+      cause: `${name}: more than ${points} in ${windowSeconds} s, counted by ${spent.store}`,
+      headers: { 'retry-after': String(resetSeconds), ...quotaHeaders([quota]) },
+    })
+  }
+
+  return (request) => {
+    const spent = bucket.take(key(request))
+    return spent instanceof Promise ? spent.then(judge) : judge(spent)
+  }
+}
+
+/** Asked for once: one limit has nine sets of labels. */
+const decisionCounters = (meter: Meter, limit: Labels['limit']) => {
+  const of = (decision: Labels['decision']) => {
+    const counter = (store: Labels['store']) =>
+      meter.counter('sallyport_limit_decisions_total', { limit, decision, store })
+    return { memory: counter('memory'), redis: counter('redis'), fallback: counter('fallback') }
+  }
+  return {
+    admitted: of('admitted'),
+    refused: of('refused'),
+    'would-refuse': of('would-refuse'),
+  } satisfies Record<Labels['decision'], unknown>
+}
