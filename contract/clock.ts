@@ -14,3 +14,6 @@ export const systemClock: Clock = Date.now
 export const systemRandomBytes: RandomBytes = (count) => randomBytes(count)
 export const systemSleep: Sleep = (ms, signal) =>
   sleepFor(ms, undefined, { ref: false, ...(signal ? { signal } : {}) }).catch(() => {})
+
+/** An instant as ISO 8601, for records. */
+export const isoTime = (ms: number): string => new Date(ms).toISOString()

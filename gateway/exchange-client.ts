@@ -1,0 +1,135 @@
+import { pass, refuse, type Result } from '#contract/problem'
+import { secret } from '#contract/secret'
+import { parseSpiffeId } from '#contract/spiffe-id'
+import {
+  tokenExchangeGrant,
+  tokenTypes,
+  type MintedToken,
+  type MintRequest,
+} from '#contract/token-exchange'
+import { ask, type Answer, type NoAnswer } from '#http/ask'
+import type { UpstreamClient } from '#http/upstream-client'
+
+const maxAnswerBytes = 65_536
+/** After a failure to reach the exchange nobody tries for so long: a dead exchange must not hold every request up. */
+const restMs = 500
+
+export type ExchangeClientOptions = {
+  /** Over mTLS, to a peer that proved to be the exchange. Read at each use: it changes with the own SVID. */
+  readonly client: () => UpstreamClient
+  /** Its Host. */
+  readonly authority: string
+  readonly timeoutMs: number
+}
+
+/**
+ * Asks the exchange to mint a token for a caller.
+ *
+ * @returns A function that refuses with `identity-unavailable` when the exchange cannot be reached or fails, and with
+ *   `identity-unmapped` when it refuses this caller.
+ * @see RFC 8693 §2.1
+ */
+export const exchangeClient = ({ client, authority, timeoutMs }: ExchangeClientOptions) => {
+  let restUntil = 0
+  return async (request: MintRequest): Promise<Result<MintedToken>> => {
+    if (performance.now() < restUntil) return unavailable('the exchange failed a moment ago')
+    const answer = await ask(
+      client(),
+      {
+        method: 'POST',
+        path: '/token',
+        authority,
+        headers: [
+          'content-type',
+          'application/x-www-form-urlencoded',
+          'accept',
+          'application/json',
+          'x-request-id',
+          request.decisionId,
+        ],
+        body: formOf(request),
+      },
+      { timeoutMs, maxBytes: maxAnswerBytes },
+    )
+    if (isDown(answer)) restUntil = performance.now() + restMs
+    return readAnswer(answer, request)
+  }
+}
+
+const isDown = (answer: Answer | NoAnswer): boolean => 'fault' in answer || answer.status >= 500
+
+const formOf = ({ subjectToken, audience, requestedTokenType }: MintRequest): Buffer => {
+  const form = new URLSearchParams({
+    grant_type: tokenExchangeGrant,
+    subject_token: subjectToken.reveal(),
+    subject_token_type: tokenTypes.jwt,
+    requested_token_type: requestedTokenType,
+    audience,
+  })
+  return Buffer.from(form.toString(), 'latin1')
+}
+
+const readAnswer = (answer: Answer | NoAnswer, request: MintRequest): Result<MintedToken> => {
+  if ('fault' in answer) return unavailable(answer.fault.cause)
+  const body = parseObject(answer.body.toString('utf8'))
+  if (answer.status !== 200) {
+    const error = typeof body?.['error'] === 'string' ? body['error'] : 'no error code'
+    const said = `the exchange answered ${answer.status}, ${error.slice(0, 64)}`
+    return answer.status >= 500 || answer.status === 429 || answer.status === 401
+      ? unavailable(said)
+      : refuse('identity-unmapped', { cause: said })
+  }
+  const token = body?.['access_token']
+  const type = body?.['issued_token_type']
+  if (typeof token !== 'string' || type !== request.requestedTokenType)
+    return unavailable('the exchange answered with another kind of token')
+  return readMinted(token, request)
+}
+
+/**
+ * Reads what was minted. It came from the exchange itself over mTLS, so its signature is not checked here; the upstream
+ * checks it. What we depend on is checked: whom and what it is for, and when it ends.
+ */
+const readMinted = (token: string, request: MintRequest): Result<MintedToken> => {
+  const [header, payload] = token
+    .split('.', 2)
+    .map((part) => parseObject(Buffer.from(part, 'base64url').toString('utf8')))
+  const { sub, aud, exp, iat, jti } = payload ?? {}
+  const subject = typeof sub === 'string' ? parseSpiffeId(sub) : undefined
+  if (
+    !subject?.ok ||
+    (Array.isArray(aud)
+      ? aud.length !== 1 || aud[0] !== request.audience
+      : aud !== request.audience) ||
+    typeof exp !== 'number' ||
+    typeof iat !== 'number' ||
+    typeof jti !== 'string' ||
+    typeof header?.['kid'] !== 'string'
+  )
+    return unavailable('the exchange answered with a token that is not what was asked for')
+  return pass({
+    token: secret(token),
+    tokenType: request.requestedTokenType,
+    subject: subject.value,
+    audience: request.audience,
+    jti,
+    kid: header['kid'],
+    issuedAtMs: iat * 1000,
+    expiresAtMs: exp * 1000,
+  })
+}
+
+const parseObject = (text: string): Record<string, unknown> | undefined => {
+  try {
+    const value: unknown = JSON.parse(text)
+    return typeof value === 'object' && value !== null
+      ? (value as Record<string, unknown>)
+      : undefined
+  } catch (cause) {
+    if (!(cause instanceof SyntaxError)) throw cause
+    return undefined
+  }
+}
+
+const unavailable = (cause: unknown) =>
+  refuse('identity-unavailable', { cause, headers: { 'Retry-After': '1' } })

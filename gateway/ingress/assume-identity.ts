@@ -1,0 +1,48 @@
+import { pass, refuse, type Result } from '#contract/problem'
+import type { Step } from '#contract/step'
+import { tokenTypes, type MintedToken } from '#contract/token-exchange'
+import type { MintCache, Mint } from '../mint-cache.ts'
+import type { Caller } from './authenticate.ts'
+import type { CompiledRoute } from './compiled-route.ts'
+import type { Subject } from './identify.ts'
+import type { Received } from './received.ts'
+
+type Needs = Pick<Received, 'nowMs' | 'decisionId'> & {
+  readonly route: CompiledRoute
+  readonly caller: Caller
+  readonly subject: Subject | null
+}
+
+/**
+ * Swaps the outside token for a mesh identity, from the cache or the exchange. An anonymous caller gets none: null.
+ *
+ * @returns A step refusing with `identity-unavailable`, or with `identity-drift` when the exchange names another caller
+ *   than the gateway's own mapping does: then the two run on different configurations.
+ */
+export const assumeIdentity =
+  (mints: MintCache): Step<Needs, Mint | null> =>
+  ({ route, caller, subject, nowMs, decisionId }) => {
+    if (caller.kind === 'anonymous' || !subject) return pass(null)
+    const tokenType =
+      route.config.identity.token === 'jwt-svid' ? tokenTypes.jwt : tokenTypes.accessToken
+    const soon = mints.take(
+      { fingerprint: caller.token.fingerprint, expiresAtMs: caller.token.expiresAtMs },
+      {
+        subjectToken: caller.bearer,
+        audience: route.audience,
+        requestedTokenType: tokenType,
+        decisionId,
+      },
+      nowMs,
+    )
+    const agreed = (result: Result<Mint>) => agree(result, subject)
+    return soon instanceof Promise ? soon.then(agreed) : agreed(soon)
+  }
+
+const agree = (result: Result<Mint>, subject: Subject): Result<Mint> => {
+  if (!result.ok || result.value.minted.subject === subject.spiffeId) return result
+  return refuse('identity-drift', { cause: drift(result.value.minted, subject) })
+}
+
+const drift = (minted: MintedToken, subject: Subject) =>
+  `the exchange minted ${minted.subject}, rule ${subject.rule} of the gateway says ${subject.spiffeId}`

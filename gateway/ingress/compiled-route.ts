@@ -1,0 +1,23 @@
+import type { Step } from '#contract/step'
+import type { Route } from '#config/schema'
+import type { UpstreamGroup } from '../upstream/upstream-group.ts'
+import type { Quota } from '#contract/quota'
+
+/** A route with all that its configuration became. */
+export type CompiledRoute = {
+  readonly id: string
+  readonly team: string
+  readonly config: Route
+  /** Names of the issuers whose callers are let in; undefined for `authenticate: none`. */
+  readonly issuers: ReadonlySet<string> | undefined
+  readonly upstream: UpstreamGroup
+  /** Audience of the token that its upstream gets. */
+  readonly audience: string
+  /** Keyed by who calls. */
+  readonly callerLimit: Step<LimitKey, Quota> | undefined
+  /** One key for all callers. */
+  readonly routeLimit: Step<LimitKey, Quota> | undefined
+}
+
+/** What a limit counts by. */
+export type LimitKey = { readonly key: string }

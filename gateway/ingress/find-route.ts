@@ -1,0 +1,72 @@
+import { headerOf, type RequestHead } from '#contract/request-head'
+import { pass, refuse, type Result } from '#contract/problem'
+import type { Step } from '#contract/step'
+import { routePrecedence } from '#contract/route-order'
+import type { CompiledRoute } from './compiled-route.ts'
+import { pathTree, type PathTree } from './path-tree.ts'
+
+/**
+ * Finds the route of a request by host, path, method and header. Its cost does not grow with the number of routes: hosts
+ * are looked up, paths walked down a tree, and only the few routes that end on the way are compared.
+ *
+ * @returns A step refusing with `route-unknown`, or with `method-not-allowed` where only the method does not fit.
+ */
+export const findRoute = (
+  routes: readonly CompiledRoute[],
+): Step<{ readonly head: RequestHead }, CompiledRoute> => {
+  const byHost = hostTable(routes)
+  return ({ head }) => {
+    let fitting: CompiledRoute | undefined
+    let allowed: Set<string> | undefined
+    let best = -1
+    const consider = ({ route, precedence }: Candidate) => {
+      const { methods, headers } = route.config.match
+      if (headers && !hasHeaders(head, headers)) return
+      if (methods && !methods.includes(head.method)) {
+        allowed ??= new Set()
+        for (const method of methods) allowed.add(method)
+        return
+      }
+      if (precedence <= best) return
+      best = precedence
+      fitting = route
+    }
+    for (const tree of byHost(head.host)) {
+      tree.visit(head.path, consider)
+      if (fitting) return pass(fitting) // an exact host wins over a wildcard
+    }
+    return unmatched(allowed)
+  }
+}
+
+type Candidate = { readonly route: CompiledRoute; readonly precedence: number }
+
+const unmatched = (allowed: ReadonlySet<string> | undefined): Result<never> =>
+  allowed
+    ? refuse('method-not-allowed', { headers: { Allow: [...allowed].sort().join(', ') } })
+    : refuse('route-unknown')
+
+const hasHeaders = (head: RequestHead, wanted: Readonly<Record<string, string>>): boolean => {
+  for (const name of Object.keys(wanted)) if (headerOf(head, name) !== wanted[name]) return false
+  return true
+}
+
+/** Trees of a host: its own first, then that of the wildcard one label up. */
+const hostTable = (routes: readonly CompiledRoute[]) => {
+  const trees = new Map<string, PathTree<Candidate>>()
+  for (const route of routes) {
+    const precedence = routePrecedence(route.config.match)
+    for (const host of route.config.match.hosts) {
+      const name = host.toLowerCase()
+      const tree = trees.get(name) ?? pathTree()
+      trees.set(name, tree)
+      tree.add(route.config.match.path, { route, precedence })
+    }
+  }
+  return (host: string): readonly PathTree<Candidate>[] => {
+    const exact = trees.get(host)
+    const dot = host.indexOf('.')
+    const wildcard = dot < 0 ? undefined : trees.get(`*${host.slice(dot)}`)
+    return [exact, wildcard].filter((tree) => tree !== undefined)
+  }
+}

@@ -1,0 +1,29 @@
+import type { AuditSink } from '#contract/audit-event'
+import type { PolicyEngine } from '#contract/policy'
+import type { Result } from '#contract/problem'
+import type { RequestHead } from '#contract/request-head'
+import type { Step } from '#contract/step'
+import type { TrustedProxies } from '#http/forwarded'
+import type { RawHead } from '#http/raw-gate'
+import type { VerifiedToken, VerifyToken } from '#identity/jwt/verified-token'
+import type { MintCache } from '../mint-cache.ts'
+import type { IssuerForPolicy } from './authorise.ts'
+import type { CompiledRoute, LimitKey } from './compiled-route.ts'
+import type { Subject } from './identify.ts'
+import type { Quota, QuotaHeaders } from '#contract/quota'
+
+/** All that the way in is made of. */
+export type IngressParts = {
+  readonly audit: AuditSink
+  readonly gate: (raw: RawHead) => Result<RequestHead>
+  readonly trustedProxies: TrustedProxies
+  readonly addressLimit: Step<LimitKey, Quota> | undefined
+  readonly routes: readonly CompiledRoute[]
+  readonly verify: VerifyToken
+  readonly mapping: (token: VerifiedToken) => Result<Subject>
+  readonly policy: PolicyEngine
+  readonly trustDomain: string
+  readonly issuers: ReadonlyMap<string, IssuerForPolicy>
+  readonly mints: MintCache
+  readonly quotaHeaders: QuotaHeaders
+}

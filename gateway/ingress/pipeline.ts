@@ -1,0 +1,33 @@
+import type { AuditSink } from '#contract/audit-event'
+import { begin, type KnownOf } from '../compose.ts'
+import { assumeIdentity } from './assume-identity.ts'
+import { authenticate } from './authenticate.ts'
+import { authorise } from './authorise.ts'
+import { chooseEndpoint } from './choose-endpoint.ts'
+import { findRoute } from './find-route.ts'
+import { identify } from './identify.ts'
+import { limitAddress, limitCaller, limitRoute } from './limit.ts'
+import type { IngressParts } from './parts.ts'
+import { findOrigin, readHead } from './receive.ts'
+import type { Received } from './received.ts'
+
+/** A request's way in, top to bottom. What passes it is forwarded (`forward.ts`) and recorded (`audit-record.ts`). */
+export const ingress = (parts: IngressParts) =>
+  begin<Received>()
+    .guard('audit', recordable(parts.audit)) // nothing is done that could not be recorded
+    .learn('head', readHead(parts.gate)) // well-formed, one path, reserved headers gone
+    .learn('origin', findOrigin(parts.trustedProxies))
+    .learn('addressQuota', limitAddress(parts.addressLimit)) // before the signature check, which a flood would make us pay for
+    .learn('route', findRoute(parts.routes))
+    .learn('caller', authenticate(parts.verify)) // head only: no body is read for a stranger
+    .learn('subject', identify(parts.mapping))
+    .learn('routeQuota', limitRoute)
+    .learn('callerQuota', limitCaller)
+    .learn('decision', authorise(parts.policy, parts.trustDomain, parts.issuers))
+    .learn('identity', assumeIdentity(parts.mints))
+    .learn('endpoint', chooseEndpoint)
+
+/** What is known of a request that passed. */
+export type Admitted = KnownOf<ReturnType<typeof ingress>>
+
+const recordable = (audit: AuditSink) => () => audit.ready()

@@ -1,0 +1,19 @@
+import type { Body } from '#http/body'
+import type { RawHead } from '#http/raw-gate'
+import type { Door } from '../answer.ts'
+
+/** All that is known of a request before the first step. */
+export type Received = {
+  readonly door: Door
+  /** As Node's parser delivered it; only the first step reads it. */
+  readonly raw: RawHead
+  /** Other end of the socket. */
+  readonly peerAddress: string
+  /** `TLSv1.3`, `TLSv1.2`. */
+  readonly tlsVersion: string
+  /** The instant by which every check of this request goes. */
+  readonly nowMs: number
+  /** In the answer, the record and what the exchange is asked. */
+  readonly decisionId: string
+  readonly body: Body
+}

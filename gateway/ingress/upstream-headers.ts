@@ -1,0 +1,29 @@
+import type { Admitted } from './pipeline.ts'
+
+/** Spent here: the outside credential, and what the forwarder says itself. */
+const notForwarded = new Set(['host', 'authorization', 'expect', 'proxy-authorization'])
+
+/**
+ * Headers for the upstream: what the caller sent (the gate has removed hop-by-hop, reserved and repeated ones), then ours.
+ * Ours come last and nothing of the caller's can name them, so nothing of the caller's can take them away.
+ */
+export const upstreamHeaders = (request: Admitted): readonly string[] => {
+  const { head, origin, identity, decisionId } = request
+  const headers: string[] = []
+  for (let i = 0; i + 1 < head.headers.length; i += 2) {
+    const name = head.headers[i] as string
+    if (!notForwarded.has(name)) headers.push(name, head.headers[i + 1] as string)
+  }
+  headers.push(
+    'x-forwarded-for',
+    origin.forwardedFor,
+    'x-forwarded-proto',
+    origin.forwardedProto,
+    'x-forwarded-host',
+    origin.forwardedHost,
+    'x-request-id',
+    decisionId,
+  )
+  if (identity) headers.push('authorization', `Bearer ${identity.minted.token.reveal()}`)
+  return headers
+}

@@ -1,0 +1,122 @@
+import { pass, type Result } from '#contract/problem'
+import type { Soon } from '#contract/step'
+import type { Meter } from '#contract/telemetry'
+import type { MintedToken, MintRequest } from '#contract/token-exchange'
+
+/** A minted token, and whether it came without a question. */
+export type Mint = { readonly minted: MintedToken; readonly fromCache: boolean }
+
+/** The token that it is minted from. */
+export type Parent = { readonly fingerprint: string; readonly expiresAtMs: number }
+
+export type MintCache = {
+  /** From the cache, or asked for; those who want the same at once share one question. */
+  readonly take: (parent: Parent, request: MintRequest, nowMs: number) => Soon<Result<Mint>>
+  /** Forgets all of it: the signing key was given up, or the mapping changed. */
+  readonly clear: () => void
+  readonly size: () => number
+}
+
+type Ask = (request: MintRequest) => Promise<Result<MintedToken>>
+type Entry = { readonly minted: MintedToken; readonly mint: Mint; refreshAtMs: number }
+
+/** A token this close to its end may be too late at the upstream. */
+const safetyMs = 5000
+/** How long after a refresh that failed the next one is tried. */
+const retryAfterMs = 2000
+
+/**
+ * Keeps minted tokens, at most `maxEntries` at a time. From two thirds of its life on a token is asked for anew in the
+ * background, while the old one goes on being used until shortly before it ends: so the exchange may be away meanwhile.
+ *
+ * Two generations instead of a list by last use: what is still wanted when the younger one is full moves over by being
+ * used. A `Map` with an insert and a delete for every request would cost more than the whole look-up.
+ */
+export const mintCache = (ask: Ask, maxEntries: number, meter: Meter): MintCache => {
+  const count = {
+    hit: meter.counter('sallyport_mint_cache_total', { result: 'hit' }),
+    miss: meter.counter('sallyport_mint_cache_total', { result: 'miss' }),
+    refreshed: meter.counter('sallyport_mint_cache_total', { result: 'refreshed-ahead' }),
+    stale: meter.counter('sallyport_mint_cache_total', { result: 'stale-while-down' }),
+  }
+  let young = new Map<string, Entry>()
+  let old = new Map<string, Entry>()
+  const asking = new Map<string, Promise<Result<Mint>>>()
+  let epoch = 0
+
+  const find = (key: string): Entry | undefined => {
+    const entry = young.get(key)
+    if (entry) return entry
+    const aged = old.get(key)
+    if (aged) keep(key, aged)
+    return aged
+  }
+  const keep = (key: string, entry: Entry) => {
+    if (young.size >= maxEntries / 2) {
+      old = young
+      young = new Map()
+    }
+    young.set(key, entry)
+  }
+
+  const fetch = (key: string, parent: Parent, request: MintRequest): Promise<Result<Mint>> => {
+    const already = asking.get(key)
+    if (already) return already
+    const since = epoch
+    const question = ask(request)
+      .then((result): Result<Mint> => {
+        if (!result.ok) return result
+        const minted = result.value
+        if (since === epoch) keep(key, entryOf(minted, parent))
+        return pass({ minted, fromCache: false })
+      })
+      .finally(() => asking.delete(key))
+    asking.set(key, question)
+    return question
+  }
+
+  const refreshAhead = (
+    key: string,
+    entry: Entry,
+    parent: Parent,
+    request: MintRequest,
+    nowMs: number,
+  ) => {
+    entry.refreshAtMs = nowMs + retryAfterMs
+    void fetch(key, parent, request).then((result) =>
+      result.ok ? count.refreshed() : count.stale(),
+    )
+  }
+
+  return {
+    take: (parent, request, nowMs) => {
+      const key = `${parent.fingerprint} ${request.requestedTokenType} ${request.audience}`
+      const entry = find(key)
+      if (entry && entry.minted.expiresAtMs - safetyMs > nowMs) {
+        count.hit()
+        if (nowMs >= entry.refreshAtMs) refreshAhead(key, entry, parent, request, nowMs)
+        return pass(entry.mint)
+      }
+      count.miss()
+      return fetch(key, parent, request)
+    },
+    clear: () => {
+      epoch += 1
+      young = new Map()
+      old = new Map()
+    },
+    size: () => young.size + old.size,
+  }
+}
+
+const entryOf = (minted: MintedToken, parent: Parent): Entry => ({
+  minted,
+  mint: { minted, fromCache: true },
+  refreshAtMs: refreshAt(minted, parent),
+})
+
+/** Never, when the parent ends no later: a new one could live no longer. */
+const refreshAt = (minted: MintedToken, parent: Parent): number =>
+  parent.expiresAtMs <= minted.expiresAtMs
+    ? Number.POSITIVE_INFINITY
+    : minted.issuedAtMs + ((minted.expiresAtMs - minted.issuedAtMs) * 2) / 3

@@ -1,0 +1,164 @@
+import { Readable } from 'node:stream'
+import { errors, Pool, type Dispatcher } from 'undici'
+import type { SpiffeId } from '#contract/spiffe-id'
+import { endToEndHeaders } from '#http/hop-by-hop'
+import type {
+  UpstreamClient,
+  UpstreamFault,
+  UpstreamFaultKind,
+  UpstreamHandler,
+  UpstreamRequest,
+} from '#http/upstream-client'
+import type { Svid } from '#identity/svid/svid'
+import { dialMutualTls, PeerIdentityError } from './dial.ts'
+
+export type UndiciClientOptions = {
+  /** `https://HOST:PORT`. */
+  readonly endpoint: string
+  readonly expected: SpiffeId
+  readonly svid: Svid
+  readonly maxConnections: number
+  readonly connectTimeoutMs: number
+}
+
+/** Our own idle sockets end before a sidecar's usual five minutes, so that none is used just as it closes. */
+const keepAliveMs = 30_000
+const maxResponseHeaderBytes = 65_536
+
+/** HTTP/1.1 to one endpoint, over connections on which it proved to be `expected`. */
+export const undiciClient = (options: UndiciClientOptions): UpstreamClient => {
+  const { hostname, port } = new URL(options.endpoint)
+  const host = hostname.replace(/^\[|\]$/g, '')
+  const pool = new Pool(options.endpoint, {
+    connections: options.maxConnections,
+    pipelining: 1,
+    allowH2: false,
+    keepAliveTimeout: keepAliveMs,
+    keepAliveMaxTimeout: keepAliveMs, // else the peer's `Keep-Alive: timeout` would beat ours
+    maxHeaderSize: maxResponseHeaderBytes,
+    connect: (_ignored, callback) => {
+      dialMutualTls({
+        host,
+        port: Number(port || 443),
+        expected: options.expected,
+        svid: options.svid,
+        alpn: ['http/1.1'],
+        timeoutMs: options.connectTimeoutMs,
+      }).then(
+        (socket) => callback(null, socket),
+        (cause: Error) => callback(cause, null),
+      )
+    },
+  })
+
+  const dispatch = (request: UpstreamRequest, handler: UpstreamHandler) => {
+    pool.dispatch(
+      {
+        origin: options.endpoint,
+        path: request.path,
+        method: request.method as Dispatcher.HttpMethod,
+        headers: ['host', request.authority, ...withoutTe(request.headers)],
+        body: lentBody(request.body),
+        headersTimeout: request.headersTimeoutMs,
+        bodyTimeout: request.idleTimeoutMs,
+      },
+      relayTo(handler, request.headersTimeoutMs),
+    )
+  }
+
+  return {
+    dispatch,
+    close: () => pool.close(),
+    destroy: (cause) => void pool.destroy(cause),
+    stats: () => {
+      const { connected, pending, running, queued } = pool.stats
+      return { open: connected, connecting: 0, inFlight: running, queued: pending + queued }
+    },
+  }
+}
+
+/** `te` is hop-by-hop here; it may stand in a request for the sake of HTTP/2. */
+const withoutTe = (headers: readonly string[]): readonly string[] => {
+  const at = headers.indexOf('te')
+  return at < 0 || at % 2 === 1 ? headers : headers.toSpliced(at, 2)
+}
+
+/** Undici destroys a stream that it is given as soon as anything fails; the caller's request must outlive that. */
+const lentBody = (body: UpstreamRequest['body']) =>
+  body === null || Buffer.isBuffer(body)
+    ? body
+    : Readable.from(body.iterator({ destroyOnReturn: false }), { objectMode: false })
+
+/** Undici's handler made of ours. */
+const relayTo = (handler: UpstreamHandler, queueTimeoutMs: number): Dispatcher.DispatchHandler => {
+  let controller: Dispatcher.DispatchController | undefined
+  let headed = false
+  let ended = false
+  const fail = (fault: UpstreamFault) => {
+    if (ended) return
+    ended = true
+    clearTimeout(queueTimer)
+    handler.onError(fault)
+  }
+  const stop = (kind: UpstreamFaultKind, cause: Error) => {
+    const unsent = controller === undefined
+    fail({ kind, cause, unsent })
+    controller?.abort(cause)
+  }
+  // No timeout of undici covers the time in its queue.
+  const queueTimer = queueTimeoutMs
+    ? setTimeout(() => stop('timeout', new Error('no connection was free in time')), queueTimeoutMs)
+    : undefined
+  handler.onStart({
+    abort: (cause) => stop('aborted', cause),
+    pause: () => controller?.pause(),
+    resume: () => controller?.resume(),
+  })
+  return {
+    onRequestStart: (given) => {
+      clearTimeout(queueTimer)
+      controller = given
+      if (ended) given.abort(new Error('no longer wanted'))
+    },
+    onResponseStart: ({ rawHeaders }, status) => {
+      if (ended) return
+      const headers = endToEndHeaders(rawHeaders as readonly Buffer[])
+      if (status < 200) return handler.onInformation?.(status, headers)
+      headed = true
+      handler.onHead(status, headers)
+    },
+    onResponseData: (_controller, chunk) => {
+      if (!ended) handler.onData(chunk, false)
+    },
+    onResponseEnd: () => {
+      if (ended) return
+      ended = true
+      handler.onEnd([]) // trailers are dropped: HTTP/1.1 callers were not told to expect any
+    },
+    onResponseError: (_controller, cause) =>
+      fail({ kind: faultKindOf(cause, headed), cause, unsent: controller === undefined }),
+  }
+}
+
+const faultKindOf = (cause: unknown, headed: boolean): UpstreamFaultKind => {
+  if (cause instanceof PeerIdentityError) return 'identity-wrong'
+  if (cause instanceof errors.HeadersTimeoutError || cause instanceof errors.BodyTimeoutError)
+    return 'timeout'
+  if (headed || cause instanceof errors.SocketError || cause instanceof errors.HTTPParserError)
+    return 'broken'
+  const code = (cause as NodeJS.ErrnoException).code ?? ''
+  return unreachableCodes.has(code) || cause instanceof errors.ConnectTimeoutError
+    ? 'unreachable'
+    : 'broken'
+}
+
+const unreachableCodes = new Set([
+  'ECONNREFUSED',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'ETIMEDOUT',
+  'UND_ERR_CLOSED',
+  'UND_ERR_DESTROYED',
+])
