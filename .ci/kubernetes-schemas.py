@@ -39,8 +39,8 @@ def needed_by(definitions, name):
         while parts:
             part = parts.pop()
             if isinstance(part, dict):
-                reference = part.get("$ref", "")
-                if reference.startswith(PREFIX):
+                reference = part.get("$ref")
+                if isinstance(reference, str) and reference.startswith(PREFIX):
                     todo.append(reference[len(PREFIX):])
                 parts.extend(part.values())
             elif isinstance(part, list):
