@@ -63,6 +63,17 @@ export const problems = {
   'upstream-busy': { status: 503, title: 'The service has all the requests that it may have.' },
   'upstream-timeout': { status: 504, title: 'The service took too long to answer.' },
 
+  // At the exchange.
+  'client-unauthenticated': { status: 401, title: 'A client certificate of the mesh is required.' },
+  'client-not-allowed': { status: 403, title: 'This client may not ask for this.' },
+  'exchange-request-invalid': { status: 400, title: 'The request for a token is not acceptable.' },
+  'grant-unsupported': { status: 400, title: 'This grant is not offered.' },
+  'target-refused': { status: 400, title: 'Tokens are not minted for this audience.' },
+  'scope-refused': { status: 400, title: 'This scope cannot be had.' },
+  'join-token-refused': { status: 401, title: 'This join token is not good for anything.' },
+  'csr-refused': { status: 400, title: 'The certificate signing request is not acceptable.' },
+  'media-type-refused': { status: 415, title: 'A body of this type is not accepted here.' },
+
   // The gateway itself.
   'audit-unavailable': { status: 503, title: 'Requests cannot be recorded at the moment.' },
   overloaded: { status: 503, title: 'The gateway is too busy.' },
