@@ -1,0 +1,112 @@
+import { readFileSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { causeText } from '#contract/cause'
+import type { Issuer, Issuers } from '#config/schema'
+import { issuerKeys, type IssuerKeys } from './issuer-keys.ts'
+import type { IssuerKeysDeps, IssuerStatus } from './key-refresher.ts'
+import { keySourceOf } from './key-source.ts'
+
+/** An issuer of the configuration with its keys. */
+export type TrustedIssuer = {
+  readonly name: string
+  readonly options: Issuer
+  readonly keys: IssuerKeys
+}
+
+export type TrustedIssuers = {
+  /** By `iss`, code point by code point: finding one costs the same however many there are. */
+  readonly byIss: ReadonlyMap<string, TrustedIssuer>
+  /**
+   * Fetches the keys of all. Resolves when each was tried, or after 5 s: a dead issuer holds up nobody, its own callers
+   * get 503 until it is back. Rejects if a `jwksFile` cannot be used.
+   */
+  readonly start: () => Promise<void>
+  /** By name, for readiness and the admin listener. */
+  readonly status: () => ReadonlyMap<string, IssuerStatus>
+  /** Stops all refreshing, except of keys that `takeKeys` gave. */
+  readonly close: () => void
+}
+
+export type TrustedIssuersOptions = IssuerKeysDeps & {
+  readonly issuers: Issuers
+  /** Names of issuers whose keys may be fetched over plain HTTP (`unsafe.plainHttpIssuers`). */
+  readonly plainHttpIssuers?: readonly string[]
+  /**
+   * Gives the keys of an issuer that did not change, across a reload; whoever gives them closes them. `madeFrom` is plain
+   * data, equal when nothing changed.
+   */
+  readonly takeKeys?: (madeFrom: unknown, make: () => IssuerKeys) => IssuerKeys
+}
+
+const fetchTimeoutMs = 5000
+const longestStartMs = 5000
+/** At start; each takes a connection. */
+const fetchesAtATime = 64
+
+/**
+ * The issuers that are trusted, each with a refresher of its own, so that one that is slow, dead or broken harms no other.
+ *
+ * @throws Error for what the operator has to mend: an unreadable `caFile`, two issuers with one `iss`, an `iss` that is
+ *   no URL where the keys have to be discovered.
+ */
+export const trustedIssuers = (options: TrustedIssuersOptions): TrustedIssuers => {
+  const { issuers, plainHttpIssuers = [], takeKeys } = options
+  const byIss = new Map<string, TrustedIssuer>()
+  for (const [name, issuer] of Object.entries(issuers)) {
+    const twin = byIss.get(issuer.issuer)
+    if (twin)
+      throw new Error(`issuers.${name}.issuer is that of issuers.${twin.name}: a token has one`)
+    const allowPlainHttp = plainHttpIssuers.includes(name)
+    if (issuer.jwksFile === undefined && issuer.jwksUrl === undefined)
+      mustBeUrl(name, issuer, allowPlainHttp)
+    const ca = issuer.caFile === undefined ? undefined : readCa(name, issuer.caFile)
+    const make = () => {
+      const source = keySourceOf(issuer, { ca, allowPlainHttp, timeoutMs: fetchTimeoutMs })
+      return issuerKeys(name, issuer, source, options)
+    }
+    const keys = takeKeys ? takeKeys({ name, issuer, ca, allowPlainHttp }, make) : make()
+    byIss.set(issuer.issuer, { name, options: issuer, keys })
+  }
+  return {
+    byIss,
+    start: async () => {
+      const enough = new AbortController()
+      const late = sleep(longestStartMs, undefined, { signal: enough.signal }).catch(() => {})
+      try {
+        await Promise.race([startAll([...byIss.values()]), late])
+      } finally {
+        enough.abort()
+      }
+    },
+    status: () => new Map([...byIss.values()].map(({ name, keys }) => [name, keys.status()])),
+    close: () => {
+      if (!takeKeys) for (const { keys } of byIss.values()) keys.close()
+    },
+  }
+}
+
+const startAll = async (issuers: TrustedIssuer[]): Promise<void> => {
+  const work = async () => {
+    for (let next = issuers.pop(); next; next = issuers.pop()) await next.keys.start()
+  }
+  await Promise.all(Array.from({ length: fetchesAtATime }, work))
+}
+
+const mustBeUrl = (name: string, { issuer }: Issuer, allowPlainHttp: boolean) => {
+  const protocol = URL.canParse(issuer) ? new URL(issuer).protocol : ''
+  if (protocol === 'https:' || (allowPlainHttp && protocol === 'http:')) return
+  throw new Error(
+    `issuers.${name}.issuer is not an https URL, so its keys cannot be discovered: set jwksUrl or jwksFile`,
+  )
+}
+
+const readCa = (name: string, path: string): string => {
+  let text: string
+  try {
+    text = readFileSync(path, 'utf8')
+  } catch (cause) {
+    throw new Error(`issuers.${name}.caFile cannot be read: ${causeText(cause)}`, { cause })
+  }
+  if (text.includes('-----BEGIN CERTIFICATE-----')) return text
+  throw new Error(`issuers.${name}.caFile ${path} has no PEM certificate in it`)
+}

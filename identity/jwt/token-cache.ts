@@ -1,0 +1,65 @@
+import { hash } from 'node:crypto'
+import type { TokenTimes } from './times.ts'
+import type { TrustedIssuer } from './issuers.ts'
+import type { VerificationKey } from './jwks.ts'
+import type { VerifiedToken } from './verified-token.ts'
+
+/** A token that passed every check, with what the checks that must be repeated need. */
+export type CachedToken = {
+  readonly token: VerifiedToken
+  readonly times: TokenTimes
+  readonly issuer: TrustedIssuer
+  /** Whose signature it was. */
+  readonly key: VerificationKey
+}
+
+export type TokenCache = {
+  readonly get: (token: string) => CachedToken | undefined
+  readonly set: (token: string, verified: CachedToken) => void
+}
+
+/** Counted for each token that may be kept: a cache of short tokens holds that many, one of long tokens fewer. */
+const charsPerToken = 2048
+
+/**
+ * Remembers verified tokens, so that a signature is checked once and not with every request.
+ *
+ * The key is the SHA-256 of the whole token, signature included: a hit means that these very bytes were verified before.
+ * Another spelling or another signature of the same claims is a miss and is verified like any token. (The mint cache and
+ * the replay store, which must treat all spellings as one, use the hash of the signing input, after this.) The hash also
+ * keeps tokens themselves out of long-lived memory.
+ *
+ * Two generations instead of least-recently-used: a full one becomes the old one, what is used again moves over, the
+ * rest is forgotten with it. A `Map` with a delete and an insert a request would ruin the young generation of V8.
+ *
+ * @param maxTokens Tokens kept, both generations together; fewer if they are longer than 2048 characters on average.
+ */
+export const tokenCache = (maxTokens: number): TokenCache => {
+  const maxOfOne = Math.max(1, Math.floor(maxTokens / 2))
+  const maxChars = maxOfOne * charsPerToken
+  let young = new Map<string, CachedToken>()
+  let old = new Map<string, CachedToken>()
+  let chars = 0
+  const keep = (key: string, length: number, verified: CachedToken) => {
+    if (young.size >= maxOfOne || chars + length > maxChars) {
+      old = young
+      young = new Map()
+      chars = 0
+    }
+    young.set(key, verified)
+    chars += length
+  }
+  return {
+    get: (token) => {
+      const key = keyOf(token)
+      const found = young.get(key)
+      if (found) return found
+      const older = old.get(key)
+      if (older) keep(key, token.length, older)
+      return older
+    },
+    set: (token, verified) => keep(keyOf(token), token.length, verified),
+  }
+}
+
+const keyOf = (token: string): string => hash('sha256', token, 'base64url')

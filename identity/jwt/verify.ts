@@ -1,0 +1,196 @@
+import { hash } from 'node:crypto'
+import { pass, refuse, type Refusal, type Result } from '#contract/problem'
+import type { Soon } from '#contract/step'
+import type { Meter } from '#contract/telemetry'
+import type { KeyAbsence } from './issuer-keys.ts'
+import { quotable, refuseToken } from './challenge.ts'
+import { readStandardClaims, type StandardClaims } from './claims.ts'
+import type { TrustedIssuer } from './issuers.ts'
+import { deepFreeze, type JsonObject } from './json-strict.ts'
+import type { VerificationKey } from './jwks.ts'
+import { parseClaims, parseCompactJws, type CompactJws } from './strict-parse.ts'
+import { checkTimes, readTimes, type TokenTimes } from './times.ts'
+import { tokenCache, type CachedToken } from './token-cache.ts'
+import type { VerifiedToken, VerifyToken } from './verified-token.ts'
+
+export type TokenVerifierOptions = {
+  /** By exact `iss`, of `trustedIssuers`. */
+  readonly issuers: ReadonlyMap<string, TrustedIssuer>
+  /** Verified tokens to remember. */
+  readonly maxTokens: number
+  readonly meter: Meter
+}
+
+/** Everything about a token but its signature. */
+type Read = {
+  readonly jws: CompactJws
+  readonly issuer: TrustedIssuer
+  readonly claims: JsonObject
+  readonly standard: StandardClaims
+  readonly times: TokenTimes
+}
+
+/** Seconds after which a caller should come back while keys cannot be had. */
+const retryAfterSeconds = '5'
+
+/**
+ * Makes the one check of bearer tokens, with its cache. One verifier belongs to one configuration of issuers: a changed
+ * audience or lifetime needs a new one, since tokens in the cache are not measured against those again.
+ *
+ * Order: form, issuer, algorithm, type, claims and times, key, signature. All but the last look at what nobody has
+ * verified yet, and so they only ever refuse: that is cheap, and a token that expired long ago makes no issuer be asked for
+ * the key it was signed with.
+ *
+ * It answers at once unless the key is not known or the signature does not fit: then it may wait up to 1 s while the issuer
+ * is asked (see `issuerKeys`).
+ *
+ * jose imports the keys (`jwks.ts`) but does not check the signatures: through WebCrypto that takes twice as long and a
+ * promise for each token, and the claims have to be checked more strictly than it does in any case.
+ *
+ * @see RFC 7519 §7.2, RFC 8725 §3
+ */
+export const tokenVerifier = ({ issuers, maxTokens, meter }: TokenVerifierOptions): VerifyToken => {
+  const cache = tokenCache(maxTokens)
+  const countHit = meter.counter('sallyport_token_cache_total', { result: 'hit' })
+  const countMiss = meter.counter('sallyport_token_cache_total', { result: 'miss' })
+
+  const remember = (token: string, read: Read, key: VerificationKey): Result<VerifiedToken> => {
+    const verified = verifiedTokenOf(read)
+    cache.set(token, { token: verified, times: read.times, issuer: read.issuer, key })
+    return pass(verified)
+  }
+
+  const verifyAnew = (
+    token: string,
+    accepted: ReadonlySet<string>,
+    nowMs: number,
+  ): Soon<Result<VerifiedToken>> => {
+    const reading = readToken(token, issuers, accepted, nowMs)
+    if (!reading.ok) return reading
+    const read = reading.value
+    const { kid } = read.jws.header
+    const { keys } = read.issuer
+    const key = keys.get(kid)
+    if (key && !keys.usable()) return unavailable(read)
+    if (key && signatureFits(read.jws, key)) return remember(token, read, key)
+    if (key && key.algorithm !== read.jws.header.alg) return wrongAlgorithm()
+    const finish = (found: VerificationKey | KeyAbsence) =>
+      typeof found !== 'string' && signatureFits(read.jws, found)
+        ? remember(token, read, found)
+        : refuseForKey(read, found, key)
+    const found = keys.seek(kid, key)
+    return found instanceof Promise ? found.then(finish) : finish(found)
+  }
+
+  return (token, accepted, nowMs) => {
+    const cached = cache.get(token)
+    if (cached && isKeyStillThere(cached)) {
+      countHit()
+      return checkAgain(cached, accepted, nowMs)
+    }
+    countMiss()
+    return verifyAnew(token, accepted, nowMs)
+  }
+}
+
+/** A key that its issuer has withdrawn takes its tokens along. */
+const isKeyStillThere = ({ issuer, key }: CachedToken): boolean => issuer.keys.get(key.kid) === key
+
+const checkAgain = (
+  { token, times, issuer }: CachedToken,
+  accepted: ReadonlySet<string>,
+  nowMs: number,
+): Result<VerifiedToken> => {
+  if (!accepted.has(issuer.name)) return unknownIssuer(issuer.name)
+  if (!issuer.keys.usable()) return issuerUnavailable(issuer.name, token.kid)
+  const timely = checkTimes(times, issuer.options, nowMs)
+  return timely.ok ? pass(token) : timely
+}
+
+const readToken = (
+  token: string,
+  issuers: ReadonlyMap<string, TrustedIssuer>,
+  accepted: ReadonlySet<string>,
+  nowMs: number,
+): Result<Read> => {
+  const jws = parseCompactJws(token)
+  if (!jws.ok) return jws
+  const claims = parseClaims(jws.value)
+  if (!claims.ok) return claims
+  const { iss } = claims.value
+  const issuer = typeof iss === 'string' ? issuers.get(iss) : undefined
+  if (!issuer || !accepted.has(issuer.name)) return unknownIssuer(iss)
+  const { alg, typ } = jws.value.header
+  if (!issuer.options.algorithms.includes(alg)) return wrongAlgorithm()
+  // In the configuration `none` stands for no `typ` at all, so a token cannot have that one.
+  if (typ === 'none' || !issuer.options.types.includes(typ ?? 'none'))
+    return refuseToken('token-type-refused', 'This kind of token is not accepted here', { typ })
+  const standard = readStandardClaims(claims.value, issuer.options)
+  if (!standard.ok) return standard
+  const times = readTimes(claims.value, issuer.options.maxLifetimeSeconds, nowMs)
+  if (!times.ok) return times
+  const timely = checkTimes(times.value, issuer.options, nowMs)
+  if (!timely.ok) return timely
+  return pass({
+    jws: jws.value,
+    issuer,
+    claims: claims.value,
+    standard: standard.value,
+    times: times.value,
+  })
+}
+
+/** One key, one algorithm (RFC 8725 §3.1): what the token says must be what the key is for. */
+const signatureFits = ({ header, signingInput, signature }: CompactJws, key: VerificationKey) =>
+  header.alg === key.algorithm && key.verify(signingInput, signature)
+
+const verifiedTokenOf = ({ jws, issuer, claims, standard, times }: Read): VerifiedToken =>
+  Object.freeze({
+    issuerName: issuer.name,
+    issuer: issuer.options.issuer,
+    ...standard,
+    claims: deepFreeze(claims),
+    kid: jws.header.kid,
+    issuedAtMs: times.iat === undefined ? undefined : times.iat * 1000,
+    expiresAtMs: times.exp * 1000,
+    fingerprint: hash('sha256', jws.signingInput, 'base64url'),
+  })
+
+/** No key was found that fits: which of the reasons it is decides what the caller should do. */
+const refuseForKey = (
+  read: Read,
+  found: VerificationKey | KeyAbsence,
+  tried: VerificationKey | undefined,
+): Refusal => {
+  const { issuer, jws } = read
+  const { kid } = jws.header
+  if (typeof found !== 'string' && found.algorithm !== jws.header.alg) return wrongAlgorithm()
+  if (tried || typeof found !== 'string')
+    return refuseToken('token-signature-invalid', 'The signature of the token is not valid', {
+      issuer: issuer.name,
+      kid,
+    })
+  if (found === 'unavailable') return unavailable(read)
+  return refuseToken('token-key-unknown', 'The key of the token is not known', {
+    issuer: issuer.name,
+    kid,
+  })
+}
+
+const wrongAlgorithm = (): Refusal =>
+  refuseToken('token-algorithm-refused', 'The algorithm of the token is not accepted')
+
+const unknownIssuer = (iss: unknown): Refusal =>
+  refuseToken('token-issuer-unknown', 'The issuer of the token is not trusted here', {
+    iss: typeof iss === 'string' ? quotable(iss) : typeof iss,
+  })
+
+const unavailable = ({ issuer, jws }: Read): Refusal =>
+  issuerUnavailable(issuer.name, jws.header.kid)
+
+/** 503 and not 401: nothing is known to be wrong with the token, and a new one would not help. */
+const issuerUnavailable = (issuer: string, kid: string): Refusal =>
+  refuse('issuer-unavailable', {
+    cause: { issuer, kid },
+    headers: { 'Retry-After': retryAfterSeconds },
+  })
