@@ -9,7 +9,11 @@ const CertificateAuthority = Strict(
     store: Type.Union(
       [
         Type.Literal('memory'),
-        Strict({ directory: File('Where keys and certificates are kept, mode 700.') }),
+        Strict({
+          directory: File('Where keys and certificates are kept, mode 700.', {
+            access: 'directory',
+          }),
+        }),
       ],
       {
         default: 'memory',
@@ -60,7 +64,7 @@ const Lifetimes = Strict(
 
 const JoinToken = Strict({
   spiffeId: SpiffeIdText('Whose first certificate it is good for.'),
-  file: File('Written at start with mode 600; spent at its first use.'),
+  file: File('Written at start with mode 600; spent at its first use.', { access: 'write' }),
   lifetimeSeconds: Type.Integer({
     minimum: 10,
     maximum: 86_400,

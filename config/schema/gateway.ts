@@ -6,7 +6,7 @@ import { AdminListener, IngressListener } from './listeners.ts'
 import { Route } from './routes.ts'
 import { shared } from './shared.ts'
 import { Upstream } from './upstreams.ts'
-import { File, HttpsUrl, SpiffeIdText, Strict } from './words.ts'
+import { File, HttpsOrigin, Named, SpiffeIdText, Strict } from './words.ts'
 
 const OwnIdentity = Type.Union(
   [
@@ -14,13 +14,16 @@ const OwnIdentity = Type.Union(
       source: Type.Literal('exchange'),
       joinTokenFile: File(
         'One-use token for the first certificate; later ones are asked for with the last.',
+        { access: 'later' },
       ),
     }),
     Strict({
       source: Type.Literal('files'),
-      certificateFile: File('X.509-SVID, leaf first. Read again when it changes.'),
-      keyFile: File('Its private key.'),
-      bundleFile: File('Roots of the trust domain.'),
+      certificateFile: File('X.509-SVID, leaf first. Read again when it changes.', {
+        holds: 'certificates',
+      }),
+      keyFile: File('Its private key.', { holds: 'private-key' }),
+      bundleFile: File('Roots of the trust domain.', { holds: 'certificates' }),
     }),
   ],
   { description: "Where the gateway's own X.509-SVID comes from." },
@@ -28,9 +31,12 @@ const OwnIdentity = Type.Union(
 export type OwnIdentity = Static<typeof OwnIdentity>
 
 const ExchangeAt = Strict({
-  url: HttpsUrl('`https://HOST:PORT` of the exchange.'),
+  url: HttpsOrigin('`https://HOST:PORT` of the exchange.'),
   spiffeId: SpiffeIdText('Who must answer there.'),
-  caFile: File('Roots to trust for the first connection, before there is a bundle.'),
+  caFile: File('Roots to trust for the first connection, before there is a bundle.', {
+    access: 'later',
+    holds: 'certificates',
+  }),
   timeoutMs: Type.Integer({ minimum: 50, default: 2000, description: 'For one question.' }),
   adminUrl: Type.Optional(
     Type.String({
@@ -83,8 +89,13 @@ export const GatewayConfig = Strict({
     },
     { default: {} },
   ),
-  routes: Type.Array(Route, { minItems: 1 }),
-  upstreams: Type.Record(Type.String({ pattern: '^[a-z0-9][a-z0-9._-]{0,62}$' }), Upstream),
+  routes: Type.Array(Route, {
+    minItems: 1,
+    description: 'What is served, to whom, and where it is. Nothing else is.',
+  }),
+  upstreams: Named(Upstream, {
+    description: 'Services behind their sidecars, by a name of your own.',
+  }),
   drainSeconds: Type.Integer({
     minimum: 0,
     maximum: 600,

@@ -20,6 +20,7 @@ export const IdentityRule = Strict({
   spiffeId: Type.String({
     minLength: 1,
     maxLength: 1024,
+    format: 'spiffe-id-template',
     description:
       'The SPIFFE ID to give, with `{claim}` for a claim that is a string; its value must be fit to be one path segment.',
   }),

@@ -1,5 +1,5 @@
 import { Type, type Static } from 'typebox'
-import { File, Strict } from './words.ts'
+import { File, Named, Strict } from './words.ts'
 
 export const signatureAlgorithms = [
   'ES256',
@@ -38,9 +38,11 @@ export const Issuer = Strict({
         'Where its keys are. Without this and `jwksFile` they are found by OpenID discovery.',
     }),
   ),
-  jwksFile: Type.Optional(File('A JWK Set on disk instead of a URL.')),
+  jwksFile: Type.Optional(File('A JWK Set on disk instead of a URL.', { holds: 'json' })),
   caFile: Type.Optional(
-    File('PEM certificates to trust when fetching its keys, instead of the public ones.'),
+    File('PEM certificates to trust when fetching its keys, instead of the public ones.', {
+      holds: 'certificates',
+    }),
   ),
   types: Type.Array(Type.String({ minLength: 1 }), {
     minItems: 1,
@@ -94,12 +96,7 @@ export const Issuer = Strict({
 })
 export type Issuer = Static<typeof Issuer>
 
-export const Issuers = Type.Record(
-  Type.String({ pattern: '^[a-z0-9][a-z0-9._-]{0,62}$' }),
-  Issuer,
-  {
-    description:
-      'Issuers by a name of your own, which routes, identities, metrics and records use.',
-  },
-)
+export const Issuers = Named(Issuer, {
+  description: 'Issuers by a name of your own, which routes, identities, metrics and records use.',
+})
 export type Issuers = Static<typeof Issuers>

@@ -2,8 +2,10 @@ import { Type, type Static } from 'typebox'
 import { Address, File, Port, Strict } from './words.ts'
 
 export const Certificate = Strict({
-  certificateFile: File('PEM certificate, leaf first, then its intermediates.'),
-  keyFile: File('PEM private key.'),
+  certificateFile: File('PEM certificate, leaf first, then its intermediates.', {
+    holds: 'certificates',
+  }),
+  keyFile: File('PEM private key.', { holds: 'private-key' }),
 })
 export type Certificate = Static<typeof Certificate>
 
@@ -90,7 +92,7 @@ export const IngressListener = Strict({
   }),
   healthPath: Type.Optional(
     Type.String({
-      pattern: '^/',
+      format: 'route-path',
       description:
         'A path that answers 200 while this gateway serves, for load balancers. It has no route.',
     }),

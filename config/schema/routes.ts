@@ -1,20 +1,22 @@
 import { Type, type Static } from 'typebox'
 import { RateLimitOptions } from '#plugins/rate-limit/options'
-import { Id, Strict } from './words.ts'
+import { HeaderName, Id, Strict } from './words.ts'
 
 const PathMatch = Type.Union(
   [
-    Strict({ exact: Type.String({ pattern: '^/', description: 'This path and no other.' }) }),
+    Strict({
+      exact: Type.String({ format: 'route-path', description: 'This path and no other.' }),
+    }),
     Strict({
       prefix: Type.String({
-        pattern: '^/',
+        format: 'route-prefix',
         description:
           'This path and all below it, by whole segments: `/a` is not the beginning of `/ab`.',
       }),
     }),
     Strict({
       pattern: Type.String({
-        pattern: '^/',
+        format: 'route-pattern',
         description:
           'Segments, of which `*` is any one and a last `**` any number: `/orders/*/items`.',
       }),
@@ -31,7 +33,7 @@ const RouteMatch = Strict({
   }),
   path: PathMatch,
   methods: Type.Optional(
-    Type.Array(Type.String({ pattern: '^[A-Z]+$' }), {
+    Type.Array(Type.String({ pattern: '^[A-Z]+$', expects: 'a method in upper case' }), {
       minItems: 1,
       uniqueItems: true,
       description: 'All, if absent.',
@@ -39,6 +41,8 @@ const RouteMatch = Strict({
   ),
   headers: Type.Optional(
     Type.Record(Type.String({ pattern: '^[a-z0-9-]+$' }), Type.String(), {
+      additionalProperties: false,
+      keyExpects: 'a header name in lower case: letters, digits and `-`',
       description: 'Headers that must have exactly this value.',
     }),
   ),
@@ -63,7 +67,11 @@ export const Route = Strict({
         }),
       }),
     ],
-    { description: '`none`, said aloud, or the issuers whose callers are let in.' },
+    {
+      description: '`none`, said aloud, or the issuers whose callers are let in.',
+      whenMissing:
+        'say whose tokens are accepted with `authenticate: { issuers: [NAME] }`, or `authenticate: none` to let strangers in',
+    },
   ),
   limits: Strict(
     {
@@ -78,7 +86,7 @@ export const Route = Strict({
         default: {},
         description: 'For the policy to read as `input.route.requires`.',
       }),
-      headers: Type.Array(Type.String({ pattern: '^[a-z0-9-]+$' }), {
+      headers: Type.Array(HeaderName('One header.'), {
         default: [],
         description: 'Request headers that the policy may see.',
       }),

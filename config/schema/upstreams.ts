@@ -1,14 +1,19 @@
 import { Type, type Static } from 'typebox'
-import { HttpsUrl, SpiffeIdText, Strict } from './words.ts'
+import { HttpsOrigin, Strict } from './words.ts'
 
 /** A service behind its sidecar. */
 export const Upstream = Strict({
-  endpoints: Type.Array(HttpsUrl('`https://HOST:PORT` of a sidecar.'), {
+  endpoints: Type.Array(HttpsOrigin('`https://HOST:PORT` of a sidecar.'), {
     minItems: 1,
     uniqueItems: true,
     description: 'Where it runs; taken in turn.',
   }),
-  spiffeId: SpiffeIdText('Who must answer there. Checked on every new connection.'),
+  spiffeId: Type.String({
+    format: 'spiffe-id',
+    description: 'Who must answer there. Checked on every new connection.',
+    whenMissing:
+      'name who must answer there, such as `spiffeId: spiffe://TRUST_DOMAIN/orders`: an upstream that could be anyone gets no request',
+  }),
   host: Type.Optional(
     Type.String({
       format: 'host',

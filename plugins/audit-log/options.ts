@@ -3,11 +3,14 @@ import { Type, type Static } from 'typebox'
 /** Where the audit records go. */
 export const AuditLogOptions = Type.Object(
   {
-    file: Type.Union([Type.Literal('stdout'), Type.String({ minLength: 1, format: 'file' })], {
-      default: 'stdout',
-      description:
-        '`stdout`, or a file that records are appended to, one JSON line each. Relative to the file that names it.',
-    }),
+    file: Type.Union(
+      [Type.Literal('stdout'), Type.String({ minLength: 1, format: 'file', access: 'write' })],
+      {
+        default: 'stdout',
+        description:
+          '`stdout`, or a file that records are appended to, one JSON line each. Relative to the file that names it.',
+      },
+    ),
     whenUnwritable: Type.Enum(['refuse', 'continue'], {
       default: 'refuse',
       description:

@@ -1,0 +1,132 @@
+import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv'
+import { explain } from './explain.ts'
+import type { Finding } from './faults.ts'
+import { formats } from './formats.ts'
+import { chooseKind, type Branch } from './kinds.ts'
+
+type JsonSchema = Readonly<Record<string, unknown>>
+
+/** A file that a configuration names, or a secret that stands in one. */
+export type NamedFile = {
+  readonly pointer: string
+  readonly access: 'read' | 'write' | 'directory' | 'later'
+  readonly holds: 'certificates' | 'private-key' | 'json' | undefined
+}
+
+export type Shape = {
+  readonly findings: readonly Finding[]
+  readonly files: readonly NamedFile[]
+  /** Pointers to the `{ file: PATH }` mappings that become secrets. */
+  readonly secrets: readonly string[]
+}
+
+type Check = {
+  (this: Notes, ...args: Parameters<ValidateFunction>): boolean
+  errors?: Partial<ErrorObject>[]
+}
+
+/** What the keywords of our own write down while ajv goes through a configuration. */
+type Notes = { readonly files: NamedFile[]; readonly secrets: string[] }
+
+/**
+ * Checks a configuration against its schema, fills in defaults (in place), and notes which of its values are files and
+ * secrets.
+ *
+ * @param written A value as it was written, where it has variables: what they hold is not shown.
+ */
+export const validate = (
+  schema: object,
+  config: unknown,
+  written: (pointer: string) => string | undefined,
+): Shape => {
+  const notes: Notes = { files: [], secrets: [] }
+  const check = validator().compile(prepared(schema as JsonSchema))
+  check.call(notes, config)
+  return { ...notes, findings: explain(check.errors ?? [], written) }
+}
+
+const validator = (): Ajv => {
+  const ajv = new Ajv({
+    allErrors: true,
+    useDefaults: true,
+    verbose: true, // the schema beside each error, for its own words
+    passContext: true,
+    strictTypes: false,
+    strictRequired: false,
+    formats: Object.fromEntries(
+      Object.entries(formats).map(([name, format]) => [
+        name,
+        (text: string) => format(text) === undefined,
+      ]),
+    ),
+  })
+  for (const word of ['access', 'holds', 'expects', 'keyExpects', 'whenMissing'])
+    ajv.addKeyword(word)
+  ajv.addKeyword({
+    keyword: 'noteFile',
+    schemaType: 'object',
+    type: 'string',
+    validate(this: Notes, { access, holds }: NamedFile, _data: unknown, _parent, context): boolean {
+      this.files.push({ pointer: context?.instancePath ?? '', access, holds })
+      return true
+    },
+  })
+  ajv.addKeyword({
+    keyword: 'secret',
+    schemaType: 'boolean',
+    type: 'object',
+    validate(this: Notes, _is: boolean, _data: unknown, _parent, context): boolean {
+      this.secrets.push(context?.instancePath ?? '')
+      return true
+    },
+  })
+  ajv.addKeyword({
+    keyword: 'kinds',
+    schemaType: 'array',
+    errors: 'full',
+    compile: (branches: readonly Branch[], parentSchema) => {
+      const checks = branches.map((branch) => ajv.compile(branch))
+      const check: Check = function (this: Notes, value, context) {
+        const at = context?.instancePath ?? ''
+        const choice = chooseKind(value, branches)
+        if (!('branch' in choice)) {
+          check.errors = [
+            { keyword: 'kinds', instancePath: at, params: choice, parentSchema, data: value },
+          ]
+          return false
+        }
+        const chosen = checks[choice.branch]
+        const isRight = chosen?.call(this, value, context) === true
+        check.errors = (chosen?.errors ?? []) satisfies ErrorObject[]
+        return isRight
+      }
+      return check
+    },
+  })
+  return ajv
+}
+
+/**
+ * The schema as it is checked: `anyOf` is decided by `chooseKind`, files are noted, what has a default need not be there,
+ * and a map takes no keys but those of its pattern.
+ */
+const prepared = (schema: JsonSchema): JsonSchema => {
+  const { anyOf, ...rest } = schema
+  const result: Record<string, unknown> = { ...rest }
+  if (Array.isArray(anyOf)) result.kinds = anyOf.map(prepared)
+  if (schema.format === 'file')
+    result.noteFile = { access: schema.access ?? 'read', holds: schema.holds }
+  for (const word of ['properties', 'patternProperties'] as const)
+    if (isSchema(schema[word])) {
+      const inner = Object.entries(schema[word])
+      result[word] = Object.fromEntries(
+        inner.map(([key, value]) => [key, prepared(value as JsonSchema)]),
+      )
+    }
+  if (isSchema(schema.patternProperties)) result.additionalProperties ??= false
+  if (isSchema(schema.items)) result.items = prepared(schema.items)
+  return result
+}
+
+const isSchema = (value: unknown): value is JsonSchema =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
