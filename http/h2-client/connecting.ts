@@ -1,0 +1,65 @@
+import { TLSSocket } from 'node:tls'
+import type { Duplex } from 'node:stream'
+import { type Inlet, newInlet } from './open-connection.ts'
+import type { Connect } from './options.ts'
+
+export type ConnectFault = {
+  readonly kind: 'unreachable' | 'identity-wrong' | 'timeout'
+  readonly cause: unknown
+}
+
+export type Attempt = { readonly cancel: (cause: Error) => void }
+
+/**
+ * Tries to connect, for so long. Exactly one of the two functions is called, once, and never before this returned; a
+ * socket that comes too late is destroyed.
+ */
+export const tryToConnect = (
+  connect: Connect,
+  timeoutMs: number,
+  onSocket: (socket: Duplex, inlet: Inlet) => void,
+  onFault: (fault: ConnectFault) => void,
+): Attempt => {
+  const inlet = newInlet()
+  const controller = new AbortController()
+  let settled = false
+
+  const fail = (fault: ConnectFault) => {
+    if (settled) return
+    settled = true
+    clearTimeout(timer)
+    controller.abort(fault.cause)
+    onFault(fault)
+  }
+  const timer = setTimeout(
+    () => fail({ kind: 'timeout', cause: new Error(`no connection for ${timeoutMs} ms`) }),
+    timeoutMs,
+  )
+
+  const take = (socket: Duplex) => {
+    if (settled || socket.destroyed) {
+      // Late, or gone already: what it still has to say is of no use.
+      socket.on('error', () => {})
+      socket.destroy()
+      fail({ kind: 'unreachable', cause: new Error('the connection was closed at once') })
+    } else if (socket instanceof TLSSocket && socket.alpnProtocol !== 'h2') {
+      socket.on('error', () => {})
+      socket.destroy()
+      fail({ kind: 'unreachable', cause: new Error('the peer did not agree on h2') })
+    } else {
+      settled = true
+      clearTimeout(timer)
+      onSocket(socket, inlet)
+    }
+  }
+
+  connect({ onread: inlet.onread, signal: controller.signal }).then(
+    (connected) => {
+      if (connected.ok) take(connected.socket)
+      else fail({ kind: connected.kind, cause: connected.cause })
+    },
+    // A rejection is as good as a refusal: nobody was reached.
+    (cause: unknown) => fail({ kind: 'unreachable', cause }),
+  )
+  return { cancel: (cause) => fail({ kind: 'unreachable', cause }) }
+}
