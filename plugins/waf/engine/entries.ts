@@ -1,0 +1,41 @@
+/** A collection of a request: names and values side by side, in order of arrival, duplicates kept. */
+export type Entries = {
+  readonly names: readonly string[]
+  readonly values: readonly string[]
+  /** The names in lower case, by which selectors look. */
+  readonly keys: readonly string[]
+}
+
+export const noEntries: Entries = Object.freeze({ names: [], values: [], keys: [] })
+
+export const makeEntries = (pairs: readonly (readonly [string, string])[]): Entries =>
+  pairs.length === 0
+    ? noEntries
+    : entriesOf(
+        pairs.map(([name]) => name),
+        pairs.map(([, value]) => value),
+      )
+
+export const entriesOf = (names: readonly string[], values: readonly string[]): Entries => ({
+  names,
+  values,
+  keys: names.map(lowerKey),
+})
+
+/** The names as values, as ARGS_NAMES and its like have them. */
+export const namesOf = (entries: Entries): Entries =>
+  entries.names.length === 0 ? noEntries : { ...entries, values: entries.names }
+
+export const joinEntries = (one: Entries, two: Entries): Entries => {
+  if (two.names.length === 0) return one
+  if (one.names.length === 0) return two
+  return {
+    names: [...one.names, ...two.names],
+    values: [...one.values, ...two.values],
+    keys: [...one.keys, ...two.keys],
+  }
+}
+
+/** Most names are lower-case already; `toLowerCase` would also change Latin-1 letters, which are bytes of anything. */
+export const lowerKey = (name: string): string =>
+  /[A-Z]/.test(name) ? name.replace(/[A-Z]+/g, (letters) => letters.toLowerCase()) : name

@@ -1,0 +1,23 @@
+import type { Requirement } from '../regex/requirement.ts'
+
+/** An operator with its argument: asks one thing of a value. Values are latin1 strings. */
+export type Test = {
+  readonly test: (value: string) => boolean
+  /** Of a value that matched, what `capture` puts into TX.0 to TX.9. Without it nothing is captured. */
+  readonly capture?: (value: string) => readonly string[]
+  /** What a value must have to match: the gate asks it before `test`. */
+  readonly requirement?: Requirement
+}
+
+/** What an operator may need while its argument is compiled. */
+export type OperatorContext = {
+  /** Lines of a file named in a rule, relative to the rule's own file. @throws TypeError if it cannot be read */
+  readonly readFile: (name: string) => string
+}
+
+/**
+ * Compiles an operator's argument.
+ *
+ * @throws TypeError, quoting it, for an argument it cannot read: a rule is never weakened in silence.
+ */
+export type Operator = (argument: string, context: OperatorContext) => Test
