@@ -1,7 +1,7 @@
 import { pass, type Refusal, type Result } from '#contract/problem'
 import type { Issuer } from '#config/schema'
 import { quotable, refuseToken } from './challenge.ts'
-import type { JsonObject } from './json-strict.ts'
+import type { JsonObject } from '../json-strict.ts'
 
 /** The claims that every token has, with their types made sure of. */
 export type StandardClaims = {

@@ -1,7 +1,7 @@
 import { KeyObject } from 'node:crypto'
 import { calculateJwkThumbprint, errors, importJWK, type JWK } from 'jose'
 import { bad, good, type Outcome } from '../outcome.ts'
-import { isJsonObject, parseStrictObject, type JsonObject } from './json-strict.ts'
+import { isJsonObject, parseStrictObject, type JsonObject } from '../json-strict.ts'
 import { isRocaModulus } from './roca.ts'
 import {
   isSignatureAlgorithm,

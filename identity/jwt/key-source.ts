@@ -3,7 +3,7 @@ import { causeText } from '#contract/cause'
 import type { Issuer } from '#config/schema'
 import { boundedFetch, type BoundedFetch } from '#http/bounded-fetch'
 import { bad, good, type Outcome } from '../outcome.ts'
-import { parseStrictObject } from './json-strict.ts'
+import { parseStrictObject } from '../json-strict.ts'
 import { maxJwksBytes } from './jwks.ts'
 
 /** Where the text of an issuer's JWK Set comes from. */

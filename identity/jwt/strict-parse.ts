@@ -1,7 +1,7 @@
 import { isSignatureAlgorithm, type SignatureAlgorithm } from './signature-algorithm.ts'
 import { pass, type Refusal, type Result } from '#contract/problem'
 import { refuseToken } from './challenge.ts'
-import { parseStrictObject, type JsonObject } from './json-strict.ts'
+import { parseStrictObject, type JsonObject } from '../json-strict.ts'
 
 /** The parts of a compact JWS, proven to be well-formed. Nothing in it is verified. */
 export type CompactJws = {

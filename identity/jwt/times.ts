@@ -1,7 +1,7 @@
 import { pass, type Result } from '#contract/problem'
 import type { Issuer } from '#config/schema'
 import { refuseToken } from './challenge.ts'
-import type { JsonObject } from './json-strict.ts'
+import type { JsonObject } from '../json-strict.ts'
 
 /** The times of a token in seconds since 1970, each a safe integer. */
 export type TokenTimes = {

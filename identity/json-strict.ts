@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer'
-import { bad, good, type Outcome } from '../outcome.ts'
+import { bad, good, type Outcome } from './outcome.ts'
 
 export type JsonObject = Readonly<Record<string, unknown>>
 
