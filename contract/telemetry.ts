@@ -99,7 +99,8 @@ export const metrics = {
     kind: 'counter',
     help: 'Tokens and certificates that the exchange issued or refused.',
     labels: {
-      kind: ['jwt-svid', 'access-token', 'x509-svid'],
+      // `unknown`: refused before it was said.
+      kind: ['jwt-svid', 'access-token', 'x509-svid', 'unknown'],
       result: ['issued', 'refused', 'failed'],
     },
   },

@@ -1,0 +1,189 @@
+import type { KeyObject } from 'node:crypto'
+import type { Clock, RandomBytes } from '#contract/clock'
+import type { TrustDomain } from '#contract/spiffe-id'
+import type { CertifiedKey, KeyState, KeyStore, SigningKey } from '../keys/key-store.ts'
+import { bundleOf, jwksOf, certificatePem, rootsPemOf, type PublishedDocument } from './bundle.ts'
+import { p256PublicKeyOf } from './p256.ts'
+import {
+  firstKeys,
+  publicationLeftMs,
+  slotsOf,
+  turnKeys,
+  turnWhatIsDue,
+  withdrawKey,
+  type KeyKind,
+  type KeyLifetimes,
+  type Turn,
+} from './turn-keys.ts'
+
+export type CertificateIssuer = {
+  readonly privateKey: KeyObject
+  readonly subject: string
+  readonly keyId: Buffer
+  /** DER. */
+  readonly certificate: Buffer
+  readonly certificatePem: string
+  readonly notAfterMs: number
+}
+
+export type TokenKey = {
+  readonly kid: string
+  readonly privateKey: KeyObject
+  readonly notAfterMs: number
+}
+
+/** What signs and what is published at one moment. A request keeps the one that it began with. */
+export type AuthoritySnapshot = {
+  readonly issuer: CertificateIssuer
+  readonly tokenKey: TokenKey
+  readonly bundle: PublishedDocument
+  readonly jwks: PublishedDocument
+  /** PEM of every root that is published. */
+  readonly rootsPem: string
+  readonly keys: KeyState
+}
+
+/** What an operator may ask for besides what the clock asks for. */
+export type KeyOrder =
+  | { readonly step: 'prepare'; readonly kind: KeyKind }
+  /** `force` does not wait until everyone has seen the prepared key. */
+  | { readonly step: 'activate'; readonly kind: KeyKind; readonly force: boolean }
+  | { readonly step: 'withdraw'; readonly kind: KeyKind; readonly id: string }
+
+export type KeyOrderOutcome =
+  | { readonly done: true }
+  | { readonly done: false; readonly why: string }
+
+export type Authority = {
+  readonly current: () => AuthoritySnapshot
+  /** Takes the steps that are due. Rejects if they could not be saved; then nothing has changed. */
+  readonly rotate: () => Promise<readonly Turn[]>
+  readonly order: (order: KeyOrder) => Promise<KeyOrderOutcome>
+  /** Calls `listener` after each change. */
+  readonly onChange: (listener: (snapshot: AuthoritySnapshot) => void) => void
+}
+
+export type AuthorityParts = {
+  readonly store: KeyStore
+  readonly trustDomain: TrustDomain
+  readonly lifetimes: KeyLifetimes
+  readonly clock: Clock
+  readonly randomBytes: RandomBytes
+}
+
+/**
+ * The keys of the exchange at work: loaded, or made at the very first start, and turned when they are due. Every change is
+ * saved before anyone sees it.
+ *
+ * @throws Error naming file and remedy if the store cannot be trusted or holds the keys of another trust domain.
+ */
+export const openAuthority = async (parts: AuthorityParts): Promise<Authority> => {
+  const { store, clock } = parts
+  const listeners: ((snapshot: AuthoritySnapshot) => void)[] = []
+  let snapshot = snapshotOf(await loadOrMake(parts))
+
+  const accept = async (state: KeyState) => {
+    if (state === snapshot.keys) return
+    await store.save(state)
+    snapshot = snapshotOf(state)
+    for (const listener of listeners) listener(snapshot)
+  }
+  const oneByOne = serially()
+
+  const rotate = () =>
+    oneByOne(async () => {
+      const { state, turns } = await turnWhatIsDue(snapshot.keys, parts, clock())
+      await accept(state)
+      return turns
+    })
+  await rotate()
+
+  return {
+    current: () => snapshot,
+    rotate,
+    order: (order) =>
+      oneByOne(async () => {
+        const why = objectionTo(order, snapshot.keys, clock())
+        if (why !== undefined) return { done: false, why }
+        await accept(
+          order.step === 'withdraw'
+            ? withdrawKey(snapshot.keys, order.kind, order.id, clock())
+            : await turnKeys(snapshot.keys, order.kind, order.step, parts, clock()),
+        )
+        return { done: true }
+      }),
+    onChange: (listener) => {
+      listeners.push(listener)
+    },
+  }
+}
+
+const loadOrMake = async (parts: AuthorityParts): Promise<KeyState> => {
+  const loaded = await parts.store.load()
+  if (loaded === undefined) {
+    const made = await firstKeys(parts, parts.clock())
+    await parts.store.save(made)
+    return made
+  }
+  if (loaded.trustDomain !== parts.trustDomain)
+    throw new Error(
+      `the stored keys are for trust domain ${loaded.trustDomain}, the configuration says ${parts.trustDomain}. ` +
+        'Remedy: correct trustDomain, or name another directory at ca.store.',
+    )
+  return loaded
+}
+
+const objectionTo = (order: KeyOrder, state: KeyState, nowMs: number): string | undefined => {
+  const { next, retired } = slotsOf(state, order.kind)
+  switch (order.step) {
+    case 'prepare':
+      return next === undefined ? undefined : `key ${next.id} is prepared already`
+    case 'activate': {
+      if (next === undefined) return 'no key is prepared: prepare one first'
+      const leftMs = publicationLeftMs(order.kind, next, nowMs)
+      return leftMs <= 0 || order.force
+        ? undefined
+        : `key ${next.id} has not been published long enough: some would not know it. Try again in ${Math.ceil(leftMs / 1000)} s, or use force`
+    }
+    case 'withdraw':
+      return retired.some(({ key }) => key.id === order.id)
+        ? undefined
+        : 'no retired key has this id: only what signs no more can be withdrawn'
+    default:
+      return order satisfies never
+  }
+}
+
+const snapshotOf = (keys: KeyState): AuthoritySnapshot => ({
+  issuer: issuerOf(keys.intermediates.active),
+  tokenKey: tokenKeyOf(keys.jwtKeys.active),
+  bundle: bundleOf(keys),
+  jwks: jwksOf(keys),
+  rootsPem: rootsPemOf(keys),
+  keys,
+})
+
+const issuerOf = (key: CertifiedKey): CertificateIssuer => ({
+  privateKey: key.privateKey,
+  subject: key.subject,
+  keyId: p256PublicKeyOf(key.publicKey).keyId,
+  certificate: key.certificate,
+  certificatePem: certificatePem(key.certificate),
+  notAfterMs: key.notAfterMs,
+})
+
+const tokenKeyOf = ({ id, privateKey, notAfterMs }: SigningKey): TokenKey => ({
+  kid: id,
+  privateKey,
+  notAfterMs,
+})
+
+/** Each task begins when the one before has ended, well or not. */
+const serially = () => {
+  let last: Promise<unknown> = Promise.resolve()
+  return <T>(task: () => Promise<T>): Promise<T> => {
+    const result = last.then(task, task)
+    last = result.catch(() => {})
+    return result
+  }
+}

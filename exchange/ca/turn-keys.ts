@@ -1,0 +1,220 @@
+import type { RandomBytes } from '#contract/clock'
+import type { TrustDomain } from '#contract/spiffe-id'
+import type { CertifiedKey, KeyState, SigningKey } from '../keys/key-store.ts'
+import { bundleContent, nextSequence, refreshHintSeconds } from './bundle.ts'
+import { makeIntermediate, makeRoot } from './ca-certificates.ts'
+import { generateP256, thumbprintOf } from './p256.ts'
+import { dueSteps, type RotationStep } from './rotate.ts'
+import { activated, firstSlots, prepared, pruned, withdrawn, type Slots } from './slots.ts'
+
+export const keyKinds = ['root', 'intermediate', 'jwt'] as const
+export type KeyKind = (typeof keyKinds)[number]
+
+export type KeyLifetimes = {
+  readonly rootMs: number
+  readonly intermediateMs: number
+  readonly jwtKeyMs: number
+  /** The longest that anything lives which these keys sign. */
+  readonly longestX509SvidMs: number
+  readonly longestTokenMs: number
+}
+
+/** What it takes to make keys. */
+export type KeyMaking = {
+  readonly trustDomain: TrustDomain
+  readonly lifetimes: KeyLifetimes
+  readonly randomBytes: RandomBytes
+}
+
+export type Turn = { readonly kind: KeyKind; readonly step: RotationStep | 'withdraw' }
+
+/** Other clocks may be behind ours by so much: so long a retired key is still needed. */
+const skewMs = 60_000
+/** A new key signs only after every reader of our keys had three chances to see it. */
+const publishMs = 3 * refreshHintSeconds * 1000
+/** More turns than any state can need: a loop that goes on is a bug. */
+const maxTurns = 20
+
+/** The keys of an exchange that has none yet. They sign from the first moment on. */
+export const firstKeys = async (making: KeyMaking, nowMs: number): Promise<KeyState> => {
+  const root = await makeRoot(ofKind(making, 'root', nowMs))
+  return {
+    trustDomain: making.trustDomain,
+    sequence: nextSequence(0, nowMs),
+    roots: firstSlots(root),
+    intermediates: firstSlots(await makeIntermediate(root, ofKind(making, 'intermediate', nowMs))),
+    jwtKeys: firstSlots(await makeJwtKey(making, nowMs)),
+  }
+}
+
+/** Takes every step that is due, the keys that sign others first. */
+export const turnWhatIsDue = async (
+  state: KeyState,
+  making: KeyMaking,
+  nowMs: number,
+): Promise<{ readonly state: KeyState; readonly turns: readonly Turn[] }> => {
+  const turns: Turn[] = []
+  let turned = state
+  for (;;) {
+    const turn = firstDue(turned, nowMs)
+    if (turn === undefined) return { state: numbered(state, turned, nowMs), turns }
+    if (turns.length === maxTurns) throw new Error('the rotation of keys does not come to an end')
+    turns.push(turn)
+    turned = await take(turned, turn.kind, turn.step, making, nowMs)
+  }
+}
+
+/** Takes one step, due or not. Activate needs a key that was prepared. */
+export const turnKeys = async (
+  state: KeyState,
+  kind: KeyKind,
+  step: RotationStep,
+  making: KeyMaking,
+  nowMs: number,
+): Promise<KeyState> => numbered(state, await take(state, kind, step, making, nowMs), nowMs)
+
+/** Takes a retired key out of all that is published, before its time. */
+export const withdrawKey = (
+  state: KeyState,
+  kind: KeyKind,
+  id: string,
+  nowMs: number,
+): KeyState => {
+  switch (kind) {
+    case 'root':
+      return numbered(state, { ...state, roots: withdrawn(state.roots, id) }, nowMs)
+    case 'intermediate':
+      return { ...state, intermediates: withdrawn(state.intermediates, id) }
+    case 'jwt':
+      return numbered(state, { ...state, jwtKeys: withdrawn(state.jwtKeys, id) }, nowMs)
+    default:
+      return kind satisfies never
+  }
+}
+
+/** Milliseconds until a prepared key of this kind has been published long enough to sign; 0 or less when it has. */
+export const publicationLeftMs = (kind: KeyKind, next: SigningKey, nowMs: number): number =>
+  next.createdAtMs + publishMsOf(kind) - nowMs
+
+export const slotsOf = (state: KeyState, kind: KeyKind): Slots<SigningKey> => {
+  switch (kind) {
+    case 'root':
+      return state.roots
+    case 'intermediate':
+      return state.intermediates
+    case 'jwt':
+      return state.jwtKeys
+    default:
+      return kind satisfies never
+  }
+}
+
+/** An intermediate travels with each chain: nobody has to know it before. */
+const publishMsOf = (kind: KeyKind) => (kind === 'intermediate' ? 0 : publishMs)
+
+const firstDue = (state: KeyState, nowMs: number) => {
+  for (const kind of keyKinds) {
+    const [step] = dueSteps(slotsOf(state, kind), publishMsOf(kind), nowMs)
+    if (step !== undefined) return { kind, step }
+  }
+  return undefined
+}
+
+const take = async (
+  state: KeyState,
+  kind: KeyKind,
+  step: RotationStep,
+  making: KeyMaking,
+  nowMs: number,
+): Promise<KeyState> => {
+  const certificatesEndMs = nowMs + making.lifetimes.longestX509SvidMs + skewMs
+  const tokensEndMs = nowMs + making.lifetimes.longestTokenMs + skewMs
+  switch (kind) {
+    case 'root': {
+      const make = () => makeRoot(ofKind(making, 'root', nowMs))
+      const roots = await takeInSlots(state.roots, step, make, certificatesEndMs, nowMs)
+      return step === 'activate'
+        ? underNewRoot({ ...state, roots }, making, nowMs, certificatesEndMs)
+        : { ...state, roots }
+    }
+    case 'intermediate': {
+      const make = () => makeIntermediate(state.roots.active, ofKind(making, 'intermediate', nowMs))
+      const { intermediates } = state
+      return {
+        ...state,
+        intermediates: await takeInSlots(intermediates, step, make, certificatesEndMs, nowMs),
+      }
+    }
+    case 'jwt': {
+      const make = () => makeJwtKey(making, nowMs)
+      return {
+        ...state,
+        jwtKeys: await takeInSlots(state.jwtKeys, step, make, tokensEndMs, nowMs),
+      }
+    }
+    default:
+      return kind satisfies never
+  }
+}
+
+const takeInSlots = async <Key extends SigningKey>(
+  slots: Slots<Key>,
+  step: RotationStep,
+  make: () => Promise<Key>,
+  publishedUntilMs: number,
+  nowMs: number,
+): Promise<Slots<Key>> => {
+  switch (step) {
+    case 'prepare':
+      return prepared(slots, await make())
+    case 'activate':
+      if (slots.next === undefined) throw new TypeError('no key was prepared')
+      return activated(slots, slots.next, nowMs, publishedUntilMs)
+    case 'prune':
+      return pruned(slots, nowMs)
+    default:
+      return step satisfies never
+  }
+}
+
+/** With a new root comes a new intermediate at once, or the old root would go on being needed. */
+const underNewRoot = async (
+  state: KeyState,
+  making: KeyMaking,
+  nowMs: number,
+  publishedUntilMs: number,
+): Promise<KeyState> => {
+  const made = await makeIntermediate(state.roots.active, ofKind(making, 'intermediate', nowMs))
+  return {
+    ...state,
+    intermediates: activated<CertifiedKey>(state.intermediates, made, nowMs, publishedUntilMs),
+  }
+}
+
+/** Raises the number of the bundle if what it says has changed. */
+const numbered = (before: KeyState, after: KeyState, nowMs: number): KeyState =>
+  bundleContent(before) === bundleContent(after)
+    ? after
+    : { ...after, sequence: nextSequence(before.sequence, nowMs) }
+
+const makeJwtKey = async ({ lifetimes }: KeyMaking, nowMs: number): Promise<SigningKey> => {
+  const { privateKey, publicKey } = await generateP256()
+  return {
+    id: thumbprintOf(publicKey),
+    createdAtMs: nowMs,
+    notAfterMs: nowMs + lifetimes.jwtKeyMs,
+    privateKey,
+    publicKey: publicKey.key,
+  }
+}
+
+const ofKind = (
+  { trustDomain, lifetimes, randomBytes }: KeyMaking,
+  kind: 'root' | 'intermediate',
+  nowMs: number,
+) => ({
+  trustDomain,
+  lifetimeMs: kind === 'root' ? lifetimes.rootMs : lifetimes.intermediateMs,
+  nowMs,
+  randomBytes,
+})

@@ -1,0 +1,120 @@
+import type { TLSSocket } from 'node:tls'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { auditEventVersion, type AuditEvent, type AuditSink } from '#contract/audit-event'
+import { causeText } from '#contract/cause'
+import { isoTime, type Clock } from '#contract/clock'
+import type { Problem } from '#contract/problem'
+import type { SpiffeId } from '#contract/spiffe-id'
+
+/** What can be learned on the way through an exchange. */
+export type Facts = Pick<
+  AuditEvent,
+  'caller' | 'spiffeId' | 'mapping' | 'minted' | 'parent' | 'client'
+>
+
+/** The record of one exchange while it is being written. */
+export type ExchangeRecord = {
+  readonly decisionId: string
+  /** Names the step that is now being taken: where it stops, that is where it stopped. */
+  readonly at: (step: string) => void
+  /** Adds facts, which stay whatever comes after. */
+  readonly learn: (facts: Facts) => void
+  readonly refused: (problem: Problem) => void
+}
+
+export type RecordParts = {
+  readonly audit: AuditSink
+  readonly clock: Clock
+  readonly newDecisionId: () => string
+  /** Who may say which request of theirs caused this one. */
+  readonly gateways: ReadonlySet<SpiffeId>
+}
+
+/** Where a gateway says that. */
+const decisionIdHeader = 'x-request-id'
+const decisionIdPattern = /^[A-Za-z0-9_-]{1,64}$/
+
+/**
+ * Begins the record of one exchange. It is written when the answer has gone out or the connection is gone: exactly once,
+ * whatever happened.
+ */
+export const beginRecord = (
+  request: FastifyRequest,
+  reply: FastifyReply,
+  peer: SpiffeId | undefined,
+  { audit, clock, newDecisionId, gateways }: RecordParts,
+): ExchangeRecord => {
+  const beganAt = performance.now()
+  const time = isoTime(clock())
+  const mayTell = peer !== undefined && gateways.has(peer)
+  const decisionId = (mayTell ? decisionIdIn(request) : undefined) ?? newDecisionId()
+  const described = describeRequest(request, peer) // now: a closed socket has no address
+  let step = 'receive'
+  let facts: Facts = {}
+  let problem: Problem | undefined
+  let isWritten = false
+
+  const write = () => {
+    if (isWritten) return
+    isWritten = true
+    const { writableFinished, statusCode } = reply.raw
+    const stopped: Problem | undefined = writableFinished ? problem : { tag: 'caller-gone' }
+    audit.write({
+      version: auditEventVersion,
+      kind: 'exchange',
+      time,
+      decisionId,
+      outcome: outcomeOf(stopped),
+      step: stopped === undefined ? 'none' : step,
+      problem: stopped?.tag ?? 'none',
+      ...(stopped?.detail === undefined ? {} : { detail: stopped.detail }),
+      ...(stopped?.cause === undefined ? {} : { cause: causeText(stopped.cause) }),
+      status: writableFinished ? statusCode : 499,
+      durationMs: performance.now() - beganAt,
+      bytesIn: Number(request.headers['content-length'] ?? 0),
+      bytesOut: Number(reply.getHeader('content-length') ?? 0),
+      door: 'request',
+      request: described,
+      ...facts,
+    })
+  }
+  reply.raw.once('finish', write)
+  reply.raw.once('close', write)
+
+  return {
+    decisionId,
+    at: (name) => {
+      step = name
+    },
+    learn: (more) => {
+      facts = { ...facts, ...more }
+    },
+    refused: (why) => {
+      problem = why
+    },
+  }
+}
+
+const outcomeOf = (problem: Problem | undefined): AuditEvent['outcome'] => {
+  if (problem === undefined) return 'answered'
+  return problem.tag === 'internal' || problem.tag === 'caller-gone' ? 'failed' : 'refused'
+}
+
+const decisionIdIn = (request: FastifyRequest): string | undefined => {
+  const sent = request.headers[decisionIdHeader]
+  return typeof sent === 'string' && decisionIdPattern.test(sent) ? sent : undefined
+}
+
+const describeRequest = (request: FastifyRequest, peer: SpiffeId | undefined) => {
+  const { socket } = request
+  const tls = 'getProtocol' in socket ? (socket as TLSSocket).getProtocol() : null
+  return {
+    method: request.method,
+    host: request.headers.host ?? '',
+    path: request.routeOptions.url ?? '', // what is served there, without a query that may hold secrets
+    protocol: `HTTP/${request.raw.httpVersion}`,
+    address: socket.remoteAddress ?? '',
+    ...(tls === null ? {} : { tls }),
+    ...(peer === undefined ? {} : { clientSpiffeId: peer }),
+  }
+}

@@ -1,0 +1,38 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Peer, PeerOf } from './peer.ts'
+import { beginRecord, type ExchangeRecord, type RecordParts } from './record.ts'
+
+/** One question to the exchange, from its head to its answer. */
+export type Visit = {
+  readonly record: ExchangeRecord
+  readonly peer: Peer
+  /** Read once, so that all of it is judged at one instant. */
+  readonly nowMs: number
+  readonly beganAt: number
+}
+
+export type Visits = {
+  readonly begin: (request: FastifyRequest, reply: FastifyReply) => Visit
+  readonly of: (request: FastifyRequest) => Visit
+}
+
+/** Keeps what belongs to each request beside it, from the first hook on. */
+export const visitsOf = (parts: RecordParts & { readonly peerOf: PeerOf }): Visits => {
+  const visits = new WeakMap<FastifyRequest, Visit>()
+  return {
+    begin: (request, reply) => {
+      const nowMs = parts.clock()
+      const peer = parts.peerOf(request.socket, nowMs)
+      const proven = peer.kind === 'proven' ? peer.spiffeId : undefined
+      const record = beginRecord(request, reply, proven, parts)
+      const visit = { record, peer, nowMs, beganAt: performance.now() }
+      visits.set(request, visit)
+      return visit
+    },
+    of: (request) => {
+      const visit = visits.get(request)
+      if (visit === undefined) throw new TypeError('this request was not begun')
+      return visit
+    },
+  }
+}
