@@ -54,24 +54,19 @@ const outcomeOf = (step: string, problem: Problem | undefined): AuditEvent['outc
   return step === 'forward' || problem.tag === 'internal' ? 'failed' : 'refused'
 }
 
-const describeRequest = ({
-  raw,
-  head,
-  origin,
-  tlsVersion,
-  peerAddress,
-}: Ending<Received, Admitted>['facts']) => ({
+const describeRequest = ({ raw, head, origin, peer }: Ending<Received, Admitted>['facts']) => ({
   // Before the gate has read it there is only what was sent; the sink bounds and escapes it.
-  method: head?.method ?? raw.method,
+  method: head?.method ?? raw.method ?? '',
   host: head?.host ?? '',
-  path: head?.path ?? pathSent(raw.url),
+  path: head?.path ?? pathSent(raw.url ?? ''),
   protocol: `HTTP/${raw.httpVersion}`,
-  address: origin?.address ?? peerAddress,
-  tls: tlsVersion,
+  address: origin?.address ?? peer.address,
+  tls: peer.tlsVersion,
 })
 
-/** Without the query: it may hold secrets. */
-const pathSent = (url: string): string => url.split('?', 1)[0]?.slice(0, 2048) ?? ''
+/** Without the query, and nothing of a target that is no path: both may hold secrets. */
+const pathSent = (url: string): string =>
+  url.startsWith('/') ? (url.split('?', 1)[0]?.slice(0, 2048) ?? '') : ''
 
 const describeCaller = ({
   token,

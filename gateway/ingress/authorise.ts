@@ -6,13 +6,13 @@ import {
 } from '#contract/policy'
 import { headerOf, type RequestHead } from '#contract/request-head'
 import type { Step } from '#contract/step'
+import type { Origin } from '#http/forwarded'
 import type { Caller } from './authenticate.ts'
 import type { CompiledRoute } from './compiled-route.ts'
 import type { Subject } from './identify.ts'
 import type { Received } from './received.ts'
-import type { Origin } from './receive.ts'
 
-type Needs = Pick<Received, 'nowMs' | 'tlsVersion'> & {
+type Needs = Pick<Received, 'nowMs' | 'peer'> & {
   readonly head: RequestHead
   readonly origin: Origin
   readonly route: CompiledRoute
@@ -37,7 +37,7 @@ export const authorise =
     trustDomain: string,
     issuers: ReadonlyMap<string, IssuerForPolicy>,
   ): Step<Needs, PolicyDecision> =>
-  ({ head, origin, route, caller, subject, nowMs, tlsVersion }) =>
+  ({ head, origin, route, caller, subject, nowMs, peer }) =>
     engine.decide({
       version: policyContractVersion,
       nowMs,
@@ -53,7 +53,7 @@ export const authorise =
       },
       route: { id: route.id, team: route.team, requires: route.config.policy.requires },
       subject: describe(caller, subject, issuers),
-      tls: { version: tlsVersion, clientSpiffeId: null },
+      tls: { version: peer.tlsVersion, clientSpiffeId: null },
       net: { address: origin.address },
     })
 

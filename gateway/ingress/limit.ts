@@ -1,6 +1,6 @@
 import { pass } from '#contract/problem'
 import type { Step } from '#contract/step'
-import type { Origin } from './receive.ts'
+import type { Origin } from '#http/forwarded'
 import type { CompiledRoute, LimitKey } from './compiled-route.ts'
 import type { Subject } from './identify.ts'
 import type { Quota } from '#contract/quota'

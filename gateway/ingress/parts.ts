@@ -3,7 +3,7 @@ import type { PolicyEngine } from '#contract/policy'
 import type { Result } from '#contract/problem'
 import type { RequestHead } from '#contract/request-head'
 import type { Step } from '#contract/step'
-import type { TrustedProxies } from '#http/forwarded'
+import type { OriginOptions } from '#http/forwarded'
 import type { RawHead } from '#http/raw-gate'
 import type { VerifiedToken, VerifyToken } from '#identity/jwt/verified-token'
 import type { MintCache } from '../mint-cache.ts'
@@ -16,7 +16,7 @@ import type { Quota, QuotaHeaders } from '#contract/quota'
 export type IngressParts = {
   readonly audit: AuditSink
   readonly gate: (raw: RawHead) => Result<RequestHead>
-  readonly trustedProxies: TrustedProxies
+  readonly origin: OriginOptions
   readonly addressLimit: Step<LimitKey, Quota> | undefined
   readonly routes: readonly CompiledRoute[]
   readonly verify: VerifyToken

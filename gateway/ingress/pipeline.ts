@@ -16,7 +16,7 @@ export const ingress = (parts: IngressParts) =>
   begin<Received>()
     .guard('audit', recordable(parts.audit)) // nothing is done that could not be recorded
     .learn('head', readHead(parts.gate)) // well-formed, one path, reserved headers gone
-    .learn('origin', findOrigin(parts.trustedProxies))
+    .learn('origin', findOrigin(parts.origin))
     .learn('addressQuota', limitAddress(parts.addressLimit)) // before the signature check, which a flood would make us pay for
     .learn('route', findRoute(parts.routes))
     .learn('caller', authenticate(parts.verify)) // head only: no body is read for a stranger

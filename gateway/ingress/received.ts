@@ -1,4 +1,5 @@
 import type { Body } from '#http/body'
+import type { Peer } from '#http/peer'
 import type { RawHead } from '#http/raw-gate'
 import type { Door } from '../answer.ts'
 
@@ -7,10 +8,8 @@ export type Received = {
   readonly door: Door
   /** As Node's parser delivered it; only the first step reads it. */
   readonly raw: RawHead
-  /** Other end of the socket. */
-  readonly peerAddress: string
-  /** `TLSv1.3`, `TLSv1.2`. */
-  readonly tlsVersion: string
+  /** Other end of the connection. */
+  readonly peer: Peer
   /** The instant by which every check of this request goes. */
   readonly nowMs: number
   /** In the answer, the record and what the exchange is asked. */

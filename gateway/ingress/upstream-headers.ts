@@ -23,6 +23,10 @@ export const upstreamHeaders = (request: Admitted): readonly string[] => {
     origin.forwardedHost,
     'x-request-id',
     decisionId,
+    'forwarded',
+    origin.forwarded,
+    'via',
+    origin.via,
   )
   if (identity) headers.push('authorization', `Bearer ${identity.minted.token.reveal()}`)
   return headers

@@ -1,8 +1,8 @@
 import { isIP } from 'node:net'
 import { connect, type TLSSocket } from 'node:tls'
 import type { SpiffeId } from '#contract/spiffe-id'
+import { spiffePeer } from '#identity/svid/peer'
 import type { Svid } from '#identity/svid/svid'
-import { checkSpiffePeer } from '#identity/svid/peer'
 
 /** Where to connect to, who must answer there, and as whom we come. */
 export type DialTarget = {
@@ -11,19 +11,15 @@ export type DialTarget = {
   readonly expected: SpiffeId
   readonly svid: Svid
   readonly alpn: readonly string[]
+  /** For TCP and TLS together. */
   readonly timeoutMs: number
-}
-
-/** The peer is not who it must be, or could not be checked. */
-export class PeerIdentityError extends Error {
-  override readonly name = 'PeerIdentityError'
 }
 
 /**
  * Opens a TLS connection on which both sides have proved who they are. Sessions are never resumed: Node would skip the
- * check of the peer's name then, and so its identity.
+ * check of the peer's identity then.
  *
- * @returns Rejects with `PeerIdentityError` for the wrong peer, with Node's error when there is no connection.
+ * @returns Rejects with Node's error; `isPeerFault` tells whether it is for who the peer is.
  */
 export const dialMutualTls = (target: DialTarget, signal?: AbortSignal): Promise<TLSSocket> =>
   new Promise((resolve, reject) => {
@@ -31,23 +27,15 @@ export const dialMutualTls = (target: DialTarget, signal?: AbortSignal): Promise
     const socket = connect({
       host: target.host,
       port: target.port,
-      // Node refuses an address as SNI; a name goes as it is, and says nothing of the identity that must answer.
+      // Node refuses an address as SNI. A name says nothing of the identity that must answer.
       ...(isIP(target.host) ? {} : { servername: target.host }),
       cert: svid.certificateChain,
       key: svid.privateKey.reveal(),
-      ca: svid.bundle,
       minVersion: 'TLSv1.2',
       ALPNProtocols: [...target.alpn],
-      rejectUnauthorized: true,
-      checkServerIdentity: (_host, certificate) => {
-        const checked = checkSpiffePeer(certificate.raw, expected)
-        return checked.ok ? undefined : new PeerIdentityError(String(checked.problem.cause))
-      },
+      ...spiffePeer({ expected, bundle: svid.bundle }).tlsOptions,
     })
-    const timer = setTimeout(
-      () => socket.destroy(new Error(`no TLS connection within ${target.timeoutMs} ms`)),
-      target.timeoutMs,
-    )
+    const timer = setTimeout(() => socket.destroy(timeoutError(target.timeoutMs)), target.timeoutMs)
     const abort = () => socket.destroy(new Error('no longer wanted'))
     signal?.addEventListener('abort', abort, { once: true })
     const settle = () => {
@@ -55,13 +43,11 @@ export const dialMutualTls = (target: DialTarget, signal?: AbortSignal): Promise
       signal?.removeEventListener('abort', abort)
       socket.off('error', failed).off('secureConnect', ready)
     }
-    const failed = (error: NodeJS.ErrnoException) => {
+    const failed = (error: Error) => {
       settle()
-      socket.on('error', () => {})
+      socket.on('error', () => {}) // another may follow, and nobody else listens
       socket.destroy()
-      reject(
-        isCertificateError(error) ? new PeerIdentityError(error.message, { cause: error }) : error,
-      )
+      reject(error)
     }
     const ready = () => {
       settle()
@@ -70,8 +56,12 @@ export const dialMutualTls = (target: DialTarget, signal?: AbortSignal): Promise
     socket.once('error', failed).once('secureConnect', ready)
   })
 
-/** OpenSSL's verdicts on a chain, by code: the peer is there, but is not to be trusted. */
-const certificateErrors = new Set([
+const timeoutError = (ms: number) =>
+  Object.assign(new Error(`no TLS connection within ${ms} ms`), { code: 'ETIMEDOUT' })
+
+/** Of `spiffePeer`, and OpenSSL's verdicts on a chain: the peer is there, but is not to be trusted. */
+const peerFaultCodes = new Set([
+  'ERR_SPIFFE_PEER',
   'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
   'UNABLE_TO_GET_ISSUER_CERT',
   'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
@@ -86,5 +76,7 @@ const certificateErrors = new Set([
   'INVALID_PURPOSE',
   'PATH_LENGTH_EXCEEDED',
 ])
-const isCertificateError = (error: NodeJS.ErrnoException): boolean =>
-  !(error instanceof PeerIdentityError) && certificateErrors.has(error.code ?? '')
+
+/** Whether a connection failed for who the peer is, not for want of one. */
+export const isPeerFault = (cause: unknown): boolean =>
+  peerFaultCodes.has((cause as NodeJS.ErrnoException | undefined)?.code ?? '')

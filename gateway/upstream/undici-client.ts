@@ -1,4 +1,3 @@
-import { Readable } from 'node:stream'
 import { errors, Pool, type Dispatcher } from 'undici'
 import type { SpiffeId } from '#contract/spiffe-id'
 import { endToEndHeaders } from '#http/hop-by-hop'
@@ -10,7 +9,7 @@ import type {
   UpstreamRequest,
 } from '#http/upstream-client'
 import type { Svid } from '#identity/svid/svid'
-import { dialMutualTls, PeerIdentityError } from './dial.ts'
+import { dialMutualTls, isPeerFault } from './dial.ts'
 
 export type UndiciClientOptions = {
   /** `https://HOST:PORT`. */
@@ -58,7 +57,7 @@ export const undiciClient = (options: UndiciClientOptions): UpstreamClient => {
         path: request.path,
         method: request.method as Dispatcher.HttpMethod,
         headers: ['host', request.authority, ...withoutTe(request.headers)],
-        body: lentBody(request.body),
+        body: request.body,
         headersTimeout: request.headersTimeoutMs,
         bodyTimeout: request.idleTimeoutMs,
       },
@@ -82,12 +81,6 @@ const withoutTe = (headers: readonly string[]): readonly string[] => {
   const at = headers.indexOf('te')
   return at < 0 || at % 2 === 1 ? headers : headers.toSpliced(at, 2)
 }
-
-/** Undici destroys a stream that it is given as soon as anything fails; the caller's request must outlive that. */
-const lentBody = (body: UpstreamRequest['body']) =>
-  body === null || Buffer.isBuffer(body)
-    ? body
-    : Readable.from(body.iterator({ destroyOnReturn: false }), { objectMode: false })
 
 /** Undici's handler made of ours. */
 const relayTo = (handler: UpstreamHandler, queueTimeoutMs: number): Dispatcher.DispatchHandler => {
@@ -141,7 +134,7 @@ const relayTo = (handler: UpstreamHandler, queueTimeoutMs: number): Dispatcher.D
 }
 
 const faultKindOf = (cause: unknown, headed: boolean): UpstreamFaultKind => {
-  if (cause instanceof PeerIdentityError) return 'identity-wrong'
+  if (isPeerFault(cause)) return 'identity-wrong'
   if (cause instanceof errors.HeadersTimeoutError || cause instanceof errors.BodyTimeoutError)
     return 'timeout'
   if (headed || cause instanceof errors.SocketError || cause instanceof errors.HTTPParserError)

@@ -1,0 +1,133 @@
+import type { AuditSink } from '#contract/audit-event'
+import type { RandomBytes } from '#contract/clock'
+import type { PolicyEngine } from '#contract/policy'
+import type { Quota, QuotaHeaders } from '#contract/quota'
+import type { SpiffeId, TrustDomain } from '#contract/spiffe-id'
+import type { Step } from '#contract/step'
+import type { Log, Meter } from '#contract/telemetry'
+import type { GatewayConfig, Route, Upstream } from '#config/schema'
+import { networks } from '#http/networks'
+import { rawGate, strictGate } from '#http/raw-gate'
+import { trustedIssuers, type TrustedIssuers } from '#identity/jwt/issuers'
+import { tokenVerifier } from '#identity/jwt/verify'
+import { identityMapping } from '#identity/mapping'
+import type { OwnSvid } from '#identity/svid/svid'
+import type { MintCache } from '../mint-cache.ts'
+import type { Hand } from '../shelf.ts'
+import { undiciClient } from '../upstream/undici-client.ts'
+import { upstreamGroup, type UpstreamGroup } from '../upstream/upstream-group.ts'
+import type { CompiledRoute, LimitKey } from './compiled-route.ts'
+import type { IngressParts } from './parts.ts'
+
+type LimitOptions = NonNullable<Route['limits']['caller']>
+
+/** What the gateway is given from outside of it: plugins, and what outlives a configuration. */
+export type IngressPorts = {
+  readonly audit: AuditSink
+  readonly meter: Meter
+  readonly log: Log
+  readonly randomBytes: RandomBytes
+  readonly uptimeMs: () => number
+  /** Names this gateway in Via, so that a request that runs in a circle is known. */
+  readonly viaName: string
+  readonly ownSvid: OwnSvid
+  readonly mints: MintCache
+  readonly openPolicy: (options: GatewayConfig['policy']) => Promise<PolicyEngine>
+  /** @param of A name that is the same for the same limit after a reload. */
+  readonly limit: (limit: Quota['name'], of: string, options: LimitOptions) => Step<LimitKey, Quota>
+  readonly quotaHeaders: QuotaHeaders
+}
+
+/** The parts of the way in, and what an operator asks about them. */
+export type BuiltIngress = {
+  readonly parts: IngressParts
+  readonly upstreams: ReadonlyMap<string, UpstreamGroup>
+  readonly issuers: TrustedIssuers
+}
+
+/** Makes of a configuration all that the way in needs. What did not change since the last one is taken over. */
+export const buildIngress = async (
+  config: GatewayConfig,
+  ports: IngressPorts,
+  hand: Hand,
+): Promise<BuiltIngress> => {
+  const upstreams = new Map(
+    Object.entries(config.upstreams).map(([name, upstream]) => [
+      name,
+      takeUpstream(name, upstream, ports.ownSvid, hand),
+    ]),
+  )
+  const issuers = trustedIssuers({
+    ...ports,
+    issuers: config.issuers,
+    plainHttpIssuers: config.unsafe.plainHttpIssuers,
+    takeKeys: (madeFrom, make) => hand.take('issuer keys', madeFrom, make, (keys) => keys.close()),
+  })
+  const [policy] = await Promise.all([ports.openPolicy(config.policy), issuers.start()])
+  const verify = hand.take('verifier', [config.issuers, config.caches.maxTokens], () =>
+    tokenVerifier({
+      issuers: issuers.byIss,
+      maxTokens: config.caches.maxTokens,
+      meter: ports.meter,
+    }),
+  )
+  const ingress = config.listeners.ingress
+  const parts: IngressParts = {
+    audit: ports.audit,
+    gate: rawGate({
+      ...strictGate,
+      unusualNames: ingress.unusualHeaderNames,
+      path: { mode: ingress.paths, semicolon: 'refuse' },
+      maxHeaderPairs: ingress.limits.maxHeaderPairs,
+      maxTargetBytes: ingress.limits.maxTargetBytes,
+      allowWebSocket: false,
+    }),
+    origin: { trustedProxies: networks(ingress.trustedProxies), viaName: ports.viaName },
+    addressLimit: config.limits.address && ports.limit('address', 'all', config.limits.address),
+    routes: config.routes.map((route) => compileRoute(route, upstreams, ports)),
+    verify,
+    mapping: identityMapping(config.identities, config.trustDomain as TrustDomain),
+    policy,
+    trustDomain: config.trustDomain,
+    issuers: new Map(Object.entries(config.issuers)),
+    mints: ports.mints,
+    quotaHeaders: ports.quotaHeaders,
+  }
+  return { parts, upstreams, issuers }
+}
+
+const takeUpstream = (name: string, config: Upstream, ownSvid: OwnSvid, hand: Hand) => {
+  const expected = config.spiffeId as SpiffeId // the schema has checked its grammar
+  const make = () =>
+    upstreamGroup(name, config, expected, ownSvid, (endpoint, svid) =>
+      undiciClient({
+        endpoint,
+        expected,
+        svid,
+        maxConnections: config.maxConnections,
+        connectTimeoutMs: config.connectTimeoutMs,
+      }),
+    )
+  return hand.take('upstream', [name, config], make, (group) => void group.close())
+}
+
+const compileRoute = (
+  config: Route,
+  upstreams: ReadonlyMap<string, UpstreamGroup>,
+  { limit }: IngressPorts,
+): CompiledRoute => {
+  const upstream = upstreams.get(config.upstream)
+  if (!upstream)
+    throw new Error(`route ${config.id} names an upstream that is not there: ${config.upstream}`)
+  const { caller, route } = config.limits
+  return {
+    id: config.id,
+    team: config.team,
+    config,
+    issuers: config.authenticate === 'none' ? undefined : new Set(config.authenticate.issuers),
+    upstream,
+    audience: config.identity.audience ?? upstream.spiffeId,
+    callerLimit: caller && limit('caller', config.id, caller),
+    routeLimit: route && limit('route', config.id, route),
+  }
+}
