@@ -1,49 +1,38 @@
-import { fold, maxTokens } from './sqli/fold.ts'
+import { fold } from './sqli/fold.ts'
 import { judge } from './sqli/judge.ts'
+import { bareword, comment, evil, letterOf } from './sqli/kind.ts'
+import type { Scanner, Token } from './sqli/token.ts'
 import { scanner } from './sqli/token.ts'
-import type { Token } from './sqli/token.ts'
 
 /** `fingerprint` is empty unless there is an injection. */
 export type SqliVerdict = { readonly injection: boolean; readonly fingerprint: string }
 
 const innocent: SqliVerdict = Object.freeze({ injection: false, fingerprint: '' })
 
-const fingerprintOf = (tokens: readonly Token[]): string => {
-  let fingerprint = ''
-  for (const { kind } of tokens.slice(0, maxTokens)) {
-    if (kind === 'X') return 'X'
-    fingerprint += kind
-  }
-  return fingerprint
-}
+const fingerprintOf = (tokens: readonly Token[]): string =>
+  tokens.some(({ kind }) => kind === evil) ? 'X' : tokens.map(({ kind }) => letterOf(kind)).join('')
 
 /** PHP's trick: a back-tick that opens nothing and is never closed hides the rest like a comment. */
 const seeTickComment = (tokens: readonly Token[]): void => {
   const last = tokens.at(-1)
   if (last === undefined || tokens.length <= 2) return
-  if (last.kind === 'n' && last.open === '`' && last.value === '' && last.close === '') last.kind = 'c'
+  if (last.kind === bareword && last.open === '`' && last.end === last.start && last.close === '')
+    last.kind = comment
 }
 
-type Reading = { readonly fingerprint: string; readonly again: boolean; readonly injection: boolean }
-
-/** Reads the text as if it stood inside the given quote (or none), in ANSI SQL or MySQL. */
-const read = (text: string, quote: string, mysql: boolean): Reading => {
-  const s = scanner(text, quote, mysql)
+/** Reads the text as if it stood inside the given quote (or none). @returns The tokens of an injection. */
+const read = (s: Scanner): readonly Token[] | undefined => {
   const tokens = fold(s)
   seeTickComment(tokens)
-  const fingerprint = fingerprintOf(tokens)
-  return {
-    fingerprint,
-    injection: judge(s, fingerprint, tokens),
-    again: s.commentDashes > 0 || s.commentHashes > 0,
-  }
+  return judge(s, tokens) ? tokens : undefined
 }
 
-const readBoth = (text: string, quote: string): SqliVerdict => {
-  const ansi = read(text, quote, false)
-  if (ansi.injection || !ansi.again) return ansi.injection ? ansi : innocent
-  const mysql = read(text, quote, true)
-  return mysql.injection ? mysql : innocent
+/** Reads the text as ANSI SQL, and again as MySQL if it may mean something else there. */
+const readBoth = (text: string, quote: string): readonly Token[] | undefined => {
+  const ansi = scanner(text, quote, false)
+  const tokens = read(ansi)
+  if (tokens !== undefined || (ansi.commentDashes === 0 && ansi.commentHashes === 0)) return tokens
+  return read(scanner(text, quote, true))
 }
 
 /**
@@ -72,15 +61,9 @@ const isPlainWord = (text: string): boolean => {
  */
 export const detectSqli = (text: string): SqliVerdict => {
   if (isPlainWord(text)) return innocent
-  const plain = readBoth(text, '')
-  if (plain.injection) return plain
-  if (text.includes("'")) {
-    const single = readBoth(text, "'")
-    if (single.injection) return single
-  }
-  if (text.includes('"')) {
-    const double = read(text, '"', true)
-    if (double.injection) return { injection: true, fingerprint: double.fingerprint }
-  }
-  return innocent
+  const tokens =
+    readBoth(text, '') ??
+    (text.includes("'") ? readBoth(text, "'") : undefined) ??
+    (text.includes('"') ? read(scanner(text, '"', true)) : undefined)
+  return tokens === undefined ? innocent : { injection: true, fingerprint: fingerprintOf(tokens) }
 }

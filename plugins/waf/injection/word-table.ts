@@ -1,8 +1,11 @@
+/** Part of a text. */
+export type Slice = { readonly text: string; readonly start: number; readonly end: number }
+
 /** Looks words up in a slice of a text, ignoring ASCII case, without making a string of the slice. */
 export type WordTable<Value> = {
   readonly find: (text: string, start: number, end: number) => Value | undefined
   /** As `find` for `first`, a space and `second`. */
-  readonly findPhrase: (first: string, second: string) => Value | undefined
+  readonly findPhrase: (first: Slice, second: Slice) => Value | undefined
 }
 
 const seed = 5381
@@ -22,44 +25,55 @@ const sameAt = (word: string, at: number, text: string, start: number, end: numb
   return true
 }
 
-/** @param entries Words in upper case. An open hash table of them, at most one quarter full. */
+const lengthBit = (length: number): number => 1 << Math.min(length, 31)
+
+/** @param entries Words in upper case, of bytes. An open hash table of them, at most one quarter full. */
 export const wordTable = <Value>(
   entries: readonly (readonly [word: string, value: Value])[],
 ): WordTable<Value> => {
   const mask = 2 ** Math.ceil(Math.log2(entries.length * 4)) - 1
-  const slots = new Int16Array(mask + 1).fill(-1)
-  const longest = entries.reduce((most, [word]) => Math.max(most, word.length), 0)
+  /** One more than the index of the entry, so that 0 is empty: an index of -1 would be slow to look up. */
+  const slots = new Int16Array(mask + 1)
+  /** How long the words are that begin with a byte: what most words of a text fail by. */
+  const lengthsByFirst = new Int32Array(256)
   entries.forEach(([word], index) => {
     let slot = hashOn(seed, word, 0, word.length) & mask
-    while (slots[slot] !== -1) slot = (slot + 1) & mask
-    slots[slot] = index
+    while (slots[slot] !== 0) slot = (slot + 1) & mask
+    slots[slot] = index + 1
+    const first = word.charCodeAt(0)
+    lengthsByFirst[first] = (lengthsByFirst[first] ?? 0) | lengthBit(word.length)
   })
+  const hasLength = (first: number, length: number): boolean =>
+    ((lengthsByFirst[upper(first)] ?? 0) & lengthBit(length)) !== 0
 
   return {
     find: (text, start, end) => {
       const length = end - start
-      if (length > longest) return undefined
+      if (!hasLength(text.charCodeAt(start), length)) return undefined
       for (let slot = hashOn(seed, text, start, end) & mask; ; slot = (slot + 1) & mask) {
-        const entry = entries[slots[slot] ?? -1]
+        const index = slots[slot] ?? 0
+        const entry = index === 0 ? undefined : entries[index - 1]
         if (entry === undefined) return undefined
         const word = entry[0]
         if (word.length === length && sameAt(word, 0, text, start, end)) return entry[1]
       }
     },
     findPhrase: (first, second) => {
-      const length = first.length + 1 + second.length
-      if (length > longest) return undefined
-      const begun = Math.imul(hashOn(seed, first, 0, first.length), 33) ^ space
-      const hash = hashOn(begun, second, 0, second.length)
+      const middle = first.end - first.start
+      const length = middle + 1 + second.end - second.start
+      if (!hasLength(first.text.charCodeAt(first.start), length)) return undefined
+      const begun = Math.imul(hashOn(seed, first.text, first.start, first.end), 33) ^ space
+      const hash = hashOn(begun, second.text, second.start, second.end)
       for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
-        const entry = entries[slots[slot] ?? -1]
+        const index = slots[slot] ?? 0
+        const entry = index === 0 ? undefined : entries[index - 1]
         if (entry === undefined) return undefined
         const word = entry[0]
         if (
           word.length === length &&
-          word.charCodeAt(first.length) === space &&
-          sameAt(word, 0, first, 0, first.length) &&
-          sameAt(word, first.length + 1, second, 0, second.length)
+          word.charCodeAt(middle) === space &&
+          sameAt(word, 0, first.text, first.start, first.end) &&
+          sameAt(word, middle + 1, second.text, second.start, second.end)
         )
           return entry[1]
       }
@@ -71,6 +85,10 @@ export const wordTable = <Value>(
 export const wordsOf = (data: string): readonly string[] =>
   data.split(',').map((word) => word.trim())
 
-/** Whether two texts are the same but for ASCII case; `word` is in upper case. */
-export const isWord = (text: string, word: string): boolean =>
-  text.length === word.length && sameAt(word, 0, text, 0, text.length)
+/** Whether a slice is the word, which is in upper case, but for ASCII case. */
+export const isWord = ({ text, start, end }: Slice, word: string): boolean =>
+  end - start === word.length && sameAt(word, 0, text, start, end)
+
+/** Whether a slice begins with the word, which is in upper case, but for ASCII case. */
+export const startsWithWord = ({ text, start, end }: Slice, word: string): boolean =>
+  end - start >= word.length && sameAt(word, 0, text, start, start + word.length)

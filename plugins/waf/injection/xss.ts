@@ -1,9 +1,18 @@
+import type { Slice } from './word-table.ts'
+import { startsWithWord } from './word-table.ts'
 import type { HtmlContext, HtmlReader } from './xss/html-reader.ts'
 import { htmlReader } from './xss/html-reader.ts'
 import { nextHtmlToken } from './xss/html-tokenize.ts'
 import type { AttributeDanger } from './xss/names.ts'
 import { dangerOf, isDangerousTag } from './xss/names.ts'
 import { isDangerousUrl } from './xss/url.ts'
+
+/** The token that was read, as a name. Old browsers ignore NUL bytes in names. */
+const nameIn = (r: HtmlReader): Slice => {
+  if (!r.hasNul) return r
+  const text = r.text.slice(r.start, r.end).replaceAll('\0', '')
+  return { text, start: 0, end: text.length }
+}
 
 const isDangerousValue = (danger: AttributeDanger | undefined, r: HtmlReader): boolean => {
   switch (danger) {
@@ -15,21 +24,20 @@ const isDangerousValue = (danger: AttributeDanger | undefined, r: HtmlReader): b
     case 'url':
       return isDangerousUrl(r.text.slice(r.start, r.end))
     case 'indirect':
-      return dangerOf(r.text.slice(r.start, r.end)) !== undefined
+      return dangerOf(nameIn(r)) !== undefined
     default:
       return danger satisfies never
   }
 }
 
 /** A comment that Internet Explorer takes for something else, or that declares an XML entity. */
-const isDangerousComment = (comment: string): boolean => {
+const isDangerousComment = (r: HtmlReader): boolean => {
+  const comment = r.text.slice(r.start, r.end)
   if (comment.includes('`')) return true // it ends a tag there
   const beginning = comment.slice(0, 3).toUpperCase()
   if (comment.length > 3 && (beginning === '[IF' || beginning === 'XML')) return true
-  const word = (comment.includes('\0') ? comment.replaceAll('\0', '') : comment)
-    .slice(0, 6)
-    .toUpperCase()
-  return word === 'IMPORT' || word === 'ENTITY'
+  const word = nameIn(r)
+  return startsWithWord(word, 'IMPORT') || startsWithWord(word, 'ENTITY')
 }
 
 const isDangerousIn = (text: string, context: HtmlContext): boolean => {
@@ -40,15 +48,15 @@ const isDangerousIn = (text: string, context: HtmlContext): boolean => {
       case 'doctype':
         return true
       case 'tag-open':
-        if (isDangerousTag(text.slice(r.start, r.end))) return true
+        if (isDangerousTag(nameIn(r))) return true
         danger = undefined
         break
       case 'comment':
-        if (isDangerousComment(text.slice(r.start, r.end))) return true
+        if (isDangerousComment(r)) return true
         danger = undefined
         break
       case 'attribute-name':
-        danger = dangerOf(text.slice(r.start, r.end))
+        danger = dangerOf(nameIn(r))
         break
       case 'attribute-value':
         if (isDangerousValue(danger, r)) return true

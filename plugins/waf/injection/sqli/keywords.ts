@@ -1,27 +1,37 @@
 import { wordsOf, wordTable } from '../word-table.ts'
 import { fingerprintData } from './fingerprint-data.ts'
 import { keywordData } from './keyword-data.ts'
-import type { Kind } from './token.ts'
-
-const kinds = ['f', 'k', 't', 'o', 'n', 'T', 'v', 'E', 'U', '1', 'B', '&', 'A'] as const
+import type { Kind } from './kind.ts'
+import { codeOf, kindOf, unknown } from './kind.ts'
 
 /** The kind of a keyword, phrase or operator. */
 export const keywords = wordTable<Kind>(
-  kinds.flatMap((kind) => wordsOf(keywordData[kind] ?? '').map((word) => [word, kind] as const)),
+  Object.entries(keywordData).flatMap(([letter, words]) =>
+    wordsOf(words).map((word) => [word, kindOf(letter)] as const),
+  ),
 )
 
-/** A fingerprint as one number: upper case, base 65, so that five tokens fit into a small integer. */
-const packed = (fingerprint: string): number => {
-  let number = 0
-  for (let i = 0; i < fingerprint.length; i++) {
-    const code = fingerprint.charCodeAt(i)
-    const upper = code >= 0x61 ? code - 0x20 : code
-    number = number * 65 + upper - 0x1f
+/**
+ * A fingerprint as one number, so that looking it up needs no string: upper case, base 65, up to five tokens.
+ *
+ * @param codeAt The letter of each token, as a character code.
+ */
+const pack = (length: number, codeAt: (index: number) => number): number => {
+  let packed = 0
+  for (let i = 0; i < length; i++) {
+    const code = codeAt(i)
+    packed = packed * 65 + (code >= 0x61 ? code - 0x20 : code) - 0x1f
   }
-  return number
+  return packed
 }
 
-const injections: ReadonlySet<number> = new Set(fingerprintData.trim().split(/\s+/).map(packed))
+const injections: ReadonlySet<number> = new Set(
+  fingerprintData
+    .trim()
+    .split(/\s+/)
+    .map((fingerprint) => pack(fingerprint.length, (i) => fingerprint.charCodeAt(i))),
+)
 
-/** Whether a fingerprint of at most five tokens is one of an injection. */
-export const isInjection = (fingerprint: string): boolean => injections.has(packed(fingerprint))
+/** Whether the fingerprint of at most five tokens is one of an injection. */
+export const isInjection = (tokens: readonly { readonly kind: Kind }[]): boolean =>
+  injections.has(pack(tokens.length, (i) => codeOf(tokens[i]?.kind ?? unknown)))

@@ -1,5 +1,7 @@
 import { keywords } from './keywords.ts'
-import type { Kind, Scanner, Token } from './token.ts'
+import type { Kind } from './kind.ts'
+import { backslash, colon, comment, evil, number, operator } from './kind.ts'
+import type { Scanner, Token } from './token.ts'
 import { isWhite, token } from './token.ts'
 
 /** One byte, of a kind that we know already. */
@@ -13,22 +15,22 @@ const readLineComment = (s: Scanner): Token => {
   const { text, position } = s
   const end = text.indexOf('\n', position)
   s.position = end === -1 ? text.length : end + 1
-  return token('c', text, position, end === -1 ? text.length : end)
+  return token(comment, text, position, end === -1 ? text.length : end)
 }
 
 /** `#`: a comment in MySQL, else an operator. */
 export const readHash = (s: Scanner): Token => {
   s.commentHashes++
-  return s.mysql ? readLineComment(s) : readByte(s, 'o')
+  return s.mysql ? readLineComment(s) : readByte(s, operator)
 }
 
 /** `--` before white space or the end is a comment everywhere, before anything else everywhere but in MySQL. */
 export const readDash = (s: Scanner): Token => {
   const { text, position } = s
-  if (text[position + 1] !== '-') return readByte(s, 'o')
+  if (text[position + 1] !== '-') return readByte(s, operator)
   if (position + 2 === text.length || isWhite(text.charCodeAt(position + 2)))
     return readLineComment(s)
-  if (s.mysql) return readByte(s, 'o')
+  if (s.mysql) return readByte(s, operator)
   s.commentDashes++
   return readLineComment(s)
 }
@@ -39,22 +41,22 @@ export const readDash = (s: Scanner): Token => {
  */
 export const readSlash = (s: Scanner): Token => {
   const { text, position } = s
-  if (text[position + 1] !== '*') return readByte(s, 'o')
+  if (text[position + 1] !== '*') return readByte(s, operator)
   const found = text.indexOf('*/', position + 2)
   const end = found === -1 ? text.length : found + 2
   const isConditional = text[position + 2] === '!'
   // The byte after the star counts, so that `/*/*/` holds a second opening.
   const isNested = found !== -1 && text.slice(position + 2, found + 1).includes('/*')
   s.position = end
-  return token(isNested || isConditional ? 'X' : 'c', text, position, end)
+  return token(isNested || isConditional ? evil : comment, text, position, end)
 }
 
 /** `\N` is MySQL's NULL. */
 export const readBackslash = (s: Scanner): Token => {
   const { text, position } = s
-  if (text[position + 1] !== 'N') return readByte(s, '\\')
+  if (text[position + 1] !== 'N') return readByte(s, backslash)
   s.position = position + 2
-  return token('1', text, position, position + 2)
+  return token(number, text, position, position + 2)
 }
 
 /** The longest operator here: `<=>`, one of two bytes, or one byte. */
@@ -62,7 +64,7 @@ export const readOperator = (s: Scanner): Token => {
   const { text, position } = s
   if (text.startsWith('<=>', position)) {
     s.position = position + 3
-    return token('o', text, position, position + 3)
+    return token(operator, text, position, position + 3)
   }
   if (position + 1 < text.length) {
     const kind = keywords.find(text, position, position + 2)
@@ -70,7 +72,7 @@ export const readOperator = (s: Scanner): Token => {
       s.position = position + 2
       return token(kind, text, position, position + 2)
     }
-    if (text[position] === ':') return readByte(s, ':')
+    if (text[position] === ':') return readByte(s, colon)
   }
-  return readByte(s, 'o')
+  return readByte(s, operator)
 }

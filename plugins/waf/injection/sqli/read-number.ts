@@ -1,3 +1,4 @@
+import { bareword, dot, number } from './kind.ts'
 import { readDollar } from './read-string.ts'
 import { readWord } from './read-word.ts'
 import type { Scanner, Token } from './token.ts'
@@ -13,7 +14,7 @@ const readPrefixedNumber = (s: Scanner, digits: Uint8Array): Token => {
   const { text, position } = s
   const end = skip(text, position + 2, digits)
   s.position = end
-  return token(end === position + 2 ? 'n' : '1', text, position, end)
+  return token(end === position + 2 ? bareword : number, text, position, end)
 }
 
 /** Oracle's suffix for a float or a double counts only where the number ends, or before `u`: `1fUNION`. */
@@ -48,7 +49,7 @@ export const readNumber = (s: Scanner): Token | undefined => {
     end = skip(text, end + 1, decimal)
     if (end - position === 1) {
       s.position = end
-      return token('.', text, position, end)
+      return token(dot, text, position, end)
     }
   }
   let exponentLacksDigits = false
@@ -61,7 +62,7 @@ export const readNumber = (s: Scanner): Token | undefined => {
   }
   if (isFloatSuffix(text, end)) end++
   s.position = end
-  return exponentLacksDigits ? undefined : token('1', text, position, end)
+  return exponentLacksDigits ? undefined : token(number, text, position, end)
 }
 
 /** `$1,000.00` is a number, and so is `$.,1`; `$.` begins a word. */
@@ -71,7 +72,7 @@ export const readMoney = (s: Scanner): Token => {
   if (end === position + 1) return readDollar(s)
   if (end === position + 2 && text[position + 1] === '.') return readWord(s)
   s.position = end
-  return token('1', text, position, end)
+  return token(number, text, position, end)
 }
 
 /** `x'…'` or `b'…'` with nothing but digits inside is a number, else the letter begins a word. */
@@ -81,7 +82,7 @@ const readQuotedNumber = (s: Scanner, digits: Uint8Array): Token => {
   const end = skip(text, position + 2, digits)
   if (text[end] !== "'") return readWord(s)
   s.position = end + 1
-  return token('1', text, position, end + 1)
+  return token(number, text, position, end + 1)
 }
 export const readQuotedHexadecimal = (s: Scanner): Token => readQuotedNumber(s, hexadecimal)
 export const readQuotedBinary = (s: Scanner): Token => readQuotedNumber(s, binary)

@@ -1,5 +1,6 @@
 import type { Scanner, Token } from './token.ts'
-import { token } from './token.ts'
+import { string } from './kind.ts'
+import { stringToken } from './token.ts'
 
 const backslash = 0x5c
 
@@ -27,8 +28,8 @@ export const readQuoted = (s: Scanner, prefixLength: number, quote: string): Tok
   }
   if (end === -1) {
     s.position = text.length
-    return token('s', text, start, text.length, open, '')
+    return stringToken(string, text, start, text.length, open, '')
   }
   s.position = end + 1
-  return token('s', text, start, end, open, quote)
+  return stringToken(string, text, start, end, open, quote)
 }

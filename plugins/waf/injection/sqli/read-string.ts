@@ -1,7 +1,8 @@
+import { bareword, string } from './kind.ts'
 import { readQuoted } from './read-quoted.ts'
 import { readWord } from './read-word.ts'
 import type { Scanner, Token } from './token.ts'
-import { byteSet, skip, token } from './token.ts'
+import { byteSet, skip, stringToken, token } from './token.ts'
 
 const letters = byteSet('abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ')
 
@@ -11,10 +12,10 @@ const readUntil = (s: Scanner, start: number, mark: string, label: string): Toke
   const end = text.indexOf(mark, start)
   if (end === -1) {
     s.position = text.length
-    return token('s', text, start, text.length, label, '')
+    return stringToken(string, text, start, text.length, label, '')
   }
   s.position = end + mark.length
-  return token('s', text, start, end, label, label)
+  return stringToken(string, text, start, end, label, label)
 }
 
 /** PostgreSQL's `$$…$$` and `$tag$…$tag$`; a `$` that is neither is a bareword. */
@@ -23,7 +24,7 @@ export const readDollar = (s: Scanner): Token => {
   const end = skip(text, position + 1, letters)
   if (text[end] === '$') return readUntil(s, end + 1, text.slice(position, end + 1), '$')
   s.position = position + 1
-  return token('n', text, position, position + 1)
+  return token(bareword, text, position, position + 1)
 }
 
 /** `E'…'` and `N'…'`, else a word. */

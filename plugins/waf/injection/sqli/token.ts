@@ -1,16 +1,17 @@
-/**
- * The kinds of token, as libinjection writes them in a fingerprint:
- * k keyword, U union, B group, E expression, t type, f function, n bareword, 1 number, v variable, s string, o operator,
- * & logic operator, c comment, A collate, T Transact-SQL, X evil, ? unknown; the others stand for themselves.
- */
-export type Kind =
-  | 'k' | 'U' | 'B' | 'E' | 't' | 'f' | 'n' | '1' | 'v' | 's' | 'o' | '&' | 'c' | 'A' | 'T' | 'X' | '?'
-  | '(' | ')' | '{' | '}' | '.' | ',' | ':' | ';' | '\\' // prettier-ignore
+import type { Slice } from '../word-table.ts'
+import { isWord } from '../word-table.ts'
+import type { Kind } from './kind.ts'
+import { operator } from './kind.ts'
 
-export type Token = {
+/**
+ * A token, and its value: the slice of the text where it was written, of a phrase the words parted by one space. It is
+ * no longer than `maxValueLength`, and without the quotes of a string.
+ */
+export type Token = Slice & {
   kind: Kind
-  /** As written, but no longer than `maxValueLength`; for a string without its quotes. */
-  value: string
+  text: string
+  start: number
+  end: number
   /** What opened and closed a string, empty if it was not opened (we began inside) or not closed. */
   readonly open: string
   readonly close: string
@@ -20,20 +21,27 @@ export type Token = {
 
 export const maxValueLength = 31
 
-export const token = (
+export const stringToken = (
   kind: Kind,
   text: string,
   start: number,
   end: number,
-  open = '',
-  close = '',
+  open: string,
+  close: string,
 ): Token => ({
   kind,
-  value: text.slice(start, Math.min(end, start + maxValueLength)),
+  text,
+  start,
+  end: end - start > maxValueLength ? start + maxValueLength : end,
   open,
   close,
   sigils: 0,
 })
+
+export const token = (kind: Kind, text: string, start: number, end: number): Token =>
+  stringToken(kind, text, start, end, '', '')
+
+export const valueOf = ({ text, start, end }: Slice): string => text.slice(start, end)
 
 /** What is being read. `comment…` count what makes a second reading as MySQL worth while. */
 export type Scanner = {
@@ -59,22 +67,23 @@ export const scanner = (text: string, quote: string, mysql: boolean): Scanner =>
   commentHashes: 0,
 })
 
-export const isUnary = ({ kind, value }: Token): boolean => {
-  if (kind !== 'o') return false
-  switch (value.length) {
+export const isUnary = (token: Token): boolean => {
+  if (token.kind !== operator) return false
+  const { text, start, end } = token
+  switch (end - start) {
     case 1:
-      return value === '+' || value === '-' || value === '!' || value === '~'
+      return '+-!~'.includes(text.charAt(start))
     case 2:
-      return value === '!!'
+      return text.startsWith('!!', start)
     case 3:
-      return value.toUpperCase() === 'NOT'
+      return isWord(token, 'NOT')
     default:
       return false
   }
 }
 
-export const isArithmetic = ({ kind, value }: Token): boolean =>
-  kind === 'o' && value.length === 1 && '*/+-%'.includes(value)
+export const isArithmetic = ({ kind, text, start, end }: Token): boolean =>
+  kind === operator && end - start === 1 && '*/+-%'.includes(text.charAt(start))
 
 /** A table of bytes, for scanning loops. */
 export const byteSet = (characters: string): Uint8Array => {

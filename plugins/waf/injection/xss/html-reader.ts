@@ -29,6 +29,7 @@ export type HtmlState =
 /** Reads the tokens of HTML5, and of what old browsers took for it, one after another. */
 export type HtmlReader = {
   readonly text: string
+  readonly hasNul: boolean
   position: number
   state: HtmlState
   isEndTag: boolean
@@ -40,6 +41,7 @@ export type HtmlReader = {
 
 export const htmlReader = (text: string, context: HtmlContext): HtmlReader => ({
   text,
+  hasNul: text.includes('\0'),
   position: 0,
   state: context,
   isEndTag: false,
@@ -70,7 +72,8 @@ export const emitRest = (r: HtmlReader, kind: HtmlTokenKind): true =>
   emit(r, kind, r.position, r.text.length, 'end', r.text.length)
 
 /** Tab, line feed, vertical tab, form feed, carriage return, space. */
-export const isHtmlWhite = (code: number): boolean => (code >= 0x09 && code <= 0x0d) || code === 0x20
+export const isHtmlWhite = (code: number): boolean =>
+  (code >= 0x09 && code <= 0x0d) || code === 0x20
 
 /** Skips white space and NUL bytes. @returns The byte after them, undefined at the end. */
 export const skipHtmlWhite = (r: HtmlReader): string | undefined => {

@@ -1,4 +1,5 @@
-import { wordsOf, wordTable } from '../word-table.ts'
+import type { Slice } from '../word-table.ts'
+import { startsWithWord, wordsOf, wordTable } from '../word-table.ts'
 import { attributeData, eventData, tagData } from './name-data.ts'
 
 /**
@@ -16,27 +17,14 @@ const attributes = wordTable<AttributeDanger>([
   ...wordsOf(attributeData.indirect).map((name) => [name, 'indirect'] as const),
 ])
 
-/** Old browsers ignore NUL bytes in names. */
-const withoutNul = (name: string): string =>
-  name.includes('\0') ? name.replaceAll('\0', '') : name
-
-const startsWithWord = (name: string, word: string): boolean =>
-  name.slice(0, word.length).toUpperCase() === word
-
 /** Elements that load or run something, and all of SVG and XSL. */
-export const isDangerousTag = (written: string): boolean => {
-  if (written.length < 3) return false
-  const name = withoutNul(written)
-  return (
-    tags.find(name, 0, name.length) === true ||
-    startsWithWord(name, 'SVG') ||
-    startsWithWord(name, 'XSL')
-  )
-}
+export const isDangerousTag = (name: Slice): boolean =>
+  tags.find(name.text, name.start, name.end) === true ||
+  startsWithWord(name, 'SVG') ||
+  startsWithWord(name, 'XSL')
 
-export const dangerOf = (written: string): AttributeDanger | undefined => {
-  const name = withoutNul(written)
+export const dangerOf = (name: Slice): AttributeDanger | undefined => {
   // With a namespace of its own, any element can be made any other.
   if (startsWithWord(name, 'XMLNS') || startsWithWord(name, 'XLINK')) return 'black'
-  return attributes.find(name, 0, name.length)
+  return attributes.find(name.text, name.start, name.end)
 }

@@ -29,31 +29,29 @@ const decodeAt = (text: string, at: number): readonly [value: number, end: numbe
   return [value, text.charCodeAt(end) === semicolon ? end + 1 : end]
 }
 
-/** Whether a text begins with a word in upper case, after character references, as browsers read a scheme. */
-const startsWithDecoded = (text: string, start: number, word: string): boolean => {
-  let matched = 0
+const schemes = ['DATA', 'VIEW-SOURCE', 'VBSCRIPT', 'JAVA']
+const longestScheme = 11
+
+/** The first bytes of a URL in upper case, as browsers read them: no white space before, no NUL or line feed anywhere. */
+const beginningOf = (text: string, start: number): string => {
+  let beginning = ''
   let at = start
-  let isLeading = true
-  while (matched < word.length && at < text.length) {
+  while (at < text.length && beginning.length < longestScheme) {
     const [value, end] = decodeAt(text, at)
     at = end
-    if (isLeading && value <= 0x20) continue
-    isLeading = false
-    // Browsers ignore these anywhere in a scheme.
-    if (value === 0x00 || value === 0x0a) continue
+    const isIgnored = beginning === '' ? value <= 0x20 : value === 0x00 || value === 0x0a
+    if (isIgnored) continue
     const upper = value >= 0x61 && value <= 0x7a ? value - 0x20 : value
-    if ((upper & 0xff) !== word.charCodeAt(matched)) return false
-    matched++
+    beginning += String.fromCharCode(upper & 0xff)
   }
-  return matched === word.length
+  return beginning
 }
-
-const schemes = ['DATA', 'VIEW-SOURCE', 'VBSCRIPT', 'JAVA']
 
 /** A URL that runs code or shows what its author likes. White space, controls and bytes ≥ 0x7F before it do not count. */
 export const isDangerousUrl = (text: string): boolean => {
   let start = 0
   while (start < text.length && (text.charCodeAt(start) <= 0x20 || text.charCodeAt(start) >= 0x7f))
     start++
-  return schemes.some((scheme) => startsWithDecoded(text, start, scheme))
+  const beginning = beginningOf(text, start)
+  return schemes.some((scheme) => beginning.startsWith(scheme))
 }
