@@ -1,0 +1,108 @@
+import type { IncomingMessage, Server as HttpServer, ServerResponse } from 'node:http'
+import type { Server as HttpsServer } from 'node:https'
+import type { Duplex } from 'node:stream'
+import type { ProblemTag } from '#contract/problem'
+import type { LabelsOf } from '#contract/telemetry'
+import { replyProblem, replyProblemOnSocket } from './problem-reply.ts'
+import { markFault } from './socket-fault.ts'
+
+export type TurnedAwayReason = LabelsOf<'sallyport_turned_away_total'>['reason']
+
+/** Who stands at each door. What they throw is a bug: it goes to `failed`, and the caller gets a 500. */
+export type Doors = {
+  /** Every request, those with `Expect: 100-continue` too: 100 is sent when the body is first wanted. */
+  readonly request: (req: IncomingMessage, res: ServerResponse) => void | Promise<void>
+  /** @param head Bytes that came right behind the request. */
+  readonly upgrade: (req: IncomingMessage, socket: Duplex, head: Buffer) => void | Promise<void>
+  readonly connect: (req: IncomingMessage, socket: Duplex, head: Buffer) => void | Promise<void>
+  /** Told of each connection or request that ended before it came to a door. */
+  readonly turnedAway: (reason: TurnedAwayReason) => void
+  readonly failed: (cause: unknown) => void
+}
+
+/** Every way a caller can come in, and every reply that Node would give without asking us. */
+export const openDoors = (server: HttpServer | HttpsServer, doors: Doors): void => {
+  const { turnedAway } = doors
+
+  const request = (req: IncomingMessage, res: ServerResponse) => {
+    noteAnswer(req.socket, res)
+    guarded(
+      () => doors.request(req, res),
+      (cause) => {
+        doors.failed(cause)
+        replyProblem(res, { tag: 'internal' })
+      },
+    )
+  }
+  const raw =
+    (door: 'upgrade' | 'connect') => (req: IncomingMessage, socket: Duplex, head: Buffer) => {
+      socket.on('error', () => {}) // its 'close' follows; without a listener one reset would end the process
+      guarded(
+        () => doors[door](req, socket, head),
+        (cause) => {
+          doors.failed(cause)
+          replyProblemOnSocket(socket, { tag: 'internal' })
+        },
+      )
+    }
+  const unreadable = (error: NodeJS.ErrnoException, socket: Duplex) => {
+    if (tlsFailed in socket || error.code === 'ECONNRESET' || !socket.writable)
+      return void socket.destroy()
+    const { tag, reason } = parserProblems[error.code ?? ''] ?? parserProblems.other
+    markFault(socket, tag)
+    const answer = answerOn(socket)
+    if (answer === undefined) turnedAway(reason) // else it came to a door, and its record says how it ended
+    // Into an answer that has begun, or before one that is due first, nothing of ours may come.
+    if (answer !== undefined && (answer.res.headersSent || answer.isBehindOther)) socket.destroy()
+    else replyProblemOnSocket(socket, { tag })
+  }
+
+  server.on('request', request)
+  server.on('checkContinue', request)
+  server.on('checkExpectation', (_req: IncomingMessage, res: ServerResponse) => {
+    turnedAway('expectation')
+    replyProblem(res, { tag: 'expectation-failed' })
+  })
+  server.on('upgrade', raw('upgrade'))
+  server.on('connect', raw('connect'))
+  server.on('clientError', unreadable)
+  server.on('dropRequest', () => turnedAway('requests-per-socket')) // Node answers 503
+  server.on('drop', () => turnedAway('too-many-connections'))
+  // node:https makes a clientError of this too, so it has to be known as what it is before.
+  server.prependListener('tlsClientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
+    Object.assign(socket, { [tlsFailed]: true })
+    turnedAway(error.code === 'ECONNRESET' ? 'other' : 'tls')
+  })
+}
+
+type ParserProblem = { readonly tag: ProblemTag; readonly reason: TurnedAwayReason }
+
+const parserProblems: Record<string, ParserProblem> & { readonly other: ParserProblem } = {
+  HPE_HEADER_OVERFLOW: { tag: 'headers-too-large', reason: 'headers-too-large' },
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: { tag: 'body-too-large', reason: 'parse' },
+  ERR_HTTP_REQUEST_TIMEOUT: { tag: 'request-timeout', reason: 'timeout' },
+  other: { tag: 'request-malformed', reason: 'parse' },
+}
+
+const guarded = (door: () => void | Promise<void>, failed: (cause: unknown) => void): void => {
+  try {
+    door()?.catch(failed)
+  } catch (cause) {
+    failed(cause)
+  }
+}
+
+const tlsFailed = Symbol('the handshake failed on this socket')
+const lastAnswer = Symbol('the last answer begun on this socket')
+type Answer = { readonly res: ServerResponse; readonly isBehindOther: boolean }
+type Answering = Duplex & { [lastAnswer]?: Answer }
+
+const noteAnswer = (socket: Duplex, res: ServerResponse): void => {
+  ;(socket as Answering)[lastAnswer] = { res, isBehindOther: answerOn(socket) !== undefined }
+}
+
+/** The answer that is under way on this socket, the last one if several are (pipelining). */
+export const answerOn = (socket: Duplex): Answer | undefined => {
+  const answer = (socket as Answering)[lastAnswer]
+  return answer === undefined || answer.res.writableFinished ? undefined : answer
+}

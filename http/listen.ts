@@ -1,0 +1,209 @@
+import type { IncomingMessage, Server as HttpServer, ServerResponse } from 'node:http'
+import type { Server as HttpsServer } from 'node:https'
+import Fastify, {
+  type FastifyError,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyServerOptions,
+} from 'fastify'
+import { problemDetails, problemMediaType } from '#contract/problem-details'
+import { problems, type Problem } from '#contract/problem'
+import type { Log } from '#contract/telemetry'
+import type { Doors, TurnedAwayReason } from './doors.ts'
+import { listenOn, type ListeningAt } from './listen-on.ts'
+import { replyProblem, replyProblemOnSocket } from './problem-reply.ts'
+import type { ProxyProtocolOptions } from './proxy-protocol.ts'
+import { rawGate, strictGate, type RawGateOptions } from './raw-gate.ts'
+import {
+  defaultLimits,
+  hardenedServer,
+  type Handshake,
+  type HardenedServer,
+  type ListenerLimits,
+} from './server.ts'
+import { serveTls, type TlsServing, type TlsSettings } from './tls.ts'
+
+export type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+
+/** A listener that was made and may listen. */
+export type Listener = {
+  /** Routes of our own go in here, and all that Fastify has plugins for. */
+  readonly app: FastifyInstance
+  readonly server: HttpServer | HttpsServer
+  /** @throws Error that says in words why not: the port is taken, is not ours to open, the address is not here. */
+  readonly listen: (host: string, port: number) => Promise<ListeningAt>
+  /** Open connections, those still in their handshake included. */
+  readonly connections: () => number
+  /** From now on every answer says that it is the last on its connection. Goes on accepting. */
+  readonly drain: () => void
+  /** Accepts nothing more, drains, and after `graceMs` ends what is still open. */
+  readonly close: (graceMs: number) => Promise<void>
+  /** Changes certificates without touching open connections; see `tls.ts`. */
+  readonly reloadTls: TlsReload
+}
+type TlsReload = (
+  certificates: TlsSettings['certificates'],
+  clientCertificates?: TlsSettings['clientCertificates'],
+) => void
+
+export type ListenerOptions = {
+  /** undefined: plain HTTP. */
+  readonly tls?: TlsSettings | undefined
+  readonly limits?: Partial<ListenerLimits>
+  readonly turnedAway: (reason: TurnedAwayReason) => void
+  readonly log: Log
+}
+
+export type EdgeOptions = ListenerOptions & {
+  /** Whether a request is for us and not to be forwarded, such as a health path: compare `req.url` exactly. */
+  readonly isOwn: (req: IncomingMessage) => boolean
+  readonly doors: Pick<Doors, 'request' | 'upgrade' | 'connect'>
+  readonly proxyProtocol?: ProxyProtocolOptions | undefined
+  readonly handshaken?: ((handshake: Handshake) => void) | undefined
+}
+
+/**
+ * A listener for what is to be forwarded. What is our own goes on to Fastify; all else goes to the doors and never
+ * enters its router.
+ */
+export const edgeListener = (options: EdgeOptions): Listener =>
+  listener(options, (toFastify) => ({
+    ...options.doors,
+    request: (req, res) =>
+      options.isOwn(req) ? toFastify(req, res) : options.doors.request(req, res),
+  }))
+
+export type PlainOptions = ListenerOptions & {
+  /** The gate before the router; only what differs from `strictGate`. */
+  readonly gate?: Partial<RawGateOptions>
+  /** Largest body that a route reads, unless it says otherwise. */
+  readonly maxBodyBytes?: number
+  /** Told of each request that the gate refused, for a record. */
+  readonly refused?: (req: IncomingMessage, problem: Problem) => void
+}
+
+const defaultMaxBodyBytes = 64 * 1024
+
+/**
+ * A listener for what we answer ourselves (exchange, admin, demo services): ordinary Fastify behind the gate, which also
+ * stands before its router and its own replies. Upgrades and CONNECT are refused.
+ */
+export const plainListener = (options: PlainOptions): Listener => {
+  const gate = rawGate({ ...strictGate, allowWebSocket: false, ...options.gate })
+  return listener(
+    options,
+    (toFastify) => ({
+      request: (req, res) => {
+        const head = gate(req)
+        if (!head.ok) {
+          options.refused?.(req, head.problem)
+          replyProblem(res, head.problem)
+          return
+        }
+        req.url = head.value.path + head.value.query // the router sees the one path
+        toFastify(req, res)
+      },
+      upgrade: (_req, socket) => void replyProblemOnSocket(socket, { tag: 'upgrade-refused' }),
+      connect: (_req, socket) => void replyProblemOnSocket(socket, { tag: 'method-not-allowed' }),
+    }),
+    options.maxBodyBytes,
+  )
+}
+
+type ToFastify = (req: IncomingMessage, res: ServerResponse) => void
+
+const listener = (
+  options: ListenerOptions & Pick<EdgeOptions, 'proxyProtocol' | 'handshaken'>,
+  doorsTo: (toFastify: ToFastify) => Pick<Doors, 'request' | 'upgrade' | 'connect'>,
+  maxBodyBytes: number = defaultMaxBodyBytes,
+): Listener => {
+  const { log, turnedAway } = options
+  const tls: TlsServing | undefined = options.tls && serveTls(options.tls)
+  const failed = (cause: unknown) => log.error({ err: cause }, 'a bug of ours: a request failed')
+  let hardened: HardenedServer | undefined
+  const settings: FastifyServerOptions = {
+    serverFactory: (toFastify) => {
+      hardened = hardenedServer(
+        {
+          limits: { ...defaultLimits, ...options.limits },
+          tls,
+          proxyProtocol: options.proxyProtocol,
+          handshaken: options.handshaken,
+        },
+        { ...doorsTo(toFastify), turnedAway, failed },
+      )
+      return hardened.server
+    },
+    clientErrorHandler: () => {}, // the doors have answered
+    frameworkErrors: (error, _request, reply) => replyError(error, reply, log),
+    logger: false,
+    trustProxy: false,
+    bodyLimit: maxBodyBytes,
+    return503OnClosing: false,
+    forceCloseConnections: 'idle',
+    routerOptions: { ignoreDuplicateSlashes: false },
+    exposeHeadRoutes: false,
+    onProtoPoisoning: 'error',
+    onConstructorPoisoning: 'error',
+  }
+  const app = Fastify(settings)
+  if (hardened === undefined) throw new Error('Fastify made no server')
+  const { server, connections } = hardened
+  app.setErrorHandler((error: FastifyError, _request, reply) => replyError(error, reply, log))
+  app.setNotFoundHandler((_request, reply) => sendProblem(reply, { tag: 'route-unknown' }))
+  app.addHook('onClose', (_app, done) => {
+    connections.stop()
+    done()
+  })
+
+  return {
+    app,
+    server,
+    listen: (host, port) => listenOn(app, server, host, port),
+    connections: connections.count,
+    drain: connections.drain,
+    close: async (graceMs) => {
+      connections.drain()
+      const end = setTimeout(connections.destroyAll, graceMs)
+      await app.close()
+      clearTimeout(end)
+    },
+    reloadTls: (certificates, clientCertificates) => {
+      if (!tls) throw new Error('this listener has no TLS to reload')
+      tls.reload(server as HttpsServer, certificates, clientCertificates)
+    },
+  }
+}
+
+/** Answers with a problem from a Fastify handler or hook. */
+export const sendProblem = (
+  reply: FastifyReply,
+  problem: Problem,
+  decisionId?: string,
+): FastifyReply =>
+  reply
+    .code(problems[problem.tag].status)
+    .headers({
+      ...problem.headers,
+      'cache-control': 'no-store',
+      'x-sallyport-problem': problem.tag,
+    })
+    .type(problemMediaType)
+    .send(problemDetails(problem, decisionId))
+
+/** What a handler threw: the caller's fault if Fastify says so, else a bug of ours of which only the log is told. */
+const replyError = (error: FastifyError, reply: FastifyReply, log: Log): FastifyReply => {
+  const problem = problemOf(error)
+  if (problem.tag === 'internal') log.error({ err: error }, 'a bug of ours: a handler failed')
+  return sendProblem(reply, problem)
+}
+
+const problemOf = (error: FastifyError): Problem => {
+  const { code, statusCode = 500, validation } = error
+  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return { tag: 'body-too-large' }
+  if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return { tag: 'media-type-refused' }
+  if (code === 'FST_ERR_BAD_URL') return { tag: 'path-invalid' }
+  // Schema messages name the field and the rule, both known to the caller.
+  if (validation !== undefined) return { tag: 'request-malformed', detail: error.message }
+  return { tag: statusCode < 500 ? 'request-malformed' : 'internal', cause: error }
+}

@@ -1,0 +1,123 @@
+import { STATUS_CODES, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { Duplex } from 'node:stream'
+import { problemDetails, problemMediaType } from '#contract/problem-details'
+import { problems, type Problem, type ProblemTag } from '#contract/problem'
+import { discardRest } from './discard.ts'
+
+/** What went over the wire, for the record. */
+export type Replied = { readonly status: number; readonly bytesOut: number }
+
+/** After these nothing that the connection still brings can be trusted to be where it should be, or to be wanted. */
+const endsConnection: ReadonlySet<ProblemTag> = new Set([
+  'request-malformed',
+  'host-invalid',
+  'header-invalid',
+  'header-repeated',
+  'path-invalid',
+  'method-not-allowed',
+  'upgrade-refused',
+  'request-timeout',
+  'body-too-large',
+  'target-too-long',
+  'expectation-failed',
+  'headers-too-large',
+  'draining',
+] satisfies ProblemTag[])
+
+/** How long what is still being sent is read after a refusal, so that a reset does not take the answer away. */
+const lingerMs = 1000
+
+/**
+ * Refuses a request: `application/problem+json`, with the tag in `x-sallyport-problem` and, if given, the decision id in
+ * `x-sallyport-decision-id`. The connection ends if the body was not read whole. An answer that has begun is cut off,
+ * never added to.
+ *
+ * @see RFC 9457
+ */
+export const replyProblem = (
+  res: ServerResponse,
+  problem: Problem,
+  decisionId?: string,
+): Replied => {
+  const { status } = problems[problem.tag]
+  if (res.headersSent || res.destroyed || problem.tag === 'caller-gone') {
+    if (!res.writableFinished) res.destroy()
+    return { status: res.headersSent ? res.statusCode : status, bytesOut: 0 }
+  }
+  const text = JSON.stringify(problemDetails(problem, decisionId))
+  const bytesOut = Buffer.byteLength(text)
+  const isWhole = isReadWhole(res.req)
+  for (const name of res.getHeaderNames()) res.removeHeader(name) // whatever was meant for another answer
+  res.writeHead(status, [
+    ...headersOf(problem, bytesOut, decisionId),
+    ...(isWhole && !endsConnection.has(problem.tag) ? [] : ['connection', 'close']),
+  ])
+  if (isWhole || res.req.headers.expect !== undefined) res.end(text)
+  else endLater(res, text)
+  return { status, bytesOut: res.req.method === 'HEAD' ? 0 : bytesOut }
+}
+
+/**
+ * The same where there is no ServerResponse: on the socket of an upgrade, a CONNECT, or one whose request could not be
+ * read. Ends the connection.
+ */
+export const replyProblemOnSocket = (
+  socket: Duplex,
+  problem: Problem,
+  decisionId?: string,
+): Replied => {
+  const { status } = problems[problem.tag]
+  if (!socket.writable || problem.tag === 'caller-gone') {
+    socket.destroy()
+    return { status, bytesOut: 0 }
+  }
+  const text = JSON.stringify(problemDetails(problem, decisionId))
+  const bytesOut = Buffer.byteLength(text)
+  const headers = [...headersOf(problem, bytesOut, decisionId), 'connection', 'close']
+  let head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Error'}\r\n`
+  for (let i = 0; i + 1 < headers.length; i += 2) head += `${headers[i]}: ${headers[i + 1]}\r\n`
+  socket.on('error', () => {}) // a reset while we write; 'close' follows
+  socket.end(`${head}\r\n${text}`, 'utf8', () => socket.destroy())
+  return { status, bytesOut }
+}
+
+/** Of a request without a body Node says so only after its first event. */
+const isReadWhole = ({ complete, headers }: IncomingMessage): boolean =>
+  complete ||
+  (headers['transfer-encoding'] === undefined && Number(headers['content-length'] ?? 0) === 0)
+
+const headersOf = (problem: Problem, bytes: number, decisionId: string | undefined): string[] => {
+  const headers = [
+    'content-type',
+    problemMediaType,
+    'content-length',
+    String(bytes),
+    'cache-control',
+    'no-store',
+    'x-sallyport-problem',
+    problem.tag,
+  ]
+  if (decisionId !== undefined) headers.push('x-sallyport-decision-id', decisionId)
+  for (const [name, value] of Object.entries(problem.headers ?? {}))
+    headers.push(name.toLowerCase(), value.replace(notInHeader, '?'))
+  return headers
+}
+
+/** A refusal must never fail for what it says, nor let a value become a second header. */
+const notInHeader = /[^\t\x20-\x7e]/g
+
+/**
+ * The caller is still sending. The answer is complete for it at once, by its Content-Length; the end, which closes the
+ * connection, waits until it has sent all or the time is over.
+ */
+const endLater = (res: ServerResponse, text: string): void => {
+  res.write(text)
+  const end = () => {
+    clearTimeout(timer)
+    if (!res.writableEnded) res.end()
+  }
+  const timer = setTimeout(end, lingerMs)
+  res.req.once('end', end)
+  res.once('close', end)
+  discardRest(res.req)
+}

@@ -1,0 +1,101 @@
+import { pass, refuse, type Result } from '#contract/problem'
+import type { RequestHead } from '#contract/request-head'
+import type { HeaderTableOptions } from './header-table.ts'
+import { targetReader, type PathPolicy } from './normalise-path.ts'
+import { headerReader } from './read-headers.ts'
+
+/** The head of a request as Node's parser delivers it; an IncomingMessage is one. */
+export type RawHead = {
+  readonly method?: string | undefined
+  readonly url?: string | undefined
+  readonly httpVersion: string
+  readonly rawHeaders: readonly string[]
+}
+
+export type RawGateOptions = HeaderTableOptions & {
+  readonly path: PathPolicy
+  /** Upper-case. CONNECT and TRACE have no business here. */
+  readonly methods: readonly string[]
+  readonly maxHeaderPairs: number
+  readonly maxTargetBytes: number
+  /** HTTP/1.0, which must have a Host header here. */
+  readonly allowHttp10: boolean
+  /** A body with GET or HEAD; routes decide for themselves then. */
+  readonly allowGetBody: boolean
+  /** `Upgrade: websocket`; routes decide for themselves then. All other upgrades are refused. */
+  readonly allowWebSocket: boolean
+}
+
+/** What a listener for callers from outside does unless it is told otherwise. */
+export const strictGate: RawGateOptions = {
+  unusualNames: 'refuse',
+  reservedPrefixes: [],
+  singleNames: [],
+  path: { mode: 'reject', semicolon: 'refuse' },
+  methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'],
+  maxHeaderPairs: 100,
+  maxTargetBytes: 8192,
+  allowHttp10: false,
+  allowGetBody: false,
+  allowWebSocket: true,
+}
+
+/**
+ * Makes the first check of every request. Node's parser is strict about framing and lenient about meaning; this is
+ * strict about meaning, so that nobody behind it reads a request differently than we did.
+ *
+ * @returns A function of the head and of the bytes that came right behind it in an upgrade. It refuses with
+ *   `request-malformed`, `host-invalid`, `header-invalid`, `header-repeated`, `path-invalid`, `method-not-allowed`,
+ *   `upgrade-refused`, `target-too-long`, `expectation-failed` or `headers-too-large`. The headers that it passes are
+ *   lower-case and still hold `host` (as `host:port` of the result), `authorization` and `content-length`.
+ * @see RFC 9112, RFC 9110 §7; docs of each rule in `test/http/raw-gate-rows.ts`
+ */
+export const rawGate = (
+  options: RawGateOptions,
+): ((raw: RawHead, early?: Buffer) => Result<RequestHead>) => {
+  const methods = new Set(options.methods)
+  const allow = options.methods.join(', ')
+  const readTarget = targetReader(options.path)
+  const readHeaders = headerReader(options)
+
+  return (raw, early) => {
+    const { method = '', url = '', httpVersion, rawHeaders } = raw
+    if (httpVersion !== '1.1' && !(httpVersion === '1.0' && options.allowHttp10))
+      return refuse('request-malformed', { detail: `HTTP/${httpVersion} is not served here.` })
+    if (!methods.has(method)) return refuse('method-not-allowed', { headers: { allow } })
+    if (rawHeaders.length > 2 * options.maxHeaderPairs) return refuse('headers-too-large')
+    if (url.length > options.maxTargetBytes) return refuse('target-too-long')
+    if (!url.startsWith('/')) return notOriginForm
+    const target = readTarget(url)
+    if (!target.ok) return target
+    const read = readHeaders(rawHeaders)
+    if (!read.ok) return read
+    const { authority, headers, upgrade, hasBody, isChunked } = read.value
+    if (isChunked && httpVersion === '1.0') return malformed('Transfer-Encoding needs HTTP/1.1.')
+    if (hasBody && (method === 'GET' || method === 'HEAD') && !options.allowGetBody)
+      return malformed(`A ${method} has no body here.`)
+    if (upgrade !== 'none') {
+      if (upgrade !== 'websocket' || !options.allowWebSocket) return refuse('upgrade-refused')
+      if (method !== 'GET' || hasBody || httpVersion !== '1.1') return malformedUpgrade
+      // They would reach the service as if they were part of what it agreed to (Envoy CVE-2026-73548).
+      if (early !== undefined && early.length > 0) return tooEarly
+    }
+    return pass({
+      method,
+      host: authority.host,
+      port: authority.port,
+      path: target.value.path,
+      query: target.value.query,
+      headers,
+    })
+  }
+}
+
+const malformed = (detail: string) => refuse('request-malformed', { detail })
+const notOriginForm = malformed('The request target is not a path.')
+const malformedUpgrade = refuse('upgrade-refused', {
+  detail: 'An upgrade is a GET without a body.',
+})
+const tooEarly = refuse('upgrade-refused', {
+  detail: 'Data came before the upgrade was agreed to.',
+})

@@ -1,0 +1,140 @@
+import { createServer as createHttpServer, type Server as HttpServer } from 'node:http'
+import { createServer as createHttpsServer, type Server as HttpsServer } from 'node:https'
+import { trackConnections, type Connections, type ConnectionLimits } from './connections.ts'
+import { openDoors, type Doors } from './doors.ts'
+import type { ProxyProtocolOptions } from './proxy-protocol.ts'
+import type { TlsServing } from './tls.ts'
+
+/** What one listener may cost us. Times in milliseconds, 0 where it is said to mean no limit. */
+export type ListenerLimits = ConnectionLimits & {
+  /** For a whole head to arrive. */
+  readonly headersTimeoutMs: number
+  /** For a whole request to arrive; routes that stream uploads need more than their longest. */
+  readonly requestTimeoutMs: number
+  /** How long an idle connection is kept. */
+  readonly keepAliveTimeoutMs: number
+  /** How long nothing at all may move on a connection that is not idle. 0: no limit. */
+  readonly stalledTimeoutMs: number
+  readonly maxHeaderBytes: number
+  readonly maxHeaderPairs: number
+  readonly maxConnections: number
+  readonly maxRequestsPerConnection: number
+}
+
+export const defaultLimits: ListenerLimits = {
+  headersTimeoutMs: 10_000,
+  requestTimeoutMs: 60_000,
+  keepAliveTimeoutMs: 5_000,
+  stalledTimeoutMs: 120_000,
+  maxHeaderBytes: 16_384,
+  maxHeaderPairs: 100,
+  maxConnections: 10_000,
+  maxConnectionsPerAddress: 0,
+  maxRequestsPerConnection: 1_000,
+  minReadBytesPerSecond: 1_024,
+  slowReadGraceMs: 10_000,
+}
+
+export type ServerOptions = {
+  readonly limits: ListenerLimits
+  /** undefined: plain HTTP. */
+  readonly tls: TlsServing | undefined
+  readonly proxyProtocol: ProxyProtocolOptions | undefined
+  /** Told of each finished handshake. */
+  readonly handshaken: ((handshake: Handshake) => void) | undefined
+}
+
+export type Handshake = {
+  readonly version: string
+  readonly cipher: string
+  readonly resumed: boolean
+}
+
+export type HardenedServer = {
+  readonly server: HttpServer | HttpsServer
+  readonly connections: Connections
+}
+
+/** Node looks for requests that are too slow only so often; its own 30 s would make every shorter limit a lie. */
+const checkIntervalMs = 2_000
+const maxCheckIntervalShare = 4
+/** Load balancers and phones vanish without a word: TCP asks after them. */
+const tcpKeepAliveMs = 30_000
+
+/**
+ * Makes the Node server under every listener, with nothing left to defaults that are too kind, and its doors.
+ *
+ * @see docs of each limit in Node's `http.createServer`; CVE-2026-58044 for the version that `maxHeadersCount` needs
+ */
+export const hardenedServer = (
+  { limits, tls, proxyProtocol, handshaken }: ServerOptions,
+  doors: Doors,
+): HardenedServer => {
+  requireFixedHeaderCount(process.versions.node)
+  const options = {
+    headersTimeout: limits.headersTimeoutMs,
+    requestTimeout: limits.requestTimeoutMs,
+    connectionsCheckingInterval: checkInterval(limits),
+    keepAliveTimeout: limits.keepAliveTimeoutMs,
+    maxHeaderSize: limits.maxHeaderBytes,
+    keepAlive: true,
+    keepAliveInitialDelay: tcpKeepAliveMs,
+    insecureHTTPParser: false,
+    joinDuplicateHeaders: false,
+    rejectNonStandardBodyWrites: true,
+    requireHostHeader: false, // the gate asks for it: Node's own 400 would pass no door and leave no trace
+  }
+  const server = tls ? createHttpsServer({ ...tls.options, ...options }) : createHttpServer(options)
+  server.timeout = limits.stalledTimeoutMs
+  server.maxHeadersCount = limits.maxHeaderPairs
+  server.maxRequestsPerSocket = limits.maxRequestsPerConnection
+  server.maxConnections = limits.maxConnections
+  Object.assign(server, { dropMaxConnection: true }) // in a cluster the types lag behind: do not pass it around
+  if (handshaken) tellOfHandshakes(server, handshaken)
+  const connections = trackConnections(server, {
+    limits,
+    proxyProtocol,
+    turnedAway: doors.turnedAway,
+  })
+  openDoors(server, withDraining(doors, connections))
+  return { server, connections }
+}
+
+const tellOfHandshakes = (
+  server: HttpServer | HttpsServer,
+  handshaken: (handshake: Handshake) => void,
+): void => {
+  ;(server as HttpsServer).on('secureConnection', (socket) =>
+    handshaken({
+      version: socket.getProtocol() ?? '',
+      cipher: socket.getCipher().name,
+      resumed: socket.isSessionReused(),
+    }),
+  )
+}
+
+const checkInterval = ({ headersTimeoutMs, requestTimeoutMs }: ListenerLimits): number => {
+  const shortest = Math.min(headersTimeoutMs || Infinity, requestTimeoutMs || Infinity)
+  return Math.max(100, Math.min(checkIntervalMs, Math.floor(shortest / maxCheckIntervalShare)))
+}
+
+/** Once we drain, each answer is the last one on its connection, and says so. */
+const withDraining = (doors: Doors, connections: Connections): Doors => ({
+  ...doors,
+  request: (req, res) => {
+    if (connections.isDraining()) res.shouldKeepAlive = false
+    return doors.request(req, res)
+  },
+})
+
+const firstFixed = [24, 18, 1]
+
+/** Before, `maxHeadersCount` hid the headers beyond it from us and still let them frame the body (CVE-2026-58044). */
+const requireFixedHeaderCount = (version: string): void => {
+  const parts = version.split('.').map(Number)
+  const differing = firstFixed.findIndex((part, i) => parts[i] !== part)
+  if (differing >= 0 && (parts[differing] ?? 0) < (firstFixed[differing] ?? 0))
+    throw new Error(
+      `Node ${version} is too old to face callers; use ${firstFixed.join('.')} or later`,
+    )
+}
