@@ -1,0 +1,129 @@
+import { pass, refuse, type Refusal, type Result } from '#contract/problem'
+import type { SpiffeId } from '#contract/spiffe-id'
+import type { IdentityRule } from '#config/schema'
+import { claimPath, type ClaimPath } from './claim-path.ts'
+import type { VerifiedToken } from './jwt/verified-token.ts'
+import { compileTemplate, type Template } from './mapping-template.ts'
+
+/** Who a caller is in the mesh, and the name of the rule that says so. */
+export type MappedIdentity = { readonly spiffeId: SpiffeId; readonly rule: string }
+
+export type IdentityMapping = (token: VerifiedToken) => Result<MappedIdentity>
+
+type Condition = { readonly claim: ClaimPath; readonly values: ReadonlySet<string> }
+type CompiledRule = {
+  readonly name: string
+  readonly conditions: readonly Condition[]
+  readonly template: Template
+}
+/** The rules of one issuer, those that ask for a value of `claim` found by that value. */
+type IssuerRules = {
+  readonly claim: ClaimPath
+  readonly byValue: ReadonlyMap<string, readonly CompiledRule[]>
+  readonly others: readonly CompiledRule[]
+}
+
+/**
+ * Compiles who becomes whom into a pure function, which gateway and exchange both run.
+ *
+ * A rule holds if each claim of `match` has the value, or one of the values; a claim that is a list has to contain it.
+ * Booleans and numbers are compared as JSON writes them (`true`, `42`). Claims are named as `claimPath` reads them, so
+ * `realm_access.roles` is nested. Exactly one rule has to hold. Rules of other issuers are never looked at, and of many
+ * rules of one issuer only those that could hold.
+ *
+ * A `{claim}` in `spiffeId` stands for a string that is fit to be one path segment by itself, so no claim can add a `/`
+ * or a `..`.
+ *
+ * @param reserved SPIFFE IDs of the mesh's own parts: no caller becomes the gateway or the exchange, whatever its claims.
+ * @returns A function refusing with `identity-unmapped`; the record says why.
+ * @throws Error for a rule whose `spiffeId` cannot be one of `trustDomain`: `check` reports that earlier.
+ */
+export const identityMapping = (
+  rules: readonly IdentityRule[],
+  trustDomain: string,
+  reserved: ReadonlySet<string> = new Set(),
+): IdentityMapping => {
+  const byIssuer = new Map<string, IssuerRules>()
+  for (const [issuer, own] of Map.groupBy(rules, (rule) => rule.issuer))
+    byIssuer.set(issuer, indexRules(own, trustDomain))
+  return (token) => {
+    const own = byIssuer.get(token.issuerName)
+    if (!own) return unmapped(`no rule is for issuer ${token.issuerName}`)
+    const holding = candidates(own, token).filter((rule) => holds(rule, token))
+    const [rule, second] = holding
+    if (!rule) return unmapped(`no rule for issuer ${token.issuerName} fits the claims`)
+    if (second)
+      return unmapped(`rules ${holding.map(({ name }) => name).join(', ')} all fit: one may`)
+    const spiffeId = rule.template(token.claims)
+    if (!spiffeId.ok) return unmapped(`rule ${rule.name}: ${spiffeId.fault}`)
+    if (reserved.has(spiffeId.value))
+      return unmapped(`rule ${rule.name} gives ${spiffeId.value}, which is reserved`)
+    return pass({ spiffeId: spiffeId.value, rule: rule.name })
+  }
+}
+
+const indexRules = (rules: readonly IdentityRule[], trustDomain: string): IssuerRules => {
+  const indexedBy = mostMatchedClaim(rules)
+  const byValue = new Map<string, CompiledRule[]>()
+  const others: CompiledRule[] = []
+  for (const rule of rules) {
+    const compiled = compileRule(rule, trustDomain)
+    const wanted = rule.match[indexedBy]
+    if (wanted === undefined) others.push(compiled)
+    else
+      for (const value of listOf(wanted)) {
+        const sameValue = byValue.get(value)
+        if (sameValue) sameValue.push(compiled)
+        else byValue.set(value, [compiled])
+      }
+  }
+  return { claim: claimPath(indexedBy), byValue, others }
+}
+
+const mostMatchedClaim = (rules: readonly IdentityRule[]): string => {
+  const counts = new Map<string, number>()
+  for (const rule of rules)
+    for (const claim of Object.keys(rule.match)) counts.set(claim, (counts.get(claim) ?? 0) + 1)
+  const [most] = [...counts].toSorted(([, one], [, other]) => other - one)
+  return most?.[0] ?? 'sub'
+}
+
+const compileRule = (rule: IdentityRule, trustDomain: string): CompiledRule => {
+  const template = compileTemplate(rule.spiffeId, trustDomain)
+  if (!template.ok) throw new Error(`identities: rule ${rule.name}: ${template.fault}`)
+  return {
+    name: rule.name,
+    template: template.value,
+    conditions: Object.entries(rule.match).map(([claim, wanted]) => ({
+      claim: claimPath(claim),
+      values: new Set(listOf(wanted)),
+    })),
+  }
+}
+
+const candidates = (rules: IssuerRules, { claims }: VerifiedToken): readonly CompiledRule[] => {
+  const values = comparable(rules.claim(claims))
+  const [value] = values
+  if (value === undefined) return rules.others
+  if (values.length === 1) return [...(rules.byValue.get(value) ?? []), ...rules.others]
+  // A list may name one rule several times.
+  return [...new Set([...values.flatMap((one) => rules.byValue.get(one) ?? []), ...rules.others])]
+}
+
+const holds = ({ conditions }: CompiledRule, { claims }: VerifiedToken): boolean =>
+  conditions.every(({ claim, values }) => comparable(claim(claims)).some((one) => values.has(one)))
+
+/** The values that a claim has, as `match` writes them. Objects and null have none. */
+const comparable = (value: unknown): readonly string[] =>
+  Array.isArray(value) ? value.flatMap(comparableOne) : comparableOne(value)
+
+const comparableOne = (value: unknown): readonly string[] => {
+  if (typeof value === 'string') return [value]
+  if (typeof value === 'boolean' || typeof value === 'number') return [JSON.stringify(value)]
+  return []
+}
+
+const listOf = (wanted: string | readonly string[]): readonly string[] =>
+  typeof wanted === 'string' ? [wanted] : wanted
+
+const unmapped = (cause: string): Refusal => refuse('identity-unmapped', { cause })

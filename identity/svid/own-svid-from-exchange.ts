@@ -1,0 +1,136 @@
+import { readFile } from 'node:fs/promises'
+import { causeText } from '#contract/cause'
+import type { Clock, RandomBytes, Sleep } from '#contract/clock'
+import { secret, type Secret } from '#contract/secret'
+import type { SpiffeId } from '#contract/spiffe-id'
+import type { Log, Meter } from '#contract/telemetry'
+import { bad, good, type Outcome } from '../outcome.ts'
+import { readRoots, type ExchangeAddress } from './exchange-connection.ts'
+import { listeners } from './listeners.ts'
+import { requestSvid } from './request-svid.ts'
+import type { OwnSvid, Svid } from './svid.ts'
+
+export type OwnSvidFromExchangeOptions = {
+  readonly exchange: ExchangeAddress
+  /** PEM roots for the first connection, before there is a bundle. */
+  readonly caFile: string
+  /** Spent at its first use. */
+  readonly joinTokenFile: string
+  /** Who we are. */
+  readonly spiffeId: SpiffeId
+  readonly clock: Clock
+  readonly sleep: Sleep
+  readonly randomBytes: RandomBytes
+  readonly meter: Meter
+  readonly log: Log
+}
+
+const firstRetryMs = 1000
+const longestRetryMs = 30_000
+/** The clock is looked at this often at least, so that a machine that slept or was set right does not renew too late. */
+const longestSleepMs = 60_000
+const joinTokenShape = /^[!-~]{16,1024}$/
+
+/**
+ * The own X.509-SVID from the exchange: the first by join token over TLS that is pinned to `caFile` and the exchange's
+ * SPIFFE ID, later ones over mTLS with the last, at half of its life ± 10 %. After a failure again after 1 s, doubling to
+ * 30 s. The last good one is kept until the end of its life; after that only a new join token helps, and it is
+ * looked for in the same file.
+ *
+ * @param signal Ends the waiting for the first SVID.
+ * @returns Resolves with the first SVID, however long the exchange takes to come up; rejects if `signal` aborts.
+ */
+export const ownSvidFromExchange = async (
+  options: OwnSvidFromExchangeOptions,
+  signal?: AbortSignal,
+): Promise<OwnSvid> => {
+  const { exchange, clock, sleep, randomBytes, log, spiffeId } = options
+  const showEnd = options.meter.gauge('sallyport_certificate_not_after_timestamp_seconds', {
+    role: 'svid',
+  })
+  const jittered = (ms: number) => ms * (0.9 + (0.2 * randomBytes(4).readUInt32LE()) / 2 ** 32)
+  const retryMs = (failures: number) =>
+    jittered(Math.min(firstRetryMs * 2 ** Math.min(failures, 10), longestRetryMs))
+
+  const join = async (): Promise<Outcome<Svid>> => {
+    const roots = await readRoots(options.caFile)
+    if (!roots.ok) return bad(`caFile: ${roots.fault}`)
+    const token = await readJoinToken(options.joinTokenFile)
+    if (!token.ok) return bad(`joinTokenFile: ${token.fault}`)
+    const proof = { kind: 'join-token', token: token.value, roots: roots.value } as const
+    return requestSvid(exchange, spiffeId, proof, clock())
+  }
+
+  const first = async (): Promise<Svid> => {
+    // `sleep` keeps no process alive, and there may be nothing else yet that does.
+    const alive = setInterval(() => {}, longestSleepMs)
+    try {
+      for (let failures = 0; ; failures++) {
+        const svid = await join()
+        if (svid.ok) return svid.value
+        log.warn({ spiffeId, fault: svid.fault }, 'no first SVID from the exchange yet')
+        await sleep(retryMs(failures), signal)
+        if (signal?.aborted) throw new Error(`no SVID from ${exchange.url}: ${svid.fault}`)
+      }
+    } finally {
+      clearInterval(alive)
+    }
+  }
+
+  let current = await first()
+  let failures = 0
+  const changed = listeners<Svid>()
+  const stop = new AbortController()
+  const renewalOf = ({ notBeforeMs, notAfterMs }: Svid): number =>
+    notBeforeMs + jittered((notAfterMs - notBeforeMs) / 2)
+  const announce = (svid: Svid) => {
+    showEnd(svid.notAfterMs / 1000)
+    log.info({ spiffeId, expiresInMs: svid.notAfterMs - clock() }, 'the own SVID is here')
+  }
+
+  /** @returns When to try next. */
+  const renew = async (): Promise<number> => {
+    const isOver = current.notAfterMs <= clock()
+    const renewed = isOver
+      ? await join()
+      : await requestSvid(exchange, spiffeId, { kind: 'svid', svid: current }, clock())
+    if (!renewed.ok) {
+      const fields = { fault: renewed.fault, expiresInMs: current.notAfterMs - clock() }
+      if (isOver) log.error(fields, 'the own SVID has ended: a new join token is needed')
+      else log.warn(fields, 'the own SVID could not be renewed, the last one is used on')
+      return clock() + retryMs(failures++)
+    }
+    failures = 0
+    current = renewed.value
+    announce(current)
+    changed.tell(current)
+    return renewalOf(current)
+  }
+
+  const keepFresh = async () => {
+    let nextMs = renewalOf(current)
+    while (!stop.signal.aborted) {
+      const leftMs = nextMs - clock()
+      if (leftMs > 0) await sleep(Math.min(leftMs, longestSleepMs), stop.signal)
+      else
+        nextMs = await renew().catch((cause: unknown) => {
+          log.error({ err: cause }, 'renewing the own SVID broke')
+          return clock() + retryMs(failures++)
+        })
+    }
+  }
+
+  announce(current)
+  void keepFresh()
+  return { current: () => current, onChange: changed.add, close: () => stop.abort() }
+}
+
+const readJoinToken = async (file: string): Promise<Outcome<Secret<string>>> => {
+  try {
+    const text = (await readFile(file, 'utf8')).trim()
+    return joinTokenShape.test(text) ? good(secret(text)) : bad('it is not a join token')
+  } catch (cause) {
+    if (!(cause instanceof Error && 'code' in cause)) throw cause
+    return bad(causeText(cause))
+  }
+}
