@@ -72,6 +72,7 @@ export const problems = {
   'scope-refused': { status: 400, title: 'This scope cannot be had.' },
   'join-token-refused': { status: 401, title: 'This join token is not good for anything.' },
   'csr-refused': { status: 400, title: 'The certificate signing request is not acceptable.' },
+  'order-refused': { status: 409, title: 'This cannot be done now.' },
   'media-type-refused': { status: 415, title: 'A body of this type is not accepted here.' },
 
   // The gateway itself.

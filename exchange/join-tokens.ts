@@ -1,12 +1,13 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { Clock, RandomBytes } from '#contract/clock'
+import { pass, refuse, type Result } from '#contract/problem'
 import { secret, type Secret } from '#contract/secret'
 import type { SpiffeId } from '#contract/spiffe-id'
 
 /** Secrets for a first certificate, each good once and for a short time. */
 export type JoinTokens = {
-  /** Throws a RangeError while too many are outstanding. */
-  readonly issue: (spiffeId: SpiffeId, lifetimeSeconds: number) => IssuedJoinToken
+  /** Refuses with `rate-exceeded` while too many are outstanding. */
+  readonly issue: (spiffeId: SpiffeId, lifetimeSeconds: number) => Result<IssuedJoinToken>
   /** Whose token this is, without spending it. */
   readonly find: (token: string) => SpiffeId | undefined
   /** Checks and deletes in one go: of two callers with one token, one gets the answer, the other undefined. */
@@ -48,11 +49,11 @@ export const memoryJoinTokens = (clock: Clock, randomBytes: RandomBytes): JoinTo
     issue: (spiffeId, lifetimeSeconds) => {
       prune()
       if (entries.length >= maxOutstanding)
-        throw new RangeError(`${maxOutstanding} join tokens are outstanding: spend some or wait`)
+        return refuse('rate-exceeded', { detail: `${maxOutstanding} join tokens are outstanding.` })
       const token = `sallyport-join-${randomBytes(tokenBytes).toString('base64url')}`
       const expiresAtMs = clock() + lifetimeSeconds * 1000
       entries = [...entries, { hash: hashOf(token), spiffeId, expiresAtMs }]
-      return { token: secret(token), expiresAtMs }
+      return pass({ token: secret(token), expiresAtMs })
     },
     find: (token) => entryOf(token)?.spiffeId,
     spend: (token) => {

@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from '#http/listen'
 import type { AuthoritySnapshot } from './ca/authority.ts'
 import { refreshHintSeconds, type PublishedDocument } from './ca/bundle.ts'
 import { authorizationServerMetadata, openIdConfiguration, type Locations } from './discovery.ts'

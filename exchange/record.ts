@@ -1,10 +1,10 @@
 import type { TLSSocket } from 'node:tls'
-import type { FastifyReply, FastifyRequest } from 'fastify'
 import { auditEventVersion, type AuditEvent, type AuditSink } from '#contract/audit-event'
 import { causeText } from '#contract/cause'
 import { isoTime, type Clock } from '#contract/clock'
 import type { Problem } from '#contract/problem'
 import type { SpiffeId } from '#contract/spiffe-id'
+import type { FastifyReply, FastifyRequest } from '#http/listen'
 
 /** What can be learned on the way through an exchange. */
 export type Facts = Pick<
@@ -20,9 +20,12 @@ export type ExchangeRecord = {
   /** Adds facts, which stay whatever comes after. */
   readonly learn: (facts: Facts) => void
   readonly refused: (problem: Problem) => void
+  /** What was ordered, where no other field says it. */
+  readonly note: (detail: string) => void
 }
 
 export type RecordParts = {
+  readonly kind: 'exchange' | 'admin'
   readonly audit: AuditSink
   readonly clock: Clock
   readonly newDecisionId: () => string
@@ -42,7 +45,7 @@ export const beginRecord = (
   request: FastifyRequest,
   reply: FastifyReply,
   peer: SpiffeId | undefined,
-  { audit, clock, newDecisionId, gateways }: RecordParts,
+  { kind, audit, clock, newDecisionId, gateways }: RecordParts,
 ): ExchangeRecord => {
   const beganAt = performance.now()
   const time = isoTime(clock())
@@ -52,22 +55,24 @@ export const beginRecord = (
   let step = 'receive'
   let facts: Facts = {}
   let problem: Problem | undefined
+  let noted: string | undefined
   let isWritten = false
 
   const write = () => {
     if (isWritten) return
     isWritten = true
     const { writableFinished, statusCode } = reply.raw
-    const stopped: Problem | undefined = writableFinished ? problem : { tag: 'caller-gone' }
+    const stopped = writableFinished ? (problem ?? problemOf(statusCode)) : callerGone
+    const detail = stopped?.detail ?? noted
     audit.write({
       version: auditEventVersion,
-      kind: 'exchange',
+      kind,
       time,
       decisionId,
       outcome: outcomeOf(stopped),
       step: stopped === undefined ? 'none' : step,
       problem: stopped?.tag ?? 'none',
-      ...(stopped?.detail === undefined ? {} : { detail: stopped.detail }),
+      ...(detail === undefined ? {} : { detail }),
       ...(stopped?.cause === undefined ? {} : { cause: causeText(stopped.cause) }),
       status: writableFinished ? statusCode : 499,
       durationMs: performance.now() - beganAt,
@@ -92,7 +97,18 @@ export const beginRecord = (
     refused: (why) => {
       problem = why
     },
+    note: (detail) => {
+      noted = detail
+    },
   }
+}
+
+const callerGone: Problem = { tag: 'caller-gone' }
+
+/** For what Fastify answered by itself. */
+const problemOf = (status: number): Problem | undefined => {
+  if (status < 400) return undefined
+  return { tag: status < 500 ? 'request-malformed' : 'internal' }
 }
 
 const outcomeOf = (problem: Problem | undefined): AuditEvent['outcome'] => {

@@ -1,4 +1,4 @@
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance } from '#http/listen'
 import type { AuthoritySnapshot } from './ca/authority.ts'
 import type { Locations } from './discovery.ts'
 import { publishedRoutes } from './published-routes.ts'

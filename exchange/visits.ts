@@ -1,4 +1,4 @@
-import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyReply, FastifyRequest } from '#http/listen'
 import type { Peer, PeerOf } from './peer.ts'
 import { beginRecord, type ExchangeRecord, type RecordParts } from './record.ts'
 

@@ -2,7 +2,7 @@ import type { KeyObject } from 'node:crypto'
 import type { Clock, RandomBytes } from '#contract/clock'
 import type { TrustDomain } from '#contract/spiffe-id'
 import type { CertifiedKey, KeyState, KeyStore, SigningKey } from '../keys/key-store.ts'
-import { bundleOf, jwksOf, certificatePem, rootsPemOf, type PublishedDocument } from './bundle.ts'
+import { bundleOf, jwksOf, certificatePem, rootsOf, type PublishedDocument } from './bundle.ts'
 import { p256PublicKeyOf } from './p256.ts'
 import {
   firstKeys,
@@ -38,7 +38,9 @@ export type AuthoritySnapshot = {
   readonly tokenKey: TokenKey
   readonly bundle: PublishedDocument
   readonly jwks: PublishedDocument
-  /** PEM of every root that is published. */
+  /** DER of every root that is published: active, next and retired. */
+  readonly roots: readonly Buffer[]
+  /** The same as PEM. */
   readonly rootsPem: string
   readonly keys: KeyState
 }
@@ -159,7 +161,8 @@ const snapshotOf = (keys: KeyState): AuthoritySnapshot => ({
   tokenKey: tokenKeyOf(keys.jwtKeys.active),
   bundle: bundleOf(keys),
   jwks: jwksOf(keys),
-  rootsPem: rootsPemOf(keys),
+  roots: rootsOf(keys),
+  rootsPem: rootsOf(keys).map(certificatePem).join(''),
   keys,
 })
 

@@ -48,11 +48,9 @@ export const jwksOf = (state: KeyState): PublishedDocument =>
     })),
   })
 
-/** PEM of every root that a chain may end in. */
-export const rootsPemOf = (state: KeyState): string =>
-  everyKey(state.roots)
-    .map(({ certificate }) => certificatePem(certificate))
-    .join('')
+/** DER of every root that a chain may end in. */
+export const rootsOf = ({ roots }: KeyState): readonly Buffer[] =>
+  everyKey(roots).map(({ certificate }) => certificate)
 
 /** What the bundle says, apart from its number: if this changes, the number must rise. */
 export const bundleContent = ({ roots, jwtKeys }: KeyState): string =>

@@ -184,9 +184,12 @@ const bitString = (bytes: Buffer): Node =>
 const objectIdentifier = (id: string): Node =>
   asn1.create(UNIVERSAL, asn1.Type.OID, false, asn1.oidToDer(id).getBytes())
 const tagged = (number: number, child: Node): Node =>
-  asn1.create(CONTEXT_SPECIFIC, number, true, [child])
+  asn1.create(CONTEXT_SPECIFIC, typeOf(number), true, [child])
 const implicit = (number: number, bytes: Buffer): Node =>
-  asn1.create(CONTEXT_SPECIFIC, number, false, binary(bytes))
+  asn1.create(CONTEXT_SPECIFIC, typeOf(number), false, binary(bytes))
+
+/** The number of a context tag: node-forge's types know those of universal tags only. */
+const typeOf = (number: number) => number as unknown as forge.asn1.Type
 
 /** node-forge keeps bytes as the characters of a string. */
 const binary = (bytes: Buffer): string => bytes.toString('latin1')

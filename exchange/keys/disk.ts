@@ -36,7 +36,7 @@ export const diskKeyStore = (directory: string): KeyStore => {
       try {
         return decodeKeys(text)
       } catch (cause) {
-        throw new Error(`${file} is corrupt: ${messageOf(cause)}. Remedy: ${beginAnew}.`)
+        throw new Error(`${file} is corrupt: ${messageOf(cause)}. Remedy: ${beginAnew}.`, { cause })
       }
     },
     save: async (state) => {
@@ -79,7 +79,8 @@ const openIfThere = async (file: string) => {
   } catch (cause) {
     const code = codeOf(cause)
     if (code === 'ENOENT') return undefined
-    if (code === 'ELOOP') throw new Error(`${file} is a link. Remedy: put the file itself there.`)
+    if (code === 'ELOOP')
+      throw new Error(`${file} is a link. Remedy: put the file itself there.`, { cause })
     throw cause
   }
 }

@@ -1,9 +1,13 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { AuditSink } from '#contract/audit-event'
-import { pass, problems, refuse, type Problem, type Result } from '#contract/problem'
-import { problemDetails, problemMediaType } from '#contract/problem-details'
+import { pass, refuse, type Problem, type Result } from '#contract/problem'
 import type { SpiffeId } from '#contract/spiffe-id'
 import type { Log } from '#contract/telemetry'
+import {
+  sendProblem,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+} from '#http/listen'
 import { bodyProblemOf } from '../body-error.ts'
 import { maxCsrBytes } from '../ca/csr.ts'
 import type { JoinTokens } from '../join-tokens.ts'
@@ -38,11 +42,7 @@ export const x509Route = (parts: X509RouteParts) => async (app: FastifyInstance)
     if (problem.tag === 'internal') figures.failed('x509-svid')
     else figures.refused('x509-svid')
     if (!request.raw.complete) reply.header('connection', 'close') // nobody reads the rest
-    return reply
-      .code(problems[problem.tag].status)
-      .headers({ 'cache-control': 'no-store', ...problem.headers })
-      .type(problemMediaType)
-      .send(JSON.stringify(problemDetails(problem, record.decisionId)))
+    return sendProblem(reply, problem, record.decisionId)
   }
 
   app.removeAllContentTypeParsers()

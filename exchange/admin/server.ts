@@ -1,0 +1,125 @@
+import type { AuditSink } from '#contract/audit-event'
+import { isoTime } from '#contract/clock'
+import type { Problem } from '#contract/problem'
+import type { SpiffeId } from '#contract/spiffe-id'
+import {
+  sendProblem,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+} from '#http/listen'
+import type { Authority } from '../ca/authority.ts'
+import type { JoinTokens } from '../join-tokens.ts'
+import type { Visits } from '../visits.ts'
+import { parseJoinTokenOrder, parseKeyOrder } from './orders.ts'
+import { isOwnHost } from '#http/own-host'
+import { keyStatus } from './status.ts'
+
+export type ExchangeAdminParts = {
+  readonly host: string
+  readonly authority: Authority
+  readonly joinTokens: JoinTokens
+  /** Whom a join token may be for. */
+  readonly joinable: ReadonlySet<SpiffeId>
+  /** Why it should get no traffic now; empty when it is ready. */
+  readonly unready: () => readonly string[]
+  /** What else `GET /status` shows. */
+  readonly status: () => object
+  readonly metrics: () => Promise<{ readonly contentType: string; readonly body: string }>
+  /** After keys have turned: everything that follows from it. */
+  readonly keysTurned: () => Promise<void>
+  readonly visits: Visits
+  readonly audit: AuditSink
+}
+
+/**
+ * What operators ask of the exchange: `GET /healthz`, `/readyz` with reasons, `/metrics`, `/status`; `POST /join-tokens`
+ * and `POST /keys/rotate`. Every order leaves a record.
+ *
+ * It is on loopback, where every browser of the machine can reach it too: so a request must name this listener as its
+ * host, come from no other page, and bring JSON, which a page of elsewhere cannot send without asking first.
+ */
+export const exchangeAdminRoutes = (app: FastifyInstance, parts: ExchangeAdminParts): void => {
+  const { authority, joinTokens, joinable, visits, audit } = parts
+
+  app.addHook('onRequest', async (request, reply) => {
+    const problem = objectionTo(request, parts.host)
+    return problem === undefined ? undefined : sendProblem(reply, problem)
+  })
+
+  app.get('/healthz', async () => ({ status: 'ok' }))
+  app.get('/readyz', async (_request, reply) => {
+    const reasons = parts.unready()
+    return reply
+      .code(reasons.length === 0 ? 200 : 503)
+      .send({ ready: reasons.length === 0, reasons })
+  })
+  app.get('/metrics', async (_request, reply) => {
+    const { contentType, body } = await parts.metrics()
+    return reply.type(contentType).send(body)
+  })
+  app.get('/status', async (_request, reply) =>
+    reply.header('cache-control', 'no-store').send({
+      keys: keyStatus(authority.current()),
+      joinTokensOutstanding: joinTokens.outstanding(),
+      ...parts.status(),
+    }),
+  )
+
+  const recorded = async (request: FastifyRequest, reply: FastifyReply) => {
+    const { record } = visits.begin(request, reply)
+    record.at('audit')
+    const recordable = audit.ready()
+    if (recordable.ok) return record.at('order')
+    return turnDown(request, reply, recordable.problem)
+  }
+  const turnDown = (request: FastifyRequest, reply: FastifyReply, problem: Problem) => {
+    const { record } = visits.of(request)
+    record.refused(problem)
+    return sendProblem(reply, problem, record.decisionId)
+  }
+
+  app.post('/join-tokens', { onRequest: recorded }, async (request, reply) => {
+    const order = parseJoinTokenOrder(request.body)
+    if (!order.ok) return turnDown(request, reply, order.problem)
+    const { spiffeId, lifetimeSeconds } = order.value
+    if (!joinable.has(spiffeId))
+      return turnDown(request, reply, {
+        tag: 'client-not-allowed',
+        detail: 'The configuration names this SPIFFE ID neither in gateways nor in joinTokens.',
+      })
+    visits.of(request).record.learn({ spiffeId })
+    const issued = joinTokens.issue(spiffeId, lifetimeSeconds)
+    if (!issued.ok) return turnDown(request, reply, issued.problem)
+    const { token, expiresAtMs } = issued.value
+    return reply
+      .code(201)
+      .header('cache-control', 'no-store')
+      .send({ spiffeId, token: token.reveal(), expiresAt: isoTime(expiresAtMs) })
+  })
+
+  app.post('/keys/rotate', { onRequest: recorded }, async (request, reply) => {
+    const order = parseKeyOrder(request.body)
+    if (!order.ok) return turnDown(request, reply, order.problem)
+    visits.of(request).record.note(`${order.value.step} ${order.value.kind}`)
+    const outcome = await authority.order(order.value)
+    if (!outcome.done)
+      return turnDown(request, reply, { tag: 'order-refused', detail: `${outcome.why}.` })
+    await parts.keysTurned()
+    return reply.send({ keys: keyStatus(authority.current()) })
+  })
+}
+
+/** Why a request must not be looked at: for another host (DNS rebinding), or sent by a page of elsewhere. */
+const objectionTo = ({ headers }: FastifyRequest, configuredHost: string): Problem | undefined => {
+  if (!isOwnHost(headers.host, configuredHost)) return { tag: 'host-misdirected' }
+  const site = headers['sec-fetch-site']
+  const { origin } = headers
+  const isOwnPage =
+    site === undefined
+      ? origin === undefined || origin === `http://${headers.host}`
+      : site === 'same-origin' || site === 'none'
+  return isOwnPage
+    ? undefined
+    : { tag: 'client-not-allowed', detail: 'Pages of other sites may not ask here.' }
+}

@@ -1,0 +1,82 @@
+import { isIP } from 'node:net'
+import type { Clock, RandomBytes } from '#contract/clock'
+import { secret } from '#contract/secret'
+import type { SpiffeId } from '#contract/spiffe-id'
+import { checkCertificate, type ServerCertificate } from '#http/certificates'
+import type { AuthoritySnapshot, CertificateIssuer } from './ca/authority.ts'
+import { generateP256 } from './ca/p256.ts'
+import { issueX509Svid } from './svid/x509.ts'
+
+export type OwnCertificate = {
+  readonly current: () => ServerCertificate
+  /** Makes a new one, with a new key, at half its life and after a change of the CA; says whether it did. */
+  readonly renewIfDue: () => Promise<boolean>
+}
+
+export type OwnCertificateParts = {
+  readonly authority: () => AuthoritySnapshot
+  readonly spiffeId: SpiffeId
+  /** DNS names and addresses by which it is called. */
+  readonly names: readonly string[]
+  readonly lifetimeMs: number
+  readonly clock: Clock
+  readonly randomBytes: RandomBytes
+}
+
+type Held = {
+  readonly certificate: ServerCertificate
+  readonly issuer: CertificateIssuer
+  readonly renewAtMs: number
+}
+
+const dnsName =
+  /^(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*$/i
+
+/**
+ * The exchange's own server certificate, from its own CA: an X.509-SVID that also has its names.
+ *
+ * @throws Error for a name that is neither a DNS name nor an address.
+ */
+export const ownCertificate = async (parts: OwnCertificateParts): Promise<OwnCertificate> => {
+  const { authority, spiffeId, lifetimeMs, clock, randomBytes } = parts
+  const names = sortNames(parts.names)
+
+  const make = async (): Promise<Held> => {
+    const { privateKey, publicKey } = await generateP256()
+    const { issuer } = authority()
+    const nowMs = clock()
+    const request = { spiffeId, publicKey, lifetimeMs, ...names }
+    const { chainPem, notAfterMs } = issueX509Svid(request, issuer, nowMs, randomBytes)
+    const certificate = checkCertificate(
+      {
+        certificate: chainPem,
+        key: secret(privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()),
+        certificateName: 'the own certificate',
+        keyName: 'the key of the own certificate',
+      },
+      clock,
+    )
+    return { certificate, issuer, renewAtMs: nowMs + (notAfterMs - nowMs) / 2 }
+  }
+
+  let held = await make()
+  return {
+    current: () => held.certificate,
+    renewIfDue: async () => {
+      if (clock() < held.renewAtMs && held.issuer === authority().issuer) return false
+      held = await make()
+      return true
+    },
+  }
+}
+
+const sortNames = (names: readonly string[]) => {
+  const ipAddresses = names.filter((name) => isIP(name) !== 0)
+  const dnsNames = names.filter((name) => isIP(name) === 0)
+  for (const name of dnsNames)
+    if (!dnsName.test(name))
+      throw new Error(
+        `listeners.exchange.names: ${JSON.stringify(name)} is neither a DNS name nor an address`,
+      )
+  return { dnsNames, ipAddresses }
+}

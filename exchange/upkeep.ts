@@ -1,0 +1,64 @@
+import type { Clock } from '#contract/clock'
+import { causeText } from '#contract/cause'
+import type { Log, Meter } from '#contract/telemetry'
+import type { Authority } from './ca/authority.ts'
+import type { OwnCertificate } from './own-certificate.ts'
+
+export type Upkeep = {
+  /** Does what is due. Never rejects: a failure is logged, kept for `fault`, and tried again the next time. */
+  readonly tick: () => Promise<void>
+  /** Why the last tick failed; undefined if it did not. */
+  readonly fault: () => string | undefined
+}
+
+export type UpkeepParts = {
+  readonly authority: Authority
+  readonly own: OwnCertificate
+  /** Gives the listener the own certificate and the roots as they are now. */
+  readonly reloadTls: () => void
+  /** Writes the roots where others read them. */
+  readonly publishRoots: (rootsPem: string) => Promise<void>
+  readonly meter: Meter
+  readonly clock: Clock
+  readonly log: Log
+}
+
+/** How often it is asked what is due; SPIRE asks as often. */
+export const upkeepEveryMs = 10_000
+
+/** Keeps keys, certificates and what others see of them up to date. */
+export const upkeepOf = (parts: UpkeepParts): Upkeep => {
+  const { authority, own, reloadTls, publishRoots, meter, log } = parts
+  const svidEnds = meter.gauge('sallyport_certificate_not_after_timestamp_seconds', {
+    role: 'svid',
+  })
+  const caEnds = meter.gauge('sallyport_certificate_not_after_timestamp_seconds', { role: 'ca' })
+  let fault: string | undefined
+  let shownRoots: string | undefined
+
+  const work = async () => {
+    for (const { kind, step } of await authority.rotate())
+      log.info({ kind, step }, 'a key of the exchange has turned')
+    const { rootsPem, issuer } = authority.current()
+    const isRenewed = await own.renewIfDue()
+    if (isRenewed) log.info({}, 'the own certificate was renewed')
+    if (rootsPem !== shownRoots) await publishRoots(rootsPem)
+    if (isRenewed || rootsPem !== shownRoots) reloadTls()
+    shownRoots = rootsPem
+    svidEnds(own.current().notAfterMs / 1000)
+    caEnds(issuer.notAfterMs / 1000)
+  }
+
+  return {
+    tick: async () => {
+      try {
+        await work()
+        fault = undefined
+      } catch (cause) {
+        fault = `keys and certificates could not be kept up to date: ${causeText(cause)}`
+        log.error({ err: cause }, fault)
+      }
+    },
+    fault: () => fault,
+  }
+}
