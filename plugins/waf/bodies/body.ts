@@ -3,15 +3,13 @@
  * so rules match on bytes whatever the charset says.
  */
 
-/** Bounds for one body. A body that exceeds one is not parsed any further: `error` says so and `overLimit` is set. */
+/** Bounds for one body. One that exceeds them is not read any further: `error` says so, `overLimit` is set. */
 export type BodyLimits = {
   /** Arguments in all (SecArgumentsLimit). Those up to the limit are kept. */
   readonly maxArguments: number
   /** How deep JSON and XML may nest (SecRequestBodyJsonDepthLimit). */
   readonly maxDepth: number
-  /** The longest name of one argument, part or element; for JSON that is the whole path. */
-  readonly maxNameBytes: number
-  /** All argument names of one body together. JSON repeats the path in every name, so a small body could make many bytes. */
+  /** All names of a JSON body together: each repeats the path, so that a small body could make many bytes. */
   readonly maxTotalNameBytes: number
   /** Parts of a multipart body, fields and files together. */
   readonly maxParts: number
@@ -25,7 +23,6 @@ export type BodyLimits = {
 export const defaultBodyLimits: BodyLimits = Object.freeze({
   maxArguments: 1000,
   maxDepth: 512,
-  maxNameBytes: 8192,
   maxTotalNameBytes: 262_144,
   maxParts: 1000,
   maxFiles: 100,
@@ -86,13 +83,18 @@ export type ParsedBody = {
   readonly xml?: XmlSelections
   /** Urlencoded only: a `%` that two hexadecimal digits do not follow (URLENCODED_ERROR). */
   readonly invalidEncoding?: boolean
+  /** Multipart only: bytes that are not those of files, for SecRequestBodyNoFilesLimit. */
+  readonly noFilesBytes?: number
   /** REQBODY_ERROR_MSG; if set, REQBODY_ERROR and REQBODY_PROCESSOR_ERROR are 1. Quotes nothing of the body. */
   readonly error?: string
   /** The error is that a limit was exceeded, not that the body is malformed. */
   readonly overLimit?: boolean
 }
 
-/** A processor: `body` is latin1. It never throws, and takes time linear in the length of the body. */
+/**
+ * A processor: `body` is latin1. It never throws, and takes time linear in the length of the body. What it read before
+ * an error or a limit is given back too, so that rules see it where errors are only logged.
+ */
 export type BodyProcessor = (body: string, limits: BodyLimits) => ParsedBody
 
 /** FILES_COMBINED_SIZE, in bytes. */
@@ -113,3 +115,9 @@ export const multipartStrictError = (flags: MultipartFlags, failed: boolean): bo
   flags.invalidQuoting ||
   flags.invalidPart ||
   flags.fileLimitExceeded
+
+/** What a body with too many arguments gives back besides those that it may have. */
+export const tooManyArguments = ({ maxArguments }: BodyLimits) => ({
+  error: `More than ${maxArguments} arguments.`,
+  overLimit: true,
+})
