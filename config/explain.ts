@@ -34,7 +34,12 @@ const findingOf = (error: ErrorObject, written: Written): Finding => {
   switch (error.keyword) {
     case 'additionalProperties': {
       const key = String(params.additionalProperty)
-      return { pointer: pointerTo(instancePath, key), at: 'key', ...unknownKey(key, schema) }
+      return {
+        pointer: pointerTo(instancePath, key),
+        at: 'key',
+        aside: true,
+        ...unknownKey(key, schema),
+      }
     }
     case 'required': {
       const key = String(params.missingProperty)
@@ -83,9 +88,11 @@ const unknownKey = (key: string, { properties, keyExpects }: Words): Complaint =
 
 const missingKey = (key: string, { properties }: Words): Complaint => {
   const { whenMissing, description } = properties?.[key] ?? {}
-  const said = description === undefined ? '' : `: ${description.replace(/\.$/, '')}`
+  const said = description === undefined ? '' : `: ${firstSentence(description)}`
   return { message: `${tick(key)} is missing`, remedy: whenMissing ?? `add it${said}` }
 }
+
+const firstSentence = (text: string): string => text.replace(/\.( .*)?$/s, '')
 
 const isMisspelt = (error: ErrorObject, unknownKeys: readonly ErrorObject[]): boolean => {
   if (error.keyword !== 'required') return false

@@ -24,6 +24,8 @@ export type Finding = {
   readonly remedy: string
   /** A warning does not stop a start. */
   readonly severity?: 'fault' | 'warning'
+  /** Nobody reads what is to blame, so what stands around it can be judged all the same. */
+  readonly aside?: true
 }
 
 /** `file:line:column: what — remedy`. */

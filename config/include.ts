@@ -19,8 +19,8 @@ export type Gathered = {
   readonly locate: (pointer: string) => Place & { readonly file: string }
   /** Absolute: what paths in the value at `pointer` are relative to. */
   readonly directoryOf: (pointer: string) => string
-  /** Whether a value has a fault already. */
-  readonly isSpoilt: (pointer: string) => boolean
+  /** Pointers to values that have a fault already. */
+  readonly spoilt: ReadonlySet<string>
   readonly faults: readonly Fault[]
 }
 
@@ -102,7 +102,11 @@ export const gather = async (file: string, environment: Environment): Promise<Ga
       return { ...place, file: source?.file ?? file }
     },
     directoryOf: (pointer) => dirname(sourceOf(pointer)?.path ?? file),
-    isSpoilt: (pointer) => sourceOf(pointer)?.spoilt.has(pointer) ?? false,
+    spoilt: new Set(
+      sources.flatMap((source) =>
+        [...source.spoilt].filter((pointer) => sourceOf(pointer) === source),
+      ),
+    ),
     faults,
   }
 }

@@ -1,4 +1,4 @@
-import { listed, quote, tick, type Complaint } from './faults.ts'
+import { listed, tick, type Complaint } from './faults.ts'
 import { nearest } from './nearest.ts'
 
 /** The parts of a JSON Schema that tell the branches of an `anyOf` apart. */
@@ -21,15 +21,21 @@ export type Choice =
 /**
  * Finds the branch of an `anyOf` that a value is meant to be, before it is known to be right. So a fault is told of the
  * branch that was meant, where `anyOf` itself would tell one for each.
+ *
+ * @param show The value, or what stands at a key of it, as it may be shown.
  */
-export const chooseKind = (value: unknown, branches: readonly Branch[]): Choice => {
+export const chooseKind = (
+  value: unknown,
+  branches: readonly Branch[],
+  show: (key?: string) => string,
+): Choice => {
   const exact = branches.findIndex((branch) => constantsOf(branch).includes(value))
   if (exact >= 0) return { branch: exact }
   const fitting = [...branches.keys()].filter((i) => isOfType(value, branches[i]))
   const [only] = fitting
-  if (only === undefined) return noneFits(value, branches)
+  if (only === undefined) return noneFits(value, branches, show)
   if (fitting.length === 1 || typeof value !== 'object' || value === null) return { branch: only }
-  return chooseObject(value, branches, fitting)
+  return chooseObject(value, branches, fitting, show)
 }
 
 const constantsOf = (branch: Branch): readonly unknown[] =>
@@ -43,11 +49,11 @@ const isOfType = (value: unknown, branch: Branch | undefined): boolean => {
   return branch.type === typeof value
 }
 
-const noneFits = (value: unknown, branches: readonly Branch[]): Complaint => {
+const noneFits = (value: unknown, branches: readonly Branch[], show: () => string): Complaint => {
   const words = branches.flatMap(constantsOf).filter((word) => typeof word === 'string')
   const meant = typeof value === 'string' ? nearest(value, words) : undefined
   return {
-    message: value === null ? 'nothing stands here' : `${quote(value)} is not what stands here`,
+    message: value === null ? 'nothing stands here' : `${show()} is not what stands here`,
     remedy:
       meant === undefined
         ? `write ${branches.map(describeBranch).join(', or ')}`
@@ -59,6 +65,7 @@ const chooseObject = (
   value: object,
   branches: readonly Branch[],
   fitting: readonly number[],
+  show: (key: string) => string,
 ): Choice => {
   const propertiesOf = (i: number) => branches[i]?.properties ?? {}
   const word = discriminator(fitting.map(propertiesOf))
@@ -71,6 +78,7 @@ const chooseObject = (
     return wrongWord(
       word,
       said,
+      show(word),
       fitting.map((i) => String(propertiesOf(i)[word]?.const)),
     )
   }
@@ -96,13 +104,13 @@ const discriminator = (all: readonly Readonly<Record<string, Branch>>[]): string
     all.every((properties) => properties[key] !== undefined && 'const' in properties[key]),
   )
 
-const wrongWord = (key: string, said: unknown, words: readonly string[]): Choice => {
+const wrongWord = (key: string, said: unknown, shown: string, words: readonly string[]): Choice => {
   if (said === undefined)
     return { message: `${tick(key)} is missing`, remedy: `say ${listed(words, 'or')}` }
   const meant = typeof said === 'string' ? nearest(said, words) : undefined
   return {
     key,
-    message: `${quote(said)} is not one of ${listed(words)}`,
+    message: `${shown} is not one of ${listed(words)}`,
     remedy: meant === undefined ? `say ${listed(words, 'or')}` : `did you mean ${tick(meant)}?`,
   }
 }

@@ -1,13 +1,14 @@
 /**
- * The candidate that `word` was probably meant to be: one letter wrong, missing, too many or swapped, two in a longer
- * word. Undefined when nothing is near, so that a suggestion is never a guess.
+ * The candidate that `word` was probably meant to be: a letter wrong, missing, too many or swapped, up to three in a
+ * longer word, or a part of the one left out. Undefined when nothing is near, so that a suggestion is not a wild guess.
  */
 export const nearest = (word: string, candidates: Iterable<string>): string | undefined => {
   const wanted = comparable(word)
   let best: string | undefined
   let bestDistance = Math.min(3, Math.floor(wanted.length / 3)) + 1
   for (const candidate of candidates) {
-    const found = distance(wanted, comparable(candidate), bestDistance)
+    const other = comparable(candidate)
+    const found = isPartOf(wanted, other) ? 1 : distance(wanted, other, bestDistance)
     if (found < bestDistance) [best, bestDistance] = [candidate, found]
   }
   return best
@@ -17,6 +18,10 @@ const maxLength = 64
 
 /** Case and separators are the commonest slips: `max_body_bytes` means `maxBodyBytes`. */
 const comparable = (word: string) => word.slice(0, maxLength).toLowerCase().replaceAll(/[-_ ]/g, '')
+
+/** `tokenFile` means `joinTokenFile`; a part of a few letters says nothing. */
+const isPartOf = (a: string, b: string): boolean =>
+  a !== b && Math.min(a.length, b.length) >= 5 && (a.includes(b) || b.includes(a))
 
 /** Damerau-Levenshtein distance (optimal string alignment), or `limit` if it is not less. */
 const distance = (a: string, b: string, limit: number): number => {

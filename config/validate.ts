@@ -1,8 +1,9 @@
 import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv'
 import { explain } from './explain.ts'
-import type { Finding } from './faults.ts'
+import { quote, type Finding } from './faults.ts'
 import { formats } from './formats.ts'
 import { chooseKind, type Branch } from './kinds.ts'
+import { pointerTo, valueAt } from './pointer.ts'
 
 type JsonSchema = Readonly<Record<string, unknown>>
 
@@ -25,24 +26,26 @@ type Check = {
   errors?: Partial<ErrorObject>[]
 }
 
-/** What the keywords of our own write down while ajv goes through a configuration. */
-type Notes = { readonly files: NamedFile[]; readonly secrets: string[] }
+/** What the keywords of our own know and write down while ajv goes through a configuration. */
+type Notes = {
+  readonly files: NamedFile[]
+  readonly secrets: string[]
+  readonly written: Written
+}
+
+/** A value as it was written, where it has variables: what they hold is not shown. */
+type Written = (pointer: string) => string | undefined
 
 /**
  * Checks a configuration against its schema, fills in defaults (in place), and notes which of its values are files and
  * secrets.
- *
- * @param written A value as it was written, where it has variables: what they hold is not shown.
  */
-export const validate = (
-  schema: object,
-  config: unknown,
-  written: (pointer: string) => string | undefined,
-): Shape => {
-  const notes: Notes = { files: [], secrets: [] }
+export const validate = (schema: object, config: unknown, written: Written): Shape => {
+  const notes: Notes = { files: [], secrets: [], written }
   const check = validator().compile(prepared(schema as JsonSchema))
   check.call(notes, config)
-  return { ...notes, findings: explain(check.errors ?? [], written) }
+  const { files, secrets } = notes
+  return { files, secrets, findings: explain(check.errors ?? [], written) }
 }
 
 const validator = (): Ajv => {
@@ -88,7 +91,11 @@ const validator = (): Ajv => {
       const checks = branches.map((branch) => ajv.compile(branch))
       const check: Check = function (this: Notes, value, context) {
         const at = context?.instancePath ?? ''
-        const choice = chooseKind(value, branches)
+        const choice = chooseKind(value, branches, (key) => {
+          const pointer = key === undefined ? at : pointerTo(at, key)
+          const shown = key === undefined ? value : valueAt(value, pointerTo('', key))
+          return quote(this.written(pointer) ?? shown)
+        })
         if (!('branch' in choice)) {
           check.errors = [
             { keyword: 'kinds', instancePath: at, params: choice, parentSchema, data: value },

@@ -13,3 +13,23 @@ export const secret = <T>(value: T): Secret<T> => {
     [inspect.custom]: hidden,
   })
 }
+
+/**
+ * JSON Schema of a secret in a configuration: `{ file: PATH }`. What `config/load.ts` hands out in its place is a `Secret`
+ * of what the file holds, so options give it that type: `Type.Unsafe<Secret<string>>(secretFileSchema('…'))`.
+ */
+export const secretFileSchema = (description: string) => ({
+  type: 'object',
+  properties: {
+    file: {
+      type: 'string',
+      minLength: 1,
+      format: 'file',
+      description: 'File that holds it. Relative to the file that names it.',
+    },
+  },
+  required: ['file'],
+  additionalProperties: false,
+  secret: true,
+  description,
+})

@@ -29,6 +29,7 @@ export type PathMatch = Static<typeof PathMatch>
 const RouteMatch = Strict({
   hosts: Type.Array(Type.String({ format: 'host-pattern' }), {
     minItems: 1,
+    uniqueItems: true,
     description: 'Host names; `*.example.com` is any one label before `.example.com`.',
   }),
   path: PathMatch,

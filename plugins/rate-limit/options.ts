@@ -1,4 +1,5 @@
 import { Type, type Static } from 'typebox'
+import { secretFileSchema, type Secret } from '#contract/secret'
 
 /** How much one key may ask for. */
 export const RateLimitOptions = Type.Object(
@@ -32,16 +33,16 @@ export const RateLimitStoreOptions = Type.Object(
     redis: Type.Optional(
       Type.Object(
         {
-          urlFile: Type.String({
-            minLength: 1,
-            format: 'file',
-            description:
-              'File that holds the URL of one Redis server, `redis://` or `rediss://` with its password. Relative to the file that names it.',
-          }),
+          url: Type.Unsafe<Secret<string>>(
+            secretFileSchema(
+              'URL of one Redis server, `redis://` or `rediss://` with its password.',
+            ),
+          ),
           caFile: Type.Optional(
             Type.String({
               minLength: 1,
               format: 'file',
+              holds: 'certificates',
               description:
                 'PEM certificates to trust for `rediss://` instead of the public ones. Relative to the file that names it.',
             }),

@@ -1,0 +1,56 @@
+#!/usr/bin/env node
+import { readFileSync } from 'node:fs'
+import { nearest } from '#config/nearest'
+import { exitCodes, type Command } from './command.ts'
+
+/** Every command there is, in the order of `--help`. Each is loaded only when it is called. */
+const commands: Readonly<
+  Record<string, { readonly summary: string; readonly load: () => Promise<Command> }>
+> = {
+  check: {
+    summary: 'finds everything that is wrong with configurations',
+    load: () => import('./check.ts'),
+  },
+  docs: {
+    summary: 'writes docs/reference from the sources, or compares (--check)',
+    load: () => import('./docs.ts'),
+  },
+}
+
+const help = (): string => {
+  const width = Math.max(...Object.keys(commands).map((name) => name.length))
+  const lines = Object.entries(commands).map(
+    ([name, { summary }]) => `  ${name.padEnd(width)}  ${summary}`,
+  )
+  return `sallyport COMMAND [ARGUMENTS]
+
+${lines.join('\n')}
+
+\`sallyport COMMAND --help\` tells more of one; \`sallyport --version\` which version this is.
+`
+}
+
+const version = (): string => {
+  const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8')
+  return (JSON.parse(text) as { version: string }).version
+}
+
+const main = async ([name, ...args]: readonly string[]): Promise<number> => {
+  if (name === undefined || name === 'help' || name === '--help' || name === '-h') {
+    process.stdout.write(help())
+    return name === undefined ? exitCodes.usage : exitCodes.done
+  }
+  if (name === '--version' || name === '-v') {
+    process.stdout.write(`${version()}\n`)
+    return exitCodes.done
+  }
+  const command = Object.hasOwn(commands, name) ? commands[name] : undefined
+  if (command !== undefined) return (await command.load()).run(args)
+  const meant = nearest(name, Object.keys(commands))
+  process.stderr.write(
+    `There is no command \`${name}\`. ${meant === undefined ? '`sallyport --help` lists them.' : `Did you mean \`${meant}\`?`}\n`,
+  )
+  return exitCodes.usage
+}
+
+process.exitCode = await main(process.argv.slice(2))

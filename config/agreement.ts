@@ -1,0 +1,154 @@
+import { isDeepStrictEqual } from 'node:util'
+import { parseSpiffeId, trustDomainOf } from '#contract/spiffe-id'
+import { quote, tick, type Finding } from './faults.ts'
+import { pointerTo } from './pointer.ts'
+import type { Entry, Subject } from './rules/rule.ts'
+
+/** A finding in the one or the other of two configurations. */
+export type Disagreement = Finding & { readonly in: 'gateway' | 'exchange' }
+
+/**
+ * Finds where a gateway and its exchange drifted apart. Each by itself may be right; together they would refuse callers
+ * at run time with `identity-drift` or `identity-unavailable`.
+ */
+export const disagreements = (gateway: Subject, exchange: Subject): readonly Disagreement[] => [
+  ...trustDomains(gateway, exchange),
+  ...acquaintance(gateway, exchange),
+  ...issuers(gateway, exchange),
+  ...identities(gateway, exchange),
+  ...audiences(gateway, exchange),
+]
+
+const trustDomains = (gateway: Subject, exchange: Subject): Disagreement[] => {
+  const [ours, theirs] = [gateway.text('/trustDomain'), exchange.text('/trustDomain')]
+  if (ours === undefined || theirs === undefined || ours === theirs) return []
+  return [
+    {
+      in: 'gateway',
+      pointer: '/trustDomain',
+      at: 'value',
+      message: `the trust domain is ${quote(ours)} here and ${quote(theirs)} at the exchange`,
+      remedy: 'let both `include:` one file that says it',
+    },
+  ]
+}
+
+/** Each knows the other by its SPIFFE ID. */
+const acquaintance = (gateway: Subject, exchange: Subject): Disagreement[] => {
+  const found: Disagreement[] = []
+  const gatewayId = gateway.text('/spiffeId')
+  const gateways = exchange.texts('/gateways')
+  if (gatewayId !== undefined && gateways.length > 0 && !gateways.includes(gatewayId))
+    found.push({
+      in: 'exchange',
+      pointer: '/gateways',
+      at: 'key',
+      message: `the gateway ${quote(gatewayId)} is not among \`gateways\`, so it may not ask on behalf of others`,
+      remedy: 'add it',
+    })
+  const expected = gateway.text('/exchange/spiffeId')
+  const actual = exchange.text('/spiffeId')
+  if (expected !== undefined && actual !== undefined && expected !== actual)
+    found.push({
+      in: 'gateway',
+      pointer: '/exchange/spiffeId',
+      at: 'value',
+      message: `the gateway expects ${quote(expected)} where the exchange is ${quote(actual)}`,
+      remedy: 'say the same in both',
+    })
+  const joins = gateway.text('/identity/source') === 'exchange'
+  const expectsJoin = exchange.joinTokens.some(({ value }) => value.spiffeId === gatewayId)
+  if (joins && gatewayId !== undefined && !expectsJoin)
+    found.push({
+      in: 'exchange',
+      severity: 'warning',
+      pointer: '/joinTokens',
+      at: 'key',
+      message: `there is no join token for ${quote(gatewayId)}, which takes its first certificate from here`,
+      remedy: 'add one to `joinTokens`, unless you hand it one in another way',
+    })
+  return found
+}
+
+// Each process has its own disk and its own need to look for new keys.
+const ownAffairs = ['jwksFile', 'caFile', 'refreshSeconds', 'maxStaleSeconds', 'policyClaims']
+
+const issuers = (gateway: Subject, exchange: Subject): Disagreement[] =>
+  gateway.issuers.flatMap((issuer) => {
+    const known = exchange.issuerNames
+    if (known === undefined) return []
+    if (!known.includes(issuer.name))
+      return {
+        in: 'gateway',
+        pointer: issuer.pointer,
+        at: 'key',
+        message: `the exchange does not know the issuer ${tick(issuer.name)}, so it mints for none of its callers`,
+        remedy: 'let both `include:` one file with the issuers',
+      }
+    const other = exchange.issuers.find(({ name }) => name === issuer.name)
+    return other === undefined ? [] : differences('issuer', issuer, other, ownAffairs)
+  })
+
+const identities = (gateway: Subject, exchange: Subject): Disagreement[] => {
+  const trusted = new Set(gateway.issuerNames)
+  const theirs = exchange.identities.filter(({ value }) => trusted.has(value.issuer))
+  const lacking = (own: Entry<unknown>, where: 'gateway' | 'exchange'): Disagreement => ({
+    in: where,
+    pointer: own.pointer,
+    at: 'value',
+    message: `the ${where === 'gateway' ? 'exchange' : 'gateway'} does not have the identity rule ${tick(own.name)}`,
+    remedy: 'let both `include:` one file with the identities',
+  })
+  return [
+    ...gateway.identities.flatMap((rule) => {
+      const other = theirs.find(({ name }) => name === rule.name)
+      return other === undefined
+        ? lacking(rule, 'gateway')
+        : differences('identity rule', rule, other, [])
+    }),
+    ...theirs
+      .filter(({ name }) => !gateway.identities.some((rule) => rule.name === name))
+      .map((rule) => lacking(rule, 'exchange')),
+  ]
+}
+
+const differences = <Value extends object>(
+  what: string,
+  ours: Entry<Value>,
+  theirs: Entry<Value>,
+  except: readonly string[],
+): Disagreement[] => {
+  const [own, other] = [new Map(Object.entries(ours.value)), new Map(Object.entries(theirs.value))]
+  return [...new Set([...own.keys(), ...other.keys()])]
+    .filter((key) => !except.includes(key) && !isDeepStrictEqual(own.get(key), other.get(key)))
+    .map((key) => ({
+      in: 'gateway',
+      pointer: pointerTo(ours.pointer, key),
+      at: 'key',
+      message: `${tick(key)} of ${what} ${tick(ours.name)} is not the same at the exchange`,
+      remedy: 'say the same in both, best in one file that both `include:`',
+    }))
+}
+
+/** Every audience that a route asks for is one that the exchange mints for. */
+const audiences = (gateway: Subject, exchange: Subject): Disagreement[] => {
+  const domain = exchange.text('/trustDomain')
+  const allowed = exchange.texts('/audiences')
+  return gateway.routes.flatMap(({ pointer, value }): Disagreement[] => {
+    const { audience } = value.identity
+    // By default it is the upstream's SPIFFE ID, which another rule holds to the trust domain.
+    if (value.authenticate === 'none' || audience === undefined || allowed.includes(audience))
+      return []
+    const id = parseSpiffeId(audience)
+    if (domain === undefined || (id.ok && trustDomainOf(id.value) === domain)) return []
+    return [
+      {
+        in: 'gateway',
+        pointer: `${pointer}/identity/audience`,
+        at: 'value',
+        message: `the exchange mints no token for the audience ${quote(audience)}`,
+        remedy: 'add it to `audiences` of the exchange',
+      },
+    ]
+  })
+}

@@ -1,0 +1,80 @@
+/**
+ * Builds the bundle of the policy in this folder, or checks that the committed one is what the sources give.
+ *
+ *     node node.js config/policy/build.ts [--check] [--opa PATH]
+ */
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { gunzipSync } from 'node:zlib'
+import { findOpa, opaSucceeds, opaVersion } from './opa.ts'
+import { bundleFile, policyDirectory, revisionOf, sourcesFile, sourcesIn } from './sources.ts'
+
+const capabilities = ['--capabilities', 'capabilities.json']
+const withoutBundle = ['--ignore', 'bundle'] // it holds the sources, too
+const withoutTests = [...withoutBundle, '--ignore', '*_test.rego']
+
+const build = (opa: string, target: string): boolean => {
+  const entrypoints = ['-e', 'sallyport/decision', '-e', 'sallyport/exchange']
+  const revision = revisionOf(opaVersion, sourcesIn(policyDirectory))
+  const how = ['-t', 'wasm', ...entrypoints, ...capabilities, ...withoutTests]
+  return runs(opa, ['build', ...how, '--revision', revision, '-o', target, '-b', '.'])
+}
+
+/** Form, types and tests of the sources; every line of every rule is reached by a test. */
+const sourcesAreSound = (opa: string): boolean =>
+  runs(opa, ['fmt', '--fail', '--list', '.']) &&
+  runs(opa, ['check', '--strict', ...capabilities, ...withoutTests, '.']) &&
+  runs(opa, ['check', '--strict', ...withoutBundle, '.']) &&
+  runs(opa, ['test', ...withoutBundle, '.']) &&
+  runs(opa, ['test', '--coverage', '--threshold', '100', ...withoutBundle, '.'])
+
+const runs = (opa: string, args: readonly string[]): boolean => {
+  if (opaSucceeds(opa, args, policyDirectory)) return true
+  process.stderr.write(`failed in config/policy: opa ${args.join(' ')}\n`)
+  return false
+}
+
+const describeSources = (): string => {
+  const sources = sourcesIn(policyDirectory)
+  const described = { opa: opaVersion, revision: revisionOf(opaVersion, sources), sources }
+  return `${JSON.stringify(described, undefined, 2)}\n`
+}
+
+/** Compares what is in the archives; how they are compressed depends on the Go that OPA was built with. */
+const isCommitted = (opa: string): boolean => {
+  const directory = mkdtempSync(join(tmpdir(), 'sallyport-policy-'))
+  try {
+    const built = join(directory, 'bundle.tar.gz')
+    return (
+      build(opa, built) &&
+      gunzipSync(readFileSync(built)).equals(gunzipSync(readFileSync(bundleFile))) &&
+      readFileSync(sourcesFile, 'utf8') === describeSources()
+    )
+  } finally {
+    rmSync(directory, { recursive: true })
+  }
+}
+
+const run = (): string | undefined => {
+  const { values } = parseArgs({ options: { check: { type: 'boolean' }, opa: { type: 'string' } } })
+  const opa = findOpa(values.opa)
+  if (opa === undefined)
+    return `OPA ${opaVersion} is not here: go install github.com/open-policy-agent/opa@v${opaVersion}, or --opa PATH`
+  if (!sourcesAreSound(opa)) return 'the policy is not sound'
+  if (values.check)
+    return isCommitted(opa)
+      ? undefined
+      : 'config/policy/bundle is not what its sources give: run `node node.js config/policy/build.ts` and commit it'
+  mkdirSync(dirname(bundleFile), { recursive: true })
+  if (!build(opa, bundleFile)) return 'the policy was not built'
+  writeFileSync(sourcesFile, describeSources())
+  return undefined
+}
+
+const fault = run()
+if (fault !== undefined) {
+  process.stderr.write(`${fault}\n`)
+  process.exitCode = 1
+}

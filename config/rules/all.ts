@@ -1,0 +1,28 @@
+import { certificates } from './certificates.ts'
+import { conflictingRoutes } from './conflicting-routes.ts'
+import { duplicateNames } from './duplicate-names.ts'
+import { files } from './files.ts'
+import { issuerKeys } from './issuer-keys.ts'
+import { listeners } from './listeners.ts'
+import { overlappingIdentities } from './overlapping-identities.ts'
+import { reservedIdentities } from './reserved-identities.ts'
+import type { Rule } from './rule.ts'
+import { trustDomain } from './trust-domain.ts'
+import { unknownReferences } from './unknown-references.ts'
+import { withoutEffect } from './without-effect.ts'
+
+/** What is asked of every configuration beyond its shape, wherever it is read. */
+export const rules: readonly Rule[] = [
+  unknownReferences,
+  duplicateNames,
+  conflictingRoutes,
+  overlappingIdentities,
+  trustDomain,
+  reservedIdentities,
+  issuerKeys,
+  listeners,
+  withoutEffect,
+]
+
+/** What is asked of the files that it names. */
+export const fileRules: readonly Rule[] = [files, certificates]

@@ -1,0 +1,108 @@
+import type { ExchangeConfig, Identities, Issuer, Route, Upstream } from '../schema.ts'
+import type { Finding } from '../faults.ts'
+import { parentOf, pointerTo, valueAt } from '../pointer.ts'
+
+export type ConfigKind = 'gateway' | 'exchange'
+
+/** One part of a configuration, with its place in it. */
+export type Entry<Value> = {
+  readonly name: string
+  readonly pointer: string
+  readonly value: Value
+}
+
+/** A file that a configuration names. */
+export type ConfigFile = {
+  readonly pointer: string
+  /** Absolute. */
+  readonly path: string
+  readonly access: 'read' | 'write' | 'directory' | 'later'
+  readonly holds: 'certificates' | 'private-key' | 'json' | undefined
+}
+
+/**
+ * A configuration as the rules see it: only what has the right shape, so that a fault in one route keeps no rule from
+ * judging the others, and no rule meets a value that it cannot read.
+ */
+export type Subject = {
+  readonly kind: ConfigKind
+  readonly issuers: readonly Entry<Issuer>[]
+  readonly identities: readonly Entry<Identities[number]>[]
+  readonly routes: readonly Entry<Route>[]
+  readonly upstreams: readonly Entry<Upstream>[]
+  readonly joinTokens: readonly Entry<ExchangeConfig['joinTokens'][number]>[]
+  /** All that are written, sound or not. Undefined when the section cannot be read. */
+  readonly issuerNames: readonly string[] | undefined
+  readonly upstreamNames: readonly string[] | undefined
+  readonly files: readonly ConfigFile[]
+  /** Values by pointer, if they are there, of this type, and nothing is wrong with them. */
+  readonly text: (pointer: string) => string | undefined
+  readonly texts: (pointer: string) => readonly string[]
+  readonly number: (pointer: string) => number | undefined
+}
+
+/** Judges what a schema cannot. One rule does not repeat what another says. */
+export type Rule = (subject: Subject) => readonly Finding[]
+
+/** @param unsound Pointers to what the schema refused. */
+export const subjectOf = (
+  kind: ConfigKind,
+  config: unknown,
+  unsound: readonly string[],
+  files: readonly ConfigFile[],
+): Subject => {
+  const refused = new Set(unsound)
+  const harmed = new Set<string>() // what has something refused in it
+  for (const pointer of unsound)
+    for (let above = pointer; above !== ''; above = parentOf(above)) harmed.add(above)
+
+  const isSound = (pointer: string): boolean => {
+    if (harmed.has(pointer)) return false
+    for (let above = pointer; above !== ''; above = parentOf(above))
+      if (refused.has(above)) return false
+    return true
+  }
+  const sound = (pointer: string): unknown =>
+    isSound(pointer) ? valueAt(config, pointer) : undefined
+
+  const entriesOf = <Value>(section: string, nameOf?: (value: Value) => string) => {
+    const pointer = pointerTo('', section)
+    if (refused.has(pointer)) return []
+    return Object.entries(valueAt(config, pointer) ?? {}).flatMap(([key]) => {
+      const value = sound(pointerTo(pointer, key)) as Value | undefined // the schema saw to it
+      if (value === undefined) return []
+      return [{ name: nameOf?.(value) ?? key, pointer: pointerTo(pointer, key), value }]
+    })
+  }
+  const namesIn = (section: string): readonly string[] | undefined => {
+    const pointer = pointerTo('', section)
+    const value = valueAt(config, pointer)
+    return refused.has(pointer) || typeof value !== 'object' || value === null
+      ? undefined
+      : Object.keys(value)
+  }
+
+  return {
+    kind,
+    issuers: entriesOf<Issuer>('issuers'),
+    identities: entriesOf<Identities[number]>('identities', ({ name }) => name),
+    routes: entriesOf<Route>('routes', ({ id }) => id),
+    upstreams: entriesOf<Upstream>('upstreams'),
+    joinTokens: entriesOf<ExchangeConfig['joinTokens'][number]>('joinTokens'),
+    issuerNames: namesIn('issuers'),
+    upstreamNames: namesIn('upstreams'),
+    files,
+    text: (pointer) => {
+      const value = sound(pointer)
+      return typeof value === 'string' ? value : undefined
+    },
+    texts: (pointer) => {
+      const value = sound(pointer)
+      return Array.isArray(value) ? value.filter((item) => typeof item === 'string') : []
+    },
+    number: (pointer) => {
+      const value = sound(pointer)
+      return typeof value === 'number' ? value : undefined
+    },
+  }
+}

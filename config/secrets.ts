@@ -1,0 +1,37 @@
+import { readFile, stat } from 'node:fs/promises'
+import { secret } from '#contract/secret'
+import type { Finding } from './faults.ts'
+import { replaceAt, valueAt } from './pointer.ts'
+
+const maxSecretBytes = 65_536
+
+/**
+ * Puts `Secret`s where `{ file: PATH }` stood. One line end at the end of a file is not part of the secret.
+ *
+ * @returns What could not be read.
+ */
+export const revealSecrets = async (
+  config: object,
+  pointers: readonly string[],
+): Promise<readonly Finding[]> => {
+  const found: Finding[] = []
+  for (const pointer of pointers) {
+    const complain = (message: string, remedy: string) =>
+      found.push({ pointer: `${pointer}/file`, at: 'value', message, remedy })
+    const path = String(valueAt(config, `${pointer}/file`))
+    try {
+      const { size } = await stat(path)
+      if (size > maxSecretBytes) {
+        complain('this file is too large for a secret', `use up to ${maxSecretBytes} bytes`)
+        continue
+      }
+      const text = (await readFile(path, 'utf8')).replace(/\r?\n$/, '')
+      if (text === '') complain('this file is empty', 'put the secret into it')
+      else replaceAt(config, pointer, secret(text))
+    } catch (cause) {
+      if ((cause as NodeJS.ErrnoException).code === undefined) throw cause
+      complain('this file went away while it was read', 'try again')
+    }
+  }
+  return found
+}
