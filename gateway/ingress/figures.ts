@@ -11,6 +11,8 @@ type StatusClass = LabelsOf<'sallyport_requests_total'>['status_class']
 /** Where a request belongs that never had a route. */
 const noRoute = { id: 'none', team: 'none' }
 
+export type IngressFigures = ReturnType<typeof ingressFigures>
+
 /** Counts and times what goes in. Handles are kept by what they are for: a label set is looked up, never built anew. */
 export const ingressFigures = (meter: Meter, stepNames: readonly string[]) => {
   const stepSeconds = new Map(

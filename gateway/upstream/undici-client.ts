@@ -9,7 +9,8 @@ import type {
   UpstreamRequest,
 } from '#http/upstream-client'
 import type { Svid } from '#identity/svid/svid'
-import { dialMutualTls, isPeerFault } from './dial.ts'
+import { isPeerFault } from './dial.ts'
+import { mutualTlsConnector } from './mutual-tls-connector.ts'
 
 export type UndiciClientOptions = {
   /** `https://HOST:PORT`. */
@@ -26,8 +27,6 @@ const maxResponseHeaderBytes = 65_536
 
 /** HTTP/1.1 to one endpoint, over connections on which it proved to be `expected`. */
 export const undiciClient = (options: UndiciClientOptions): UpstreamClient => {
-  const { hostname, port } = new URL(options.endpoint)
-  const host = hostname.replace(/^\[|\]$/g, '')
   const pool = new Pool(options.endpoint, {
     connections: options.maxConnections,
     pipelining: 1,
@@ -35,19 +34,7 @@ export const undiciClient = (options: UndiciClientOptions): UpstreamClient => {
     keepAliveTimeout: keepAliveMs,
     keepAliveMaxTimeout: keepAliveMs, // else the peer's `Keep-Alive: timeout` would beat ours
     maxHeaderSize: maxResponseHeaderBytes,
-    connect: (_ignored, callback) => {
-      dialMutualTls({
-        host,
-        port: Number(port || 443),
-        expected: options.expected,
-        svid: options.svid,
-        alpn: ['http/1.1'],
-        timeoutMs: options.connectTimeoutMs,
-      }).then(
-        (socket) => callback(null, socket),
-        (cause: Error) => callback(cause, null),
-      )
-    },
+    connect: mutualTlsConnector(options.endpoint, () => options),
   })
 
   const dispatch = (request: UpstreamRequest, handler: UpstreamHandler) => {

@@ -38,8 +38,8 @@ export const silent: Guard<Received> = ({ host }) => {
 }
 // @ts-expect-error a guard that says something else
 export const wrong: Guard<Received> = () => 'no'
-// @ts-expect-error a step may not write
 export const writes: Step<{ host: string }, string> = (request) => {
+  // @ts-expect-error a step may not write
   request.host = 'evil'
   return pass('x')
 }

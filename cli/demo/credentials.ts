@@ -1,0 +1,2 @@
+/** A certificate and its key, PEM. */
+export type Credentials = { readonly certificate: string; readonly privateKey: string }
