@@ -36,6 +36,22 @@ export const joinEntries = (one: Entries, two: Entries): Entries => {
   }
 }
 
-/** Most names are lower-case already; `toLowerCase` would also change Latin-1 letters, which are bytes of anything. */
-export const lowerKey = (name: string): string =>
-  /[A-Z]/.test(name) ? name.replace(/[A-Z]+/g, (letters) => letters.toLowerCase()) : name
+/** Only ASCII: `toLowerCase` would also change Latin-1 letters, which here are bytes of anything. */
+export const lowerKey = (name: string): string => {
+  for (let i = 0; i < name.length; i++) {
+    const code = name.charCodeAt(i)
+    if (code >= 65 && code <= 90) return name.replace(/[A-Z]+/g, (letters) => letters.toLowerCase())
+  }
+  return name
+}
+
+/** From name, value, name, value … */
+export const entriesOfFlat = (flat: readonly string[]): Entries => {
+  const names: string[] = []
+  const values: string[] = []
+  for (let i = 0; i + 1 < flat.length; i += 2) {
+    names.push(flat[i] ?? '')
+    values.push(flat[i + 1] ?? '')
+  }
+  return entriesOf(names, values)
+}

@@ -1,5 +1,5 @@
-import { joinEntries, makeEntries, namesOf, noEntries, type Entries } from './entries.ts'
-import { urlencoded } from '../bodies/urlencoded.ts'
+import { entriesOfFlat, joinEntries, makeEntries, namesOf, noEntries, type Entries } from './entries.ts'
+import { urlencodedBody } from '../bodies/urlencoded.ts'
 import type { BodyLimits } from '../bodies/body.ts'
 import { urlDecode } from '../transformations/url-decode.ts'
 
@@ -42,7 +42,7 @@ export type RequestFacts = {
 /** Reads head and target of a request. */
 export const readRequest = (input: RequestInput, limits: BodyLimits): RequestFacts => {
   const { method, target, protocol } = input
-  const headers = makeEntries(pairsOf(input.headers))
+  const headers = entriesOfFlat(input.headers)
   const cookies = readCookies(headers)
   const hash = target.indexOf('#')
   const uri = withoutHost(hash < 0 ? target : target.slice(0, hash))
@@ -51,7 +51,7 @@ export const readRequest = (input: RequestInput, limits: BodyLimits): RequestFac
   const queryString = mark < 0 ? '' : uri.slice(mark + 1)
   const path = mark < 0 ? uri : uri.slice(0, mark)
   const filename = path.includes('%') ? decodePath(path) : path
-  const query = queryString === '' ? undefined : urlencoded(queryString, limits)
+  const query = queryString === '' ? undefined : urlencodedBody(queryString, limits)
   return {
     input,
     line: protocol === '' ? `${method} ${target}` : `${method} ${target} ${protocol}`,
@@ -67,12 +67,6 @@ export const readRequest = (input: RequestInput, limits: BodyLimits): RequestFac
     invalidQueryEncoding: query?.invalidEncoding === true,
     queryOverLimit: query?.overLimit === true,
   }
-}
-
-const pairsOf = (flat: readonly string[]): readonly (readonly [string, string])[] => {
-  const pairs: [string, string][] = []
-  for (let i = 0; i + 1 < flat.length; i += 2) pairs.push([flat[i] ?? '', flat[i + 1] ?? ''])
-  return pairs
 }
 
 /** Of `http://host/path` only the path stays. */

@@ -1,4 +1,4 @@
-import { entriesOf, lowerKey, type Entries } from './entries.ts'
+import { entriesOf, lowerKey, noEntries, type Entries } from './entries.ts'
 
 /**
  * Variables that rules write. Names ignore case. What all requests begin with is shared and copied by none: only
@@ -8,8 +8,10 @@ export type Store = {
   readonly get: (name: string) => string | undefined
   readonly set: (name: string, value: string) => void
   readonly unset: (name: string) => void
-  /** All that is set, for selectors that are patterns. */
+  /** All that is set. */
   readonly entries: () => Entries
+  /** What is set under the names that `accepts` accepts. */
+  readonly select: (accepts: (name: string) => boolean) => Entries
 }
 
 /** Rules can make names out of what a request holds, so their number is bounded; more are not kept. */
@@ -29,13 +31,20 @@ export const makeStore = (base: ReadonlyMap<string, string>): Store => {
     },
     set: put,
     unset: (name) => put(name, undefined),
-    entries: () => {
-      const all = new Map<string, string | undefined>([...base, ...own])
-      const kept = [...all].filter((entry): entry is [string, string] => entry[1] !== undefined)
-      return entriesOf(
-        kept.map(([name]) => name),
-        kept.map(([, value]) => value),
-      )
+    entries: () => entriesOfMap(new Map<string, string | undefined>([...base, ...own])),
+    select: (accepts) => {
+      const found = new Map<string, string | undefined>()
+      for (const [name, value] of base) if (!own.has(name) && accepts(name)) found.set(name, value)
+      for (const [name, value] of own) if (accepts(name)) found.set(name, value)
+      return found.size === 0 ? noEntries : entriesOfMap(found)
     },
   }
+}
+
+const entriesOfMap = (map: ReadonlyMap<string, string | undefined>): Entries => {
+  const kept = [...map].filter((entry): entry is [string, string] => entry[1] !== undefined)
+  return entriesOf(
+    kept.map(([name]) => name),
+    kept.map(([, value]) => value),
+  )
 }

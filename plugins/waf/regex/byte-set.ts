@@ -17,26 +17,36 @@ export const setOf = (...ranges: readonly (readonly [from: number, to: number])[
   return set
 }
 
-export const setOfByte = (byte: number): ByteSet => setOf([byte, byte])
+const singles: readonly ByteSet[] = Array.from({ length: 256 }, (_, byte) => setOf([byte, byte]))
+/** The set of one byte. Always the same object for the same byte. */
+export const setOfByte = (byte: number): ByteSet => singles[byte & 255] ?? emptySet()
 
 export const union = (...sets: readonly ByteSet[]): ByteSet =>
   emptySet().map((_, i) => sets.reduce((bits, set) => bits | (set[i] ?? 0), 0))
 
 export const complement = (set: ByteSet): ByteSet => set.map((bits) => ~bits)
 
+const foldedSets = new WeakMap<ByteSet, ByteSet>()
 /** With the other case of every ASCII letter in it, and of no other byte: PCRE without locale. */
 export const foldCase = (set: ByteSet): ByteSet => {
+  const known = foldedSets.get(set)
+  if (known) return known
   const folded = set.slice()
   for (let upper = 65; upper <= 90; upper++) {
     if (hasByte(set, upper)) addByte(folded, upper + 32)
     if (hasByte(set, upper + 32)) addByte(folded, upper)
   }
+  foldedSets.set(set, folded)
   return folded
 }
 
+const bytesOfSets = new WeakMap<ByteSet, readonly number[]>()
 export const bytesOf = (set: ByteSet): readonly number[] => {
+  const known = bytesOfSets.get(set)
+  if (known) return known
   const bytes: number[] = []
   for (let byte = 0; byte < 256; byte++) if (hasByte(set, byte)) bytes.push(byte)
+  bytesOfSets.set(set, bytes)
   return bytes
 }
 

@@ -2,8 +2,9 @@ import { makeAutomaton, type Automaton } from './automaton.ts'
 import { findGroups } from './capture.ts'
 import { parsePattern } from './parse.ts'
 import { printPattern, type Printed } from './print.ts'
-import { compileProgram, type Program } from './program.ts'
+import { compileProgram, maxInstructions, type Program } from './program.ts'
 import { requirementOf, type Requirement } from './requirement.ts'
+import { isSimple, sizeOf } from './shape.ts'
 import { PatternError, type Parsed } from './syntax.ts'
 
 /** A compiled pattern. Subjects are latin1. */
@@ -18,6 +19,8 @@ export type Pattern = {
 
 /** Subjects of patterns that need backtracking are cut to this. Of CRS v4 none needs it, of v3.3 five. */
 const maxBacktrackedBytes = 2048
+/** Longer subjects of simple patterns go to the automaton, so that quadratic stays under 0.1 ms. */
+const maxQuickBytes = 256
 /** What TX.0 is cut to when the exact groups would cost too much. */
 const approximateBytes = 256
 
@@ -32,19 +35,34 @@ export const compilePattern = (source: string): Pattern => {
 }
 
 const linearPattern = (parsed: Parsed): Pattern => {
-  const program = compileProgram(parsed)
+  const { root } = parsed
+  if (sizeOf(root) > maxInstructions) throw new PatternError('the pattern is too large')
   // Made at first use: most patterns are never reached, as their requirement is not met.
-  let made: Automaton | undefined
-  const automaton = () => (made ??= makeAutomaton(program))
+  let made: { program: Program; automaton: Automaton } | undefined
+  const make = () => {
+    const program = compileProgram(parsed)
+    return (made = { program, automaton: makeAutomaton(program) })
+  }
+  const quick = isSimple(root) ? printSafely(parsed) : undefined
   return {
-    test: (subject) => automaton().findEnd(subject) >= 0,
+    test: (subject) =>
+      quick && subject.length <= maxQuickBytes
+        ? quick.regex.test(subject)
+        : (made ?? make()).automaton.findEnd(subject) >= 0,
     capture: (subject) => {
-      const end = automaton().findEnd(subject)
+      if (quick && subject.length <= maxQuickBytes) return groupsOnV8(quick, subject)
+      const { program, automaton } = made ?? make()
+      const end = automaton.findEnd(subject)
       return end < 0 ? undefined : groupsAt(program, subject, end)
     },
-    requirement: requirementOf(parsed.root),
+    requirement: requirementOf(root),
     linear: true,
   }
+}
+
+const groupsOnV8 = ({ regex, groups }: Printed, subject: string): readonly string[] | undefined => {
+  const found = regex.exec(subject)
+  return found ? groups.map((index) => found[index] ?? '') : undefined
 }
 
 const groupsAt = (program: Program, subject: string, end: number): readonly string[] => {
@@ -59,15 +77,12 @@ const groupsAt = (program: Program, subject: string, end: number): readonly stri
 }
 
 const backtrackingPattern = (parsed: Parsed): Pattern => {
-  const { regex, groups } = printSafely(parsed)
+  const printed = printSafely(parsed)
   const cut = (subject: string) =>
     subject.length > maxBacktrackedBytes ? subject.slice(0, maxBacktrackedBytes) : subject
   return {
-    test: (subject) => regex.test(cut(subject)),
-    capture: (subject) => {
-      const found = regex.exec(cut(subject))
-      return found ? groups.map((index) => found[index] ?? '') : undefined
-    },
+    test: (subject) => printed.regex.test(cut(subject)),
+    capture: (subject) => groupsOnV8(printed, cut(subject)),
     requirement: requirementOf(parsed.root),
     linear: false,
   }

@@ -22,7 +22,7 @@ export type Program = {
 export const assertionNames = ['start', 'end', 'lineStart', 'lineEnd', 'word', 'notWord'] as const
 
 /** Patterns beyond it would make states that cost too much. The largest of CRS has under 6,000. */
-const maxInstructions = 30_000
+export const maxInstructions = 30_000
 
 /** Compiles a pattern that needs no backtracking. @throws PatternError if it is too large */
 export const compileProgram = ({ root, groupCount }: Parsed): Program => {
@@ -32,6 +32,7 @@ export const compileProgram = ({ root, groupCount }: Parsed): Program => {
   const argument: number[] = []
   const sets: ByteSet[] = []
   const setIndex = new Map<string, number>()
+  const indexOfObject = new Map<ByteSet, number>()
   let hasAssertions = false
 
   const emit = (op: number, value = 0): number => {
@@ -43,11 +44,13 @@ export const compileProgram = ({ root, groupCount }: Parsed): Program => {
     return ops.length - 1
   }
   const indexOf = (set: ByteSet): number => {
+    const seen = indexOfObject.get(set)
+    if (seen !== undefined) return seen
     const key = set.join()
-    const known = setIndex.get(key)
-    if (known !== undefined) return known
-    setIndex.set(key, sets.length)
-    return sets.push(set) - 1
+    const index = setIndex.get(key) ?? sets.push(set) - 1
+    setIndex.set(key, index)
+    indexOfObject.set(set, index)
+    return index
   }
   const choose = (at: number, first: number, second: number, greedy: boolean) => {
     next[at] = greedy ? first : second

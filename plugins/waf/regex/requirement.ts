@@ -71,7 +71,15 @@ const factsOf = (node: Node): Facts => {
   }
 }
 
+const factsOfSets = new WeakMap<ByteSet, Facts>()
 const factsOfSet = (set: ByteSet): Facts => {
+  const known = factsOfSets.get(set)
+  if (known) return known
+  const facts = examineSet(set)
+  factsOfSets.set(set, facts)
+  return facts
+}
+const examineSet = (set: ByteSet): Facts => {
   const bytes = bytesOf(set)
   let classes = 0
   for (const byte of bytes) classes |= bitOfByte[byte] ?? 0

@@ -48,7 +48,6 @@ export type Effect =
   | { readonly kind: 'setvar'; readonly collection: string; readonly name: Macro; readonly change: VariableChange }
   | { readonly kind: 'ctl'; readonly change: Control }
   | { readonly kind: 'initcol'; readonly collection: string; readonly key: Macro }
-  | { readonly kind: 'setenv'; readonly name: Macro; readonly value: Macro }
 
 export type VariableChange =
   | { readonly how: 'set' | 'add' | 'subtract'; readonly value: Macro }

@@ -1,0 +1,112 @@
+import { expandMacro } from './macro.ts'
+import type { PhaseProgram } from './phase-program.ts'
+import { isRemoved } from './removals.ts'
+import { scanValues } from './scan-values.ts'
+import { evaluateUnit } from './evaluate.ts'
+import type { Interruption, State } from './state.ts'
+import type { Unit } from './unit.ts'
+import { readVariable } from './variables.ts'
+
+/** A phase that runs in slices, so that no request keeps all others waiting. */
+export type PhaseRun = {
+  /** Goes on until done or late. @returns Whether it is done */
+  readonly advance: (isLate: () => boolean) => boolean
+}
+
+/** Begins a phase: its scans first, then the rules that they did not rule out, in order. */
+export const startPhase = (program: PhaseProgram, phase: number, state: State): PhaseRun => {
+  const { units, required } = program
+  const hits = new Int32Array(units.length)
+  const cursor = { scan: 0, entry: 0 }
+  let scanned = false
+  let at = 0
+  state.phase = phase
+  if (state.allowed === 'phase') state.allowed = undefined
+
+  const advance = (isLate: () => boolean): boolean => {
+    if (isOver(state, phase)) return true
+    if (!scanned) {
+      if (!scanValues(program, state, hits, cursor, isLate)) return false
+      scanned = true
+    }
+    while (at < units.length) {
+      if (hits[at] !== required[at]) {
+        at++
+        continue
+      }
+      const unit = units[at]
+      if (!unit) break
+      const next = runUnit(state, unit, at)
+      at = next
+      if (isOver(state, phase)) return true
+      // Only rules with work behind them are worth a look at the clock.
+      if (required[at - 1] !== 0 && isLate()) return false
+    }
+    return true
+  }
+  return { advance }
+}
+
+/** Runs one rule and gives the index to go on with. */
+const runUnit = (state: State, unit: Unit, at: number): number => {
+  if (state.removals.length > 0 && isRemoved(state, unit)) return at + 1
+  if (!evaluateUnit(state, unit)) return at + 1
+  disrupt(state, unit)
+  return unit.skipTo < 0 ? at + 1 : unit.skipTo
+}
+
+const isOver = (state: State, phase: number): boolean => {
+  if (state.mode === 'Off') return true
+  if (phase === 5) return false
+  if (state.interruption) return true
+  switch (state.allowed) {
+    case 'all':
+    case 'phase':
+      return true
+    case 'request':
+      return phase <= 2
+    case undefined:
+      return false
+    default:
+      return state.allowed satisfies never
+  }
+}
+
+const disrupt = (state: State, { rule }: Unit): void => {
+  const { disruption } = rule
+  switch (disruption.kind) {
+    case 'pass':
+    case 'block':
+      return
+    case 'allow':
+      if (state.mode === 'On') state.allowed = disruption.scope
+      return
+    case 'deny':
+    case 'drop':
+      stop(state, { ruleId: rule.id, phase: rule.phase, action: disruption.kind, status: rule.status })
+      return
+    case 'redirect':
+    case 'proxy': {
+      const read = (variable: string, key: string | undefined) => readVariable(state, variable, key)
+      const location = expandMacro(disruption.target, read)
+      stop(state, {
+        ruleId: rule.id,
+        phase: rule.phase,
+        action: 'redirect',
+        status: rule.status,
+        location,
+      })
+      return
+    }
+    default:
+      disruption satisfies never
+  }
+}
+
+/** In phase 5 there is nothing left to stop. */
+const stop = (state: State, interruption: Interruption): void => {
+  if (rulePhaseIsLast(interruption)) return
+  if (state.mode === 'On') state.interruption ??= interruption
+  else state.detection ??= interruption
+}
+const rulePhaseIsLast = ({ phase }: Interruption): boolean => phase === 5

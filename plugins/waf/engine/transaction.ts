@@ -1,0 +1,187 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { defaultBodyLimits, type BodyLimits } from '../bodies/body.ts'
+import type { Phase } from '../seclang/syntax.ts'
+import { noBody } from './body-facts.ts'
+import { entriesOfFlat, joinEntries, namesOf, noEntries } from './entries.ts'
+import { processBody, processorFor } from './process-body.ts'
+import type { Program } from './program.ts'
+import { readRequest, type RequestInput } from './request.ts'
+import { startPhase, type PhaseRun } from './run-phase.ts'
+import type { State } from './state.ts'
+import { makeStore } from './store.ts'
+
+/** A value now, or later: later only if the rules would have kept other requests waiting. */
+type Soon<T> = T | Promise<T>
+
+/**
+ * One request on its way through the rules. Call the phases in order, each once; one that a decision made needless
+ * does nothing. What came of it stands in `state`.
+ */
+export type Transaction = {
+  readonly state: State
+  /** Phase 1. */
+  readonly requestHead: () => Soon<void>
+  /** Parses the body and runs phase 2, which must run without a body too. `whole`: nothing of it is missing. */
+  readonly requestBody: (body: Buffer | undefined, whole: boolean) => Soon<void>
+  /** Phase 3. Headers are name, value, name, value … */
+  readonly responseHead: (status: number, headers: readonly string[], protocol?: string) => Soon<void>
+  /** Whether phase 4 wants to see the body of this answer. */
+  readonly wantsResponseBody: () => boolean
+  /** Phase 4. */
+  readonly responseBody: (body: Buffer | undefined, whole: boolean) => Soon<void>
+  /** Phase 5. */
+  readonly end: () => Soon<void>
+}
+
+/** How long rules may run before others have a turn. */
+const sliceMs = 4
+
+export const beginTransaction = (
+  program: Program,
+  input: RequestInput,
+  limits: BodyLimits = limitsOf(program),
+): Transaction => {
+  const state = newState(program, input, limits)
+  const contentType = headerOf(state, 'content-type') ?? ''
+  const run = (phase: Phase): Soon<void> => {
+    const phaseProgram = program.phases.get(phase)
+    return phaseProgram ? drive(startPhase(phaseProgram, phase, state)) : undefined
+  }
+  return {
+    state,
+    requestHead: () => {
+      state.bodyProcessor = processorFor(contentType)
+      return run(1)
+    },
+    requestBody: (body, whole) => {
+      readBody(state, body, whole, contentType, limits)
+      return run(2)
+    },
+    responseHead: (status, headers, protocol = 'HTTP/1.1') => {
+      const entries = entriesOfFlat(headers)
+      const at = entries.keys.indexOf('content-type')
+      state.response = {
+        status,
+        protocol,
+        headers: entries,
+        headerNames: namesOf(entries),
+        contentType: entries.values[at] ?? '',
+        body: undefined,
+        bodyLength: 0,
+      }
+      return run(3)
+    },
+    wantsResponseBody: () => wantsResponseBody(program, state),
+    responseBody: (body, whole) => {
+      if (body && wantsResponseBody(program, state)) {
+        const limit = state.responseBodyLimit
+        const text = body.toString('latin1', 0, limit)
+        state.responseBodyOverLimit = body.length > limit || !whole
+        state.response = { ...state.response, body: text, bodyLength: body.length }
+      }
+      return run(4)
+    },
+    end: () => run(5),
+  }
+}
+
+export const limitsOf = ({ settings }: Program): BodyLimits => ({
+  ...defaultBodyLimits,
+  maxArguments: settings.argumentsLimit,
+  maxDepth: settings.jsonDepthLimit,
+  maxFiles: settings.uploadFileLimit,
+})
+
+const drive = (run: PhaseRun): Soon<void> => {
+  const until = performance.now() + sliceMs
+  if (run.advance(() => performance.now() > until)) return
+  return driveOn(run)
+}
+const driveOn = async (run: PhaseRun): Promise<void> => {
+  for (;;) {
+    await nextTurn()
+    const until = performance.now() + sliceMs
+    if (run.advance(() => performance.now() > until)) return
+  }
+}
+
+const readBody = (
+  state: State,
+  body: Buffer | undefined,
+  whole: boolean,
+  contentType: string,
+  limits: BodyLimits,
+): void => {
+  if (!body || body.length === 0 || !state.requestBodyAccess || state.mode === 'Off') return
+  state.requestBodyOverLimit = body.length > state.requestBodyLimit || !whole
+  const text = body.toString('latin1', 0, state.requestBodyLimit)
+  state.body = processBody(state, text, contentType, limits)
+  const { args } = state.body
+  if (args.names.length === 0) return
+  state.args = joinEntries(state.request.argsGet, args)
+  state.argNames = namesOf(state.args)
+  state.argsCombinedSize = combinedSize(state.args)
+}
+
+const combinedSize = ({ names, values }: { names: readonly string[]; values: readonly string[] }) => {
+  let size = 0
+  for (let i = 0; i < names.length; i++) size += (names[i]?.length ?? 0) + (values[i]?.length ?? 0)
+  return size
+}
+
+const wantsResponseBody = ({ settings }: Program, state: State): boolean => {
+  if (!state.responseBodyAccess || state.mode === 'Off' || state.interruption) return false
+  const type = (state.response.contentType.split(';', 1)[0] ?? '').trim().toLowerCase()
+  return settings.responseBodyMimeTypes.includes(type)
+}
+
+const headerOf = (state: State, key: string): string | undefined => {
+  const { keys, values } = state.request.headers
+  const at = keys.indexOf(key)
+  return at < 0 ? undefined : values[at]
+}
+
+const noResponse = Object.freeze({
+  status: 0,
+  protocol: '',
+  headers: noEntries,
+  headerNames: noEntries,
+  contentType: '',
+  body: undefined,
+  bodyLength: 0,
+})
+
+const newState = ({ settings, tx }: Program, input: RequestInput, limits: BodyLimits): State => {
+  const request = readRequest(input, limits)
+  return {
+    request,
+    startedMs: performance.now(),
+    body: noBody,
+    response: noResponse,
+    mode: settings.mode,
+    bodyProcessor: '',
+    forceRequestBodyVariable: false,
+    requestBodyAccess: settings.requestBodyAccess,
+    responseBodyAccess: settings.responseBodyAccess,
+    requestBodyLimit: settings.requestBodyLimit,
+    responseBodyLimit: settings.responseBodyLimit,
+    requestBodyOverLimit: false,
+    responseBodyOverLimit: false,
+    args: request.argsGet,
+    argNames: namesOf(request.argsGet),
+    argsCombinedSize: combinedSize(request.argsGet),
+    tx: makeStore(tx),
+    collections: new Map(),
+    matchedVar: undefined,
+    matchedVars: [],
+    removals: [],
+    highestSeverity: 255,
+    matches: [],
+    droppedMatches: 0,
+    interruption: undefined,
+    detection: undefined,
+    allowed: undefined,
+    phase: 0,
+    rule: undefined,
+  }
+}
