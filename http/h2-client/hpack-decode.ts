@@ -20,10 +20,13 @@ export type BlockFault = 'compression' | 'malformed' | 'too-large'
 export type DecodedBlock = readonly string[] | BlockFault
 
 const fieldOverheadBytes = 32
+const isValid = (name: string, value: string): boolean =>
+  (isFieldName(name) || isPseudoName(name)) && isFieldValue(value)
+
 const staticFields: readonly Field[] = staticTable.map(([name, value]) => ({
   name,
   value,
-  valid: true,
+  valid: isValid(name, value), // transfer-encoding is in the table
 }))
 
 /** Where the block is read; one a decoder, so that reading a number allocates nothing. */
@@ -87,8 +90,7 @@ const literalField = (cursor: Cursor, first: number, memo: FieldMemo): Field | u
   const value = readString(cursor, valueStart, end)
   cursor.at = end
   if (name === undefined || value === undefined) return undefined
-  const valid = (isFieldName(name) || isPseudoName(name)) && isFieldValue(value)
-  const field = { name, value, valid }
+  const field = { name, value, valid: isValid(name, value) }
   memo.set(bytes, start, end, field)
   return field
 }

@@ -1,0 +1,242 @@
+import {
+  data,
+  frame,
+  goaway,
+  headers,
+  reset,
+  settings,
+  status200,
+  uint32,
+  windowUpdate,
+} from '../../../http/h2-client/scripted-peer.ts'
+import { code, type Fault } from './fault.ts'
+
+const head = (id: number, last = false) => headers(id, status200, last)
+
+/** Each type of frame (RFC 9113 §6). */
+export const frameTypeFaults: readonly Fault[] = [
+  // §6.1 DATA
+  ['6.1', 'DATA on stream 0', () => data(0, 'x'), 'connection', code.protocol],
+  ['6.1', 'DATA before a head', (a) => data(a, 'x'), 'stream', code.protocol],
+  ['6.1', 'padding as long as the payload', (a) => head(a) + frame(0, 8, a, '\x03abc'), 'none'],
+  [
+    '6.1',
+    'padding longer than the payload',
+    (a) => head(a) + frame(0, 8, a, '\x04abc'),
+    'connection',
+    code.protocol,
+  ],
+  [
+    '6.1',
+    'padded DATA without a padding length',
+    (a) => head(a) + frame(0, 8, a, ''),
+    'connection',
+    code.protocol,
+  ],
+  ['6.1', 'DATA of nothing but padding', (a) => head(a) + frame(0, 9, a, '\x05\0\0\0\0\0'), 'none'],
+  // §6.2 HEADERS
+  ['6.2', 'HEADERS on stream 0', () => head(0), 'connection', code.protocol],
+  [
+    '6.2',
+    'padding longer than HEADERS',
+    (a) => frame(1, 4 | 8, a, `\x05${status200}`),
+    'connection',
+    code.protocol,
+  ],
+  [
+    '6.2',
+    'padded HEADERS without a padding length',
+    (a) => frame(1, 4 | 8, a, ''),
+    'connection',
+    code.frameSize,
+  ],
+  [
+    '6.2',
+    'HEADERS too short for their priority',
+    (a) => frame(1, 4 | 32, a, status200),
+    'connection',
+    code.protocol,
+  ],
+  [
+    '6.2',
+    'padded HEADERS with priority',
+    (a) => frame(1, 5 | 8 | 32, a, `\x02${uint32(1)}\x10${status200}\0\0`),
+    'none',
+  ],
+  [
+    '6.2',
+    'HEADERS that depend on themselves',
+    (a) => frame(1, 5 | 32, a, `${uint32(a)}\x10${status200}`),
+    'none',
+  ],
+  // §6.3 PRIORITY
+  [
+    '6.3',
+    'PRIORITY on stream 0',
+    () => frame(2, 0, 0, `${uint32(1)}\x10`),
+    'connection',
+    code.protocol,
+  ],
+  ['6.3', 'PRIORITY of a wrong size', (a) => frame(2, 0, a, '1234'), 'connection', code.frameSize],
+  ['6.3', 'PRIORITY that depends on itself', (a) => frame(2, 0, a, `${uint32(a)}\x10`), 'none'],
+  // §6.4 RST_STREAM
+  ['6.4', 'RST_STREAM on stream 0', () => reset(0, 0), 'connection', code.protocol],
+  ['6.4', 'RST_STREAM of a wrong size', (a) => frame(3, 0, a, '123'), 'connection', code.frameSize],
+  ['6.4', 'RST_STREAM with NO_ERROR before an answer', (a) => reset(a, 0), 'stream'],
+  ['6.4', 'RST_STREAM with a code that nobody knows', (a) => reset(a, 0xdead_beef), 'stream'],
+  // §6.5 SETTINGS
+  ['6.5', 'SETTINGS on a stream', (a) => frame(4, 0, a), 'connection', code.protocol],
+  ['6.5', 'SETTINGS of a wrong size', () => frame(4, 0, 0, '12345'), 'connection', code.frameSize],
+  [
+    '6.5',
+    'SETTINGS ACK with a payload',
+    () => frame(4, 1, 0, '123456'),
+    'connection',
+    code.frameSize,
+  ],
+  ['6.5', 'an unknown setting', () => settings([0xfefe, 1]), 'none'],
+  ['6.5.2', 'ENABLE_PUSH of 1', () => settings([2, 1]), 'connection', code.protocol],
+  ['6.5.2', 'ENABLE_PUSH of 0', () => settings([2, 0]), 'none'],
+  [
+    '6.5.2',
+    'INITIAL_WINDOW_SIZE of 2^31',
+    () => settings([4, 2 ** 31]),
+    'connection',
+    code.flowControl,
+  ],
+  [
+    '6.5.2',
+    'MAX_FRAME_SIZE below its least',
+    () => settings([5, 16_383]),
+    'connection',
+    code.protocol,
+  ],
+  [
+    '6.5.2',
+    'MAX_FRAME_SIZE above its most',
+    () => settings([5, 2 ** 24]),
+    'connection',
+    code.protocol,
+  ],
+  ['6.5.2', 'a setting given twice', () => settings([4, 1], [4, 70_000]), 'none'],
+  // §6.6 PUSH_PROMISE
+  [
+    '6.6',
+    'PUSH_PROMISE',
+    (a) => frame(5, 4, a, uint32(2) + status200),
+    'connection',
+    code.protocol,
+  ],
+  // §6.7 PING
+  ['6.7', 'PING on a stream', (a) => frame(6, 0, a, '12345678'), 'connection', code.protocol],
+  ['6.7', 'PING of a wrong size', () => frame(6, 0, 0, '1234567'), 'connection', code.frameSize],
+  ['6.7', 'PING ACK that nobody asked for', () => frame(6, 1, 0, '12345678'), 'none'],
+  // §6.8 GOAWAY
+  [
+    '6.8',
+    'GOAWAY on a stream',
+    (a) => frame(7, 0, a, uint32(1) + uint32(0)),
+    'connection',
+    code.protocol,
+  ],
+  ['6.8', 'GOAWAY of a wrong size', () => frame(7, 0, 0, '1234567'), 'connection', code.frameSize],
+  [
+    '6.8',
+    'GOAWAY that takes back an earlier one',
+    (_, b) => goaway(b) + goaway(b + 2),
+    'connection',
+    code.protocol,
+  ],
+  [
+    '6.8',
+    'GOAWAY with debug data and an error, above both',
+    (_, b) => frame(7, 0, 0, `${uint32(b)}${uint32(2)}debug`),
+    'none',
+  ],
+  // §6.9 WINDOW_UPDATE
+  [
+    '6.9',
+    'WINDOW_UPDATE of a wrong size',
+    () => frame(8, 0, 0, '123'),
+    'connection',
+    code.frameSize,
+  ],
+  [
+    '6.9',
+    'WINDOW_UPDATE of 0 on the connection',
+    () => windowUpdate(0, 0),
+    'connection',
+    code.protocol,
+  ],
+  ['6.9', 'WINDOW_UPDATE of 0 on a stream', (a) => windowUpdate(a, 0), 'stream', code.protocol],
+  [
+    '6.9.1',
+    'a window beyond 2^31-1 on the connection',
+    () => windowUpdate(0, 2 ** 31 - 1),
+    'connection',
+    code.flowControl,
+  ],
+  [
+    '6.9.1',
+    'a window beyond 2^31-1 on a stream',
+    (a) => windowUpdate(a, 2 ** 31 - 1),
+    'stream',
+    code.flowControl,
+  ],
+  [
+    '6.9.2',
+    'a window beyond 2^31-1 by INITIAL_WINDOW_SIZE',
+    (a) => windowUpdate(a, 2 ** 31 - 1 - 65_535) + settings([4, 65_536]),
+    'connection',
+    code.flowControl,
+  ],
+  // §6.10 CONTINUATION
+  [
+    '6.10',
+    'CONTINUATION of nothing',
+    (a) => frame(9, 4, a, status200),
+    'connection',
+    code.protocol,
+  ],
+  [
+    '6.10',
+    'CONTINUATION on stream 0',
+    (a) => frame(1, 0, a, status200) + frame(9, 4, 0, ''),
+    'connection',
+    code.protocol,
+  ],
+  [
+    '6.10',
+    'CONTINUATION on another stream',
+    (a, b) => frame(1, 0, a, status200) + frame(9, 4, b, ''),
+    'connection',
+    code.protocol,
+  ],
+  [
+    '6.10',
+    'CONTINUATION after the end of the block',
+    (a) => head(a) + frame(9, 4, a, ''),
+    'connection',
+    code.protocol,
+  ],
+  [
+    '6.10',
+    'a block cut within a field',
+    (a) => frame(1, 1, a, `${status200}\0\x05x-`) + frame(9, 0, a, 'abc') + frame(9, 4, a, '\x01v'),
+    'none',
+  ],
+  [
+    '6.10',
+    'endless CONTINUATION',
+    (a) => frame(1, 0, a, status200) + frame(9, 0, a, '').repeat(100),
+    'connection',
+    code.calm,
+  ],
+  [
+    '6.10',
+    'a block without measure',
+    (a) => frame(1, 0, a, status200) + frame(9, 0, a, '\x00'.repeat(16_384)).repeat(4),
+    'connection',
+    code.calm,
+  ],
+]
