@@ -32,7 +32,7 @@ export type IngressPorts = {
   readonly viaName: string
   readonly ownSvid: OwnSvid
   readonly mints: MintCache
-  readonly openPolicy: (options: GatewayConfig['policy']) => Promise<PolicyEngine>
+  readonly openPolicy: (options: GatewayConfig['policy']) => PolicyEngine
   /** @param of A name that is the same for the same limit after a reload. */
   readonly limit: (limit: Quota['name'], of: string, options: LimitOptions) => Step<LimitKey, Quota>
   readonly quotaHeaders: QuotaHeaders
@@ -63,7 +63,8 @@ export const buildIngress = async (
     plainHttpIssuers: config.unsafe.plainHttpIssuers,
     takeKeys: (madeFrom, make) => hand.take('issuer keys', madeFrom, make, (keys) => keys.close()),
   })
-  const [policy] = await Promise.all([ports.openPolicy(config.policy), issuers.start()])
+  const policy = hand.take('policy', config.policy, () => ports.openPolicy(config.policy))
+  await issuers.start()
   const verify = hand.take('verifier', [config.issuers, config.caches.maxTokens], () =>
     tokenVerifier({
       issuers: issuers.byIss,

@@ -1,6 +1,6 @@
 import type { SpiffeId } from '#contract/spiffe-id'
 import type { Upstream } from '#config/schema'
-import type { UpstreamClient } from '#http/upstream-client'
+import type { UpstreamClient, UpstreamStats } from '#http/upstream-client'
 import type { OwnSvid, Svid } from '#identity/svid/svid'
 
 /** One endpoint's client, as picked for one request. */
@@ -15,6 +15,8 @@ export type UpstreamGroup = {
   readonly pick: () => Picked | undefined
   readonly done: () => void
   readonly inFlight: () => number
+  /** Of each endpoint. */
+  readonly stats: () => Readonly<Record<string, UpstreamStats>>
   readonly close: () => Promise<void>
 }
 
@@ -60,6 +62,8 @@ export const upstreamGroup = (
       inFlight -= 1
     },
     inFlight: () => inFlight,
+    stats: () =>
+      Object.fromEntries(clients.map(({ endpoint, client }) => [endpoint, client.stats()])),
     close: async () => {
       stopFollowing()
       await closeAll(clients)

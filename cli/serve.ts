@@ -1,0 +1,102 @@
+import { formatFault, loadConfig, type ConfigOf } from '#config/load'
+import type { Log } from '#contract/telemetry'
+import { causeText } from '#contract/cause'
+import { exitCodes, readArguments } from './command.ts'
+import { processLog } from './log.ts'
+
+/** A process that serves until it is told to end. */
+export type Served<Config> = {
+  readonly reload?: (config: Config, revision: string) => Promise<void>
+  readonly close: () => Promise<void>
+}
+
+type Kind = keyof ConfigOf
+type Start<K extends Kind> = (
+  config: ConfigOf[K],
+  parts: { readonly log: Log; readonly revision: string; readonly signal: AbortSignal },
+) => Promise<Served<ConfigOf[K]>>
+
+/** Runs `sallyport gateway FILE` or `sallyport exchange FILE`: all faults at once, then SIGHUP reloads and SIGTERM ends. */
+export const serve = async <K extends Kind>(
+  kind: K,
+  args: readonly string[],
+  load: () => Promise<Start<K>>,
+): Promise<number> => {
+  const usage = `sallyport ${kind} FILE\n\nRuns the ${kind} that FILE configures. SIGTERM ends it without losing what is under way.\n`
+  const read = readArguments(args, {
+    allowPositionals: true,
+    options: { help: { type: 'boolean', short: 'h', default: false } },
+  })
+  if (!read.ok || (read.given.positionals.length !== 1 && !read.given.values.help)) {
+    process.stderr.write(`${read.ok ? 'Name one file.' : read.message}\n\n${usage}`)
+    return exitCodes.usage
+  }
+  if (read.given.values.help) {
+    process.stdout.write(usage)
+    return exitCodes.done
+  }
+  const [file = ''] = read.given.positionals
+  const log = processLog(kind)
+  const loaded = await loadConfig(kind, file)
+  if (!loaded.ok) {
+    for (const fault of loaded.faults) process.stderr.write(`${formatFault(fault)}\n`)
+    return exitCodes.faults
+  }
+  for (const warning of loaded.warnings) log.warn({ at: formatFault(warning) }, 'configuration')
+  const ending = new AbortController()
+  const told = endOfProcess(ending)
+  try {
+    const start = await load()
+    const served = await start(loaded.config, {
+      log,
+      revision: loaded.revision,
+      signal: ending.signal,
+    })
+    log.info({ revision: loaded.revision }, 'ready')
+    const stopReloading = reloadOnHangup(kind, file, served, log)
+    const signal = await told
+    log.info({ signal }, 'ending')
+    stopReloading()
+    await served.close()
+    return exitCodes.done
+  } catch (cause) {
+    if (ending.signal.aborted) return exitCodes.done
+    process.stderr.write(`sallyport ${kind}: ${causeText(cause)}\n`)
+    return exitCodes.faults
+  }
+}
+
+const endOfProcess = (ending: AbortController): Promise<string> =>
+  new Promise((resolve) => {
+    const end = (signal: string) => {
+      ending.abort()
+      resolve(signal)
+    }
+    process.once('SIGTERM', end).once('SIGINT', end)
+  })
+
+const reloadOnHangup = <K extends Kind>(
+  kind: K,
+  file: string,
+  served: Served<ConfigOf[K]>,
+  log: Log,
+): (() => void) => {
+  const reload = async () => {
+    if (!served.reload) return log.warn({}, 'SIGHUP: this process has nothing to reload')
+    const loaded = await loadConfig(kind, file)
+    if (!loaded.ok)
+      return log.error(
+        { faults: loaded.faults.map(formatFault) },
+        'the new configuration has faults, the one before stays',
+      )
+    try {
+      await served.reload(loaded.config, loaded.revision)
+      log.info({ revision: loaded.revision }, 'reloaded')
+    } catch (cause) {
+      log.error({ err: cause }, 'the new configuration cannot be used, the one before stays')
+    }
+  }
+  const onHangup = () => void reload()
+  process.on('SIGHUP', onHangup)
+  return () => process.off('SIGHUP', onHangup)
+}

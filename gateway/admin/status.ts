@@ -1,0 +1,61 @@
+import { isoTime } from '#contract/clock'
+import type { GatewayConfig } from '#config/schema'
+import type { Svid } from '#identity/svid/svid'
+import type { BuiltIngress } from '../ingress/build.ts'
+import type { LiveTable } from '../live.ts'
+import type { MintCache } from '../mint-cache.ts'
+import type { Runtime } from '../runtime.ts'
+
+export type StatusOf = {
+  readonly runtime: Runtime<
+    GatewayConfig,
+    BuiltIngress & { readonly way: { readonly names: readonly string[] } }
+  >
+  readonly configRevision: string
+  readonly live: LiveTable
+  readonly mints: MintCache
+  readonly svid: Svid
+}
+
+/**
+ * Why this gateway should get no traffic now. An issuer that is away is no reason: it would take the callers of all the
+ * others along; its own get 503.
+ */
+export const unready = (
+  { parts }: BuiltIngress,
+  svid: Svid,
+  isDraining: boolean,
+  nowMs: number,
+): readonly string[] => {
+  const reasons: string[] = []
+  if (isDraining) reasons.push('shutting down')
+  if (svid.notAfterMs <= nowMs) reasons.push('the own SVID has expired')
+  if (!parts.audit.ready().ok) reasons.push('audit records cannot be written')
+  return reasons
+}
+
+/** What runs here, for `GET /status`. No secrets, no callers. */
+export const gatewayStatus = ({ runtime, configRevision, live, mints, svid }: StatusOf): object => {
+  const { parts: built, revision } = runtime
+  return {
+    config: { revision: configRevision, loads: revision },
+    steps: built.way.names,
+    policy: { revision: built.parts.policy.revision },
+    svid: { spiffeId: svid.spiffeId, notAfter: isoTime(svid.notAfterMs) },
+    open: live.size(),
+    mintedTokens: mints.size(),
+    issuers: Object.fromEntries(built.issuers.status()),
+    upstreams: Object.fromEntries(
+      [...built.upstreams].map(([name, group]) => [
+        name,
+        { spiffeId: group.spiffeId, inFlight: group.inFlight(), endpoints: group.stats() },
+      ]),
+    ),
+    routes: built.parts.routes.map(({ id, team, config }) => ({
+      id,
+      team,
+      match: config.match,
+      upstream: config.upstream,
+    })),
+  }
+}

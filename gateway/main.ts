@@ -1,0 +1,89 @@
+import { hostname } from 'node:os'
+import { systemClock, systemRandomBytes, systemSleep } from '#contract/clock'
+import type { QuotaHeaders } from '#contract/quota'
+import type { SpiffeId } from '#contract/spiffe-id'
+import type { Log } from '#contract/telemetry'
+import type { GatewayConfig } from '#config/schema'
+import { ownSvidFromExchange } from '#identity/svid/own-svid-from-exchange'
+import { ownSvidFromFiles } from '#identity/svid/own-svid-from-files'
+import { auditLog } from '#plugins/audit-log/sink'
+import { loadPolicyBundle } from '#plugins/policy/bundle'
+import { policyEngine } from '#plugins/policy/engine'
+import { prometheusSink } from '#plugins/prometheus/sink'
+import { addressKey } from '#plugins/rate-limit/address-key'
+import { rateLimit } from '#plugins/rate-limit/guard'
+import { quotaHeaders } from '#plugins/rate-limit/quota'
+import { limitStores } from '#plugins/rate-limit/stores'
+import { runGateway, type RunningGateway } from './run.ts'
+
+const parts = { clock: systemClock, randomBytes: systemRandomBytes, sleep: systemSleep }
+
+/**
+ * Starts a gateway: everything that it is made of is chosen here and nowhere else.
+ *
+ * @param signal Ends the waiting for the first SVID.
+ * @throws Error that says what the operator has to mend.
+ */
+export const startGateway = async (
+  config: GatewayConfig,
+  { log, revision, signal }: { log: Log; revision: string; signal?: AbortSignal },
+): Promise<RunningGateway> => {
+  const metrics = prometheusSink()
+  const { meter } = metrics
+  const shared = { ...parts, meter, log }
+  const audit = auditLog(config.audit, shared)
+  const ownSvid = await openOwnSvid(config, shared, signal)
+  const stores = await limitStores(config.limits.store, shared)
+  return runGateway(config, revision, {
+    ...shared,
+    audit,
+    metrics: metrics.scrape,
+    ownSvid,
+    uptimeMs: () => performance.now(),
+    viaName: `sallyport-${hostname().slice(0, 40)}-${systemRandomBytes(4).toString('hex')}`,
+    openPolicy: (options) => policyEngine(loadPolicyBundle(options), options, shared),
+    limit: (limit, of, options) =>
+      rateLimit({
+        bucket: stores[limit === 'address' ? 'addresses' : 'callers'].bucket({
+          name: `${limit} ${of}`,
+          points: options.points,
+          windowSeconds: options.windowSeconds,
+        }),
+        limit,
+        mode: options.mode,
+        key: limit === 'address' ? ({ key }) => addressKey(key) : ({ key }) => key,
+        meter,
+      }),
+    quotaHeaders: quotaHeaders satisfies QuotaHeaders,
+    close: () => Promise.all([stores.close(), audit.close()]).then(() => ownSvid.close()),
+  })
+}
+
+const openOwnSvid = (
+  config: GatewayConfig,
+  shared: typeof parts & { meter: ReturnType<typeof prometheusSink>['meter']; log: Log },
+  signal: AbortSignal | undefined,
+) => {
+  const { identity, exchange } = config
+  switch (identity.source) {
+    case 'files':
+      return ownSvidFromFiles({ ...identity, ...shared })
+    case 'exchange':
+      return ownSvidFromExchange(
+        {
+          exchange: {
+            url: exchange.url,
+            spiffeId: exchange.spiffeId as SpiffeId,
+            timeoutMs: exchange.timeoutMs,
+          },
+          caFile: exchange.caFile,
+          joinTokenFile: identity.joinTokenFile,
+          spiffeId: config.spiffeId as SpiffeId,
+          ...shared,
+        },
+        signal,
+      )
+    default:
+      return identity satisfies never
+  }
+}

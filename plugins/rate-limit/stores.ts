@@ -1,0 +1,38 @@
+import { readFile } from 'node:fs/promises'
+import type { BucketStore } from './bucket.ts'
+import { memoryStore } from './memory.ts'
+import type { RateLimitStoreOptions } from './options.ts'
+import { redisStore, type StoreParts } from './redis.ts'
+
+export type LimitStores = {
+  readonly addresses: BucketStore
+  readonly callers: BucketStore
+  readonly close: () => Promise<void>
+}
+
+/**
+ * Opens where limits are counted: one Redis server for all, or memory with two tables, for what anyone can make up
+ * (addresses) must fill no slot of what had to be proved (callers).
+ *
+ * @throws TypeError for a URL that is not one of Redis.
+ */
+export const limitStores = async (
+  { redis, memorySlots }: RateLimitStoreOptions,
+  parts: StoreParts,
+): Promise<LimitStores> => {
+  if (redis) {
+    const { url, timeoutMs, caFile } = redis
+    const ca = caFile === undefined ? {} : { ca: await readFile(caFile, 'utf8') }
+    const shared = await redisStore({ url, timeoutMs, memorySlots, ...ca }, parts)
+    return { addresses: shared, callers: shared, close: shared.close }
+  }
+  const addresses = memoryStore({ slots: memorySlots }, parts)
+  const callers = memoryStore({ slots: memorySlots }, parts)
+  return {
+    addresses,
+    callers,
+    close: async () => {
+      await Promise.all([addresses.close(), callers.close()])
+    },
+  }
+}
