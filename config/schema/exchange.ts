@@ -40,7 +40,7 @@ const CertificateAuthority = Strict(
       description: 'How long one key signs tokens. The next one is published well before.',
     }),
   },
-  { default: {} },
+  { default: {}, description: 'The keys of the mesh.' },
 )
 
 const Lifetimes = Strict(
@@ -59,7 +59,7 @@ const Lifetimes = Strict(
         'Longest life of a minted token; never longer than that of the token it came from.',
     }),
   },
-  { default: {} },
+  { default: {}, description: 'How long what it issues is good for.' },
 )
 
 const JoinToken = Strict({
@@ -80,18 +80,24 @@ export const ExchangeConfig = Strict({
     format: 'https-url',
     description: 'The `iss` of minted tokens, and the base of the published keys.',
   }),
-  listeners: Strict({
-    exchange: Strict({
-      host: Address,
-      port: Port(8444),
-      names: Type.Array(Type.String({ minLength: 1 }), {
-        default: ['localhost', '127.0.0.1'],
-        description: 'DNS names and addresses for its server certificate.',
-      }),
-      limits: ListenerLimits,
-    }),
-    admin: AdminListener(9912),
-  }),
+  listeners: Strict(
+    {
+      exchange: Strict(
+        {
+          host: Address,
+          port: Port(8444),
+          names: Type.Array(Type.String({ minLength: 1 }), {
+            default: ['localhost', '127.0.0.1'],
+            description: 'DNS names and addresses for its server certificate.',
+          }),
+          limits: ListenerLimits,
+        },
+        { description: 'Where gateways and workloads ask, over TLS with its own certificate.' },
+      ),
+      admin: AdminListener(9912),
+    },
+    { description: 'Where this process listens.' },
+  ),
   ca: CertificateAuthority,
   lifetimes: Lifetimes,
   gateways: Type.Array(SpiffeIdText('A gateway.'), {

@@ -6,19 +6,19 @@ import { AdminListener, IngressListener } from './listeners.ts'
 import { Route } from './routes.ts'
 import { shared } from './shared.ts'
 import { Upstream } from './upstreams.ts'
-import { File, HttpsOrigin, Named, SpiffeIdText, Strict } from './words.ts'
+import { Described, File, HttpsOrigin, Named, SpiffeIdText, Strict } from './words.ts'
 
 const OwnIdentity = Type.Union(
   [
     Strict({
-      source: Type.Literal('exchange'),
+      source: Type.Literal('exchange', { description: 'The exchange issues it.' }),
       joinTokenFile: File(
         'One-use token for the first certificate; later ones are asked for with the last.',
         { access: 'later' },
       ),
     }),
     Strict({
-      source: Type.Literal('files'),
+      source: Type.Literal('files', { description: 'Another program keeps it on disk.' }),
       certificateFile: File('X.509-SVID, leaf first. Read again when it changes.', {
         holds: 'certificates',
       }),
@@ -30,21 +30,18 @@ const OwnIdentity = Type.Union(
 )
 export type OwnIdentity = Static<typeof OwnIdentity>
 
-const ExchangeAt = Strict({
-  url: HttpsOrigin('`https://HOST:PORT` of the exchange.'),
-  spiffeId: SpiffeIdText('Who must answer there.'),
-  caFile: File('Roots to trust for the first connection, before there is a bundle.', {
-    access: 'later',
-    holds: 'certificates',
-  }),
-  timeoutMs: Type.Integer({ minimum: 50, default: 2000, description: 'For one question.' }),
-  adminUrl: Type.Optional(
-    Type.String({
-      format: 'url',
-      description: "The exchange's admin listener; then `/exchange/*` of ours shows it.",
+const ExchangeAt = Strict(
+  {
+    url: HttpsOrigin('`https://HOST:PORT` of the exchange.'),
+    spiffeId: SpiffeIdText('Who must answer there.'),
+    caFile: File('Roots to trust for the first connection, before there is a bundle.', {
+      access: 'later',
+      holds: 'certificates',
     }),
-  ),
-})
+    timeoutMs: Type.Integer({ minimum: 50, default: 2000, description: 'For one question.' }),
+  },
+  { description: 'Where the exchange is, which turns callers into identities of the mesh.' },
+)
 
 const Unsafe = Strict(
   {
@@ -65,11 +62,16 @@ export const GatewayConfig = Strict({
   spiffeId: SpiffeIdText('Who this gateway is.'),
   identity: OwnIdentity,
   exchange: ExchangeAt,
-  listeners: Strict({ ingress: IngressListener, admin: AdminListener(9911) }),
+  listeners: Strict(
+    { ingress: IngressListener, admin: AdminListener(9911) },
+    { description: 'Where this process listens.' },
+  ),
   limits: Strict(
     {
       store: RateLimitStoreOptions,
-      address: Type.Optional(RateLimitOptions),
+      address: Type.Optional(
+        Described(RateLimitOptions, 'For one address (IPv6: one /64), before anything else.'),
+      ),
     },
     {
       default: {},
@@ -87,7 +89,10 @@ export const GatewayConfig = Strict({
       }),
       maxMints: Type.Integer({ minimum: 100, default: 50_000, description: 'Minted tokens kept.' }),
     },
-    { default: {} },
+    {
+      default: {},
+      description: 'How much is remembered, so that a repeated caller costs little.',
+    },
   ),
   routes: Type.Array(Route, {
     minItems: 1,

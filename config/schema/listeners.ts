@@ -60,47 +60,56 @@ export const ListenerLimits = Strict(
       description: 'After so many requests a connection is closed.',
     }),
   },
-  { default: {} },
+  { default: {}, description: 'What a connection may ask for, and for how long.' },
 )
 export type ListenerLimits = Static<typeof ListenerLimits>
 
 /** Where callers from outside come in. */
-export const IngressListener = Strict({
-  host: Address,
-  port: Port(8443),
-  tls: Strict({
-    profile: TlsProfile,
-    certificates: Type.Array(Certificate, {
-      minItems: 1,
+export const IngressListener = Strict(
+  {
+    host: Address,
+    port: Port(8443),
+    tls: Strict(
+      {
+        profile: TlsProfile,
+        certificates: Type.Array(Certificate, {
+          minItems: 1,
+          description:
+            'Chosen by SNI from the names in each certificate; the first one serves all other names.',
+        }),
+      },
+      { description: 'How connections are encrypted.' },
+    ),
+    limits: ListenerLimits,
+    paths: Type.Enum(['reject', 'istio-decode-and-merge'], {
+      default: 'reject',
       description:
-        'Chosen by SNI from the names in each certificate; the first one serves all other names.',
+        '`reject` refuses every path that two programs could read differently; the other decodes and merges as Istio does.',
     }),
-  }),
-  limits: ListenerLimits,
-  paths: Type.Enum(['reject', 'istio-decode-and-merge'], {
-    default: 'reject',
-    description:
-      '`reject` refuses every path that two programs could read differently; the other decodes and merges as Istio does.',
-  }),
-  unusualHeaderNames: Type.Enum(['refuse', 'drop', 'allow'], {
-    default: 'refuse',
-    description: 'What to do with header names that have `_` or `.` in them.',
-  }),
-  trustedProxies: Type.Array(Type.String({ format: 'cidr' }), {
-    default: [],
-    description: 'Networks whose X-Forwarded-For is believed. From elsewhere it is overwritten.',
-  }),
-  healthPath: Type.Optional(
-    Type.String({
-      format: 'route-path',
-      description:
-        'A path that answers 200 while this gateway serves, for load balancers. It has no route.',
+    unusualHeaderNames: Type.Enum(['refuse', 'drop', 'allow'], {
+      default: 'refuse',
+      description: 'What to do with header names that have `_` or `.` in them.',
     }),
-  ),
-})
+    trustedProxies: Type.Array(Type.String({ format: 'cidr' }), {
+      default: [],
+      description: 'Networks whose X-Forwarded-For is believed. From elsewhere it is overwritten.',
+    }),
+    healthPath: Type.Optional(
+      Type.String({
+        format: 'route-path',
+        description:
+          'A path that answers 200 while this gateway serves, for load balancers. It has no route.',
+      }),
+    ),
+  },
+  { description: 'Where callers from outside come in, over TLS.' },
+)
 export type IngressListener = Static<typeof IngressListener>
 
 /** Health, metrics and what operators ask. Loopback unless configured otherwise. */
 export const AdminListener = (port: number) =>
-  Strict({ host: Address, port: Port(port) }, { default: {} })
+  Strict(
+    { host: Address, port: Port(port) },
+    { default: {}, description: 'Health, metrics and what operators ask, without TLS.' },
+  )
 export type AdminListener = Static<ReturnType<typeof AdminListener>>

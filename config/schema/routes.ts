@@ -1,6 +1,6 @@
 import { Type, type Static } from 'typebox'
 import { RateLimitOptions } from '#plugins/rate-limit/options'
-import { HeaderName, Id, Strict } from './words.ts'
+import { Described, HeaderName, Id, Strict } from './words.ts'
 
 const PathMatch = Type.Union(
   [
@@ -26,28 +26,31 @@ const PathMatch = Type.Union(
 )
 export type PathMatch = Static<typeof PathMatch>
 
-const RouteMatch = Strict({
-  hosts: Type.Array(Type.String({ format: 'host-pattern' }), {
-    minItems: 1,
-    uniqueItems: true,
-    description: 'Host names; `*.example.com` is any one label before `.example.com`.',
-  }),
-  path: PathMatch,
-  methods: Type.Optional(
-    Type.Array(Type.String({ pattern: '^[A-Z]+$', expects: 'a method in upper case' }), {
+const RouteMatch = Strict(
+  {
+    hosts: Type.Array(Type.String({ format: 'host-pattern' }), {
       minItems: 1,
       uniqueItems: true,
-      description: 'All, if absent.',
+      description: 'Host names; `*.example.com` is any one label before `.example.com`.',
     }),
-  ),
-  headers: Type.Optional(
-    Type.Record(Type.String({ pattern: '^[a-z0-9-]+$' }), Type.String(), {
-      additionalProperties: false,
-      keyExpects: 'a header name in lower case: letters, digits and `-`',
-      description: 'Headers that must have exactly this value.',
-    }),
-  ),
-})
+    path: PathMatch,
+    methods: Type.Optional(
+      Type.Array(Type.String({ pattern: '^[A-Z]+$', expects: 'a method in upper case' }), {
+        minItems: 1,
+        uniqueItems: true,
+        description: 'All, if absent.',
+      }),
+    ),
+    headers: Type.Optional(
+      Type.Record(Type.String({ pattern: '^[a-z0-9-]+$' }), Type.String(), {
+        additionalProperties: false,
+        keyExpects: 'a header name in lower case: letters, digits and `-`',
+        description: 'Headers that must have exactly this value.',
+      }),
+    ),
+  },
+  { description: 'Which requests are its own. All that is named has to fit.' },
+)
 export type RouteMatch = Static<typeof RouteMatch>
 
 export const tokenKinds = ['jwt-svid', 'access-token'] as const
@@ -76,8 +79,8 @@ export const Route = Strict({
   ),
   limits: Strict(
     {
-      caller: Type.Optional(RateLimitOptions),
-      route: Type.Optional(RateLimitOptions),
+      caller: Type.Optional(Described(RateLimitOptions, 'For each caller by itself.')),
+      route: Type.Optional(Described(RateLimitOptions, 'For all callers together.')),
     },
     { default: {}, description: 'Limits for one caller, and for the route as a whole.' },
   ),
@@ -92,7 +95,7 @@ export const Route = Strict({
         description: 'Request headers that the policy may see.',
       }),
     },
-    { default: {} },
+    { default: {}, description: 'What the policy is told of this route.' },
   ),
   upstream: Type.String({ description: 'Name of the upstream.' }),
   identity: Strict(
@@ -108,7 +111,7 @@ export const Route = Strict({
         }),
       ),
     },
-    { default: {} },
+    { default: {}, description: 'How the caller is made known to the upstream.' },
   ),
   maxBodyBytes: Type.Integer({
     minimum: 0,

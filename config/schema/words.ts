@@ -14,6 +14,15 @@ export const Strict = <const Properties extends TProperties>(
   options: TObjectOptions = {},
 ) => Type.Object(properties, { ...options, additionalProperties: false })
 
+/** A schema that is used in several places, with what it is for in this one. */
+export const Described = <const Schema extends TSchema>(
+  schema: Schema,
+  description: string,
+): Schema => ({
+  ...schema,
+  description,
+})
+
 const idPattern = '^[a-z0-9][a-z0-9._-]{0,62}$'
 const idExpects =
   'up to 63 lower-case letters, digits, `.`, `_` and `-`, beginning with a letter or digit'

@@ -22,6 +22,6 @@ export const AuditLogOptions = Type.Object(
       description: 'Records held back while the file is slow; more counts as unwritable.',
     }),
   },
-  { additionalProperties: false, default: {} },
+  { additionalProperties: false, default: {}, description: 'Where the audit records go.' },
 )
 export type AuditLogOptions = Static<typeof AuditLogOptions>

@@ -26,7 +26,13 @@ export const PolicyOptions = Type.Object(
       default: 65_536,
       description: 'Larger inputs are denied.',
     }),
+    maxMemoryBytes: Type.Integer({
+      minimum: 1_048_576,
+      maximum: 1_073_741_824,
+      default: 67_108_864,
+      description: 'Memory of the policy, its data included; one that needs more fails.',
+    }),
   },
-  { additionalProperties: false },
+  { additionalProperties: false, description: 'The policy that decides every request.' },
 )
 export type PolicyOptions = Static<typeof PolicyOptions>

@@ -61,6 +61,6 @@ export const RateLimitStoreOptions = Type.Object(
       ),
     ),
   },
-  { additionalProperties: false, default: {} },
+  { additionalProperties: false, default: {}, description: 'Where limits are counted.' },
 )
 export type RateLimitStoreOptions = Static<typeof RateLimitStoreOptions>
