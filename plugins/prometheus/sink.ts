@@ -24,7 +24,8 @@ export const prometheusSink = (): PrometheusSink => {
   const families = Object.fromEntries(
     Object.entries(metrics).map(([name, shape]) => [name, familyOf(registry, name, shape)]),
   ) as Record<MetricName, Family>
-  const of = (name: MetricName, labels: Readonly<Record<string, string>>) => families[name](labels)
+  const of = (name: MetricName, labels: object) =>
+    families[name](labels as Readonly<Record<string, string>>)
   return {
     meter: {
       counter: (name, labels) => of(name, labels),
