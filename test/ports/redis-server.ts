@@ -1,14 +1,16 @@
-import { spawn, spawnSync } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { connect, createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { findTool, without } from '#test/tools'
 
-/** Why a test that needs a Redis server is skipped here; false where it runs. */
-export const noRedisServer: string | false =
-  spawnSync('redis-server', ['--version']).status === 0 ? false : 'redis-server is not installed'
+const program = findTool('redis-server')
+
+/** For `suite(name, needsRedis, …)`: why it is skipped where there is no Redis server. */
+export const needsRedis = without({ 'redis-server': program })
 
 export type RedisServer = {
   readonly port: number
@@ -48,7 +50,7 @@ export const startRedis = async (
   const isTls = args.includes('--tls-cert-file')
   const listen = isTls ? ['--port', '0', '--tls-port', `${port}`] : ['--port', `${port}`]
   const child = spawn(
-    'redis-server',
+    program ?? 'redis-server',
     [
       ...listen,
       '--bind',

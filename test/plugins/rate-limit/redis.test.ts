@@ -11,7 +11,7 @@ import type { Log } from '#contract/telemetry'
 import type { Bucket, BucketStore } from '#plugins/rate-limit/bucket'
 import { redisStore } from '#plugins/rate-limit/redis'
 import { bucketKeepsItsPromises } from '#test/ports/bucket'
-import { noRedisServer, startRedis, type RedisServer } from '#test/ports/redis-server'
+import { needsRedis, startRedis, type RedisServer } from '#test/ports/redis-server'
 
 const remembering = () => {
   const lines: string[] = []
@@ -39,7 +39,7 @@ const untilDecidedBy = async (bucket: Bucket, store: string): Promise<void> => {
   }
 }
 
-suite('limits in Redis', { skip: noRedisServer }, () => {
+suite('limits in Redis', needsRedis, () => {
   let server: RedisServer
   before(async () => {
     server = await startRedis()
@@ -70,7 +70,7 @@ suite('limits in Redis', { skip: noRedisServer }, () => {
   })
 })
 
-suite('when Redis is away', { skip: noRedisServer }, () => {
+suite('when Redis is away', needsRedis, () => {
   const withStore = async (
     use: (server: RedisServer, store: BucketStore, lines: string[]) => Promise<void>,
   ) => {
@@ -152,32 +152,28 @@ suite('the URL of Redis', () => {
       })
     })
 
-  test(
-    'its name and password are used, and a wrong one is never logged',
-    { skip: noRedisServer },
-    async () => {
-      const server = await startRedis(
-        '--user default off --user gate on >p@ss:word ~* +@all'.split(' '),
-      )
-      const good = await openAt(server.port, {
-        url: `redis://gate:p%40ss%3Aword@127.0.0.1:${server.port}`,
-      })
-      assert.equal((await good.bucket(limit).take('ann')).store, 'redis')
-      const { lines, log } = remembering()
-      const bad = await openAt(server.port, {
-        log,
-        url: `redis://gate:hunter2@127.0.0.1:${server.port}`,
-      })
-      assert.equal((await bad.bucket(limit).take('ann')).store, 'fallback')
-      assert.ok(lines.length > 0)
-      assert.doesNotMatch(lines.join(), /hunter2/)
-      await Promise.all([good.close(), bad.close()])
-      await server.stop()
-    },
-  )
+  test('its name and password are used, and a wrong one is never logged', needsRedis, async () => {
+    const server = await startRedis(
+      '--user default off --user gate on >p@ss:word ~* +@all'.split(' '),
+    )
+    const good = await openAt(server.port, {
+      url: `redis://gate:p%40ss%3Aword@127.0.0.1:${server.port}`,
+    })
+    assert.equal((await good.bucket(limit).take('ann')).store, 'redis')
+    const { lines, log } = remembering()
+    const bad = await openAt(server.port, {
+      log,
+      url: `redis://gate:hunter2@127.0.0.1:${server.port}`,
+    })
+    assert.equal((await bad.bucket(limit).take('ann')).store, 'fallback')
+    assert.ok(lines.length > 0)
+    assert.doesNotMatch(lines.join(), /hunter2/)
+    await Promise.all([good.close(), bad.close()])
+    await server.stop()
+  })
 })
 
-suite('Redis over TLS', { skip: noRedisServer }, () => {
+suite('Redis over TLS', needsRedis, () => {
   const directory = mkdtempSync(join(tmpdir(), 'sallyport-redis-tls-'))
   const file = (name: string) => join(directory, name)
   let server: RedisServer

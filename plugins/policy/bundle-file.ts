@@ -1,0 +1,81 @@
+import { createHash } from 'node:crypto'
+import { readFileSync, statSync } from 'node:fs'
+import { gunzipSync } from 'node:zlib'
+import { readTar } from './tar.ts'
+
+const maxFileBytes = 16 * 1024 * 1024
+const maxExpandedBytes = 64 * 1024 * 1024
+const tarLimits = { maxMembers: 1000, maxNameBytes: 200 }
+
+/** What a bundle holds that we use. */
+export type BundleFile = {
+  readonly wasm: Buffer
+  /** What the policy reads as `data`. */
+  readonly data: object
+  readonly revision: string
+}
+
+/**
+ * Reads a bundle as `opa build -t wasm` writes it.
+ *
+ * @throws Error that says what is wrong with it, for the caller to add its name.
+ * @see https://www.openpolicyagent.org/docs/management-bundles#bundle-file-format
+ */
+export const readBundleFile = (file: string): BundleFile => {
+  const members = readTar(expand(readBounded(file)), tarLimits)
+  for (const name of members.keys())
+    if (!isKnown(name))
+      throw new Error(`it holds ${JSON.stringify(name)}, which has no place in it`)
+  const wasm = members.get('policy.wasm')
+  if (wasm === undefined) throw new Error('it holds no policy.wasm')
+  return {
+    wasm,
+    data: parse(members.get('data.json'), 'data.json'),
+    revision: revisionOf(members.get('.manifest')) ?? digestOf(wasm),
+  }
+}
+
+/** Reads data that replace those of a bundle; their digest becomes part of the revision. */
+export const readDataFile = (file: string): { readonly data: object; readonly digest: string } => {
+  const bytes = readBounded(file)
+  return { data: parse(bytes, 'it'), digest: digestOf(bytes) }
+}
+
+const isKnown = (name: string): boolean =>
+  name === '.manifest' || name === 'data.json' || name === 'policy.wasm' || name.endsWith('.rego')
+
+const readBounded = (file: string): Buffer => {
+  if (statSync(file).size > maxFileBytes) throw new Error(`it is larger than ${maxFileBytes} bytes`)
+  return readFileSync(file)
+}
+
+const expand = (bytes: Buffer): Buffer => {
+  try {
+    return gunzipSync(bytes, { maxOutputLength: maxExpandedBytes })
+  } catch (cause) {
+    const isBomb = (cause as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE'
+    const reason = isBomb ? `it expands to more than ${maxExpandedBytes} bytes` : 'it is not gzip'
+    throw new Error(reason, { cause })
+  }
+}
+
+const parse = (bytes: Buffer | undefined, name: string): object => {
+  if (bytes === undefined) return {}
+  try {
+    const value: unknown = JSON.parse(bytes.toString('utf8'))
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value
+  } catch {
+    // falls through: no JSON and no object are one fault
+  }
+  throw new Error(`${name} is not a JSON object`)
+}
+
+const revisionOf = (manifest: Buffer | undefined): string | undefined => {
+  const { revision } = parse(manifest, '.manifest') as { readonly revision?: unknown }
+  return typeof revision === 'string' && /^[\x21-\x7e]{1,100}$/.test(revision)
+    ? revision
+    : undefined
+}
+
+const digestOf = (bytes: Buffer): string =>
+  createHash('sha256').update(bytes).digest('hex').slice(0, 16)

@@ -1,0 +1,90 @@
+import type { PolicyDecision, PolicyEngine, PolicyInput } from '#contract/policy'
+import { pass, refuse, type Result } from '#contract/problem'
+import type { Log, Meter } from '#contract/telemetry'
+import type { PolicyBundle } from './bundle.ts'
+import { readDecision, type PolicyResult } from './decision.ts'
+import type { Evaluate } from './evaluate.ts'
+import type { PolicyOptions } from './options.ts'
+
+export type PolicyEngineParts = {
+  readonly meter: Meter
+  readonly log: Log
+}
+
+/**
+ * Decides by a bundle, in process and at once.
+ *
+ * @returns An engine that refuses with `policy-denied`, its `cause` the whole decision, for the record, and with
+ *   `policy-failed` when the policy broke. One that has broken is replaced by a fresh instance.
+ */
+export const policyEngine = (
+  bundle: PolicyBundle,
+  { maxInputBytes }: Pick<PolicyOptions, 'maxInputBytes'>,
+  { meter, log }: PolicyEngineParts,
+): PolicyEngine => {
+  const { revision } = bundle
+  const allowed = meter.counter('sallyport_policy_decisions_total', { decision: 'allow' })
+  const denied = meter.counter('sallyport_policy_decisions_total', { decision: 'deny' })
+  const failed = meter.counter('sallyport_policy_decisions_total', { decision: 'failed' })
+  const duration = meter.histogram('sallyport_policy_eval_duration_seconds', {})
+  let evaluate: Evaluate | undefined = bundle.instantiate()
+  let isBroken = false
+
+  const conclude = ({ allow, reasons }: PolicyResult): Result<PolicyDecision> => {
+    const decision = { allow, reasons, revision }
+    if (allow) {
+      allowed()
+      return pass(decision)
+    }
+    denied()
+    return refuse('policy-denied', { cause: decision })
+  }
+
+  const fail = (cause: unknown): Result<PolicyDecision> => {
+    evaluate = undefined
+    failed()
+    if (!isBroken) log.error({ revision, reason: reasonOf(cause) }, 'the policy broke')
+    isBroken = true
+    return refuse('policy-failed', { cause: `policy ${revision}: ${reasonOf(cause)}` })
+  }
+
+  const decide = (input: PolicyInput): Result<PolicyDecision> => {
+    let results: unknown
+    const beganMs = performance.now()
+    try {
+      const text = JSON.stringify(input)
+      if (Buffer.byteLength(text) > maxInputBytes) return conclude(inputTooLarge)
+      if (text.includes('\\ud') && loneSurrogate.test(text)) return conclude(inputNotUnicode)
+      evaluate ??= bundle.instantiate()
+      results = evaluate(text)
+    } catch (cause) {
+      return fail(cause)
+    } finally {
+      duration((performance.now() - beganMs) / 1000)
+    }
+    isBroken = false
+    return conclude(readDecision(results) ?? decisionInvalid)
+  }
+  return { decide, revision }
+}
+
+const denial = (code: string, message: string): PolicyResult => ({
+  allow: false,
+  reasons: [{ code, class: 'policy', message }],
+})
+
+// Half of a UTF-16 pair, as a claim may hold it and as `JSON.stringify` escapes it: OPA cannot read that and aborts.
+const loneSurrogate = /(?:^|[^\\])(?:\\\\)*\\ud/
+const inputNotUnicode = denial(
+  'input-not-unicode',
+  'a text in the input is not well-formed Unicode',
+)
+const inputTooLarge = denial(
+  'input-too-large',
+  'there is more to look at than the policy may be given',
+)
+const decisionInvalid = denial('decision-invalid', 'the policy gave nothing that is a decision')
+
+/** The module aborts with strings, and the library throws plain objects. */
+const reasonOf = (cause: unknown): string =>
+  cause instanceof Error ? `${cause.name}: ${cause.message}` : JSON.stringify(cause)
