@@ -39,6 +39,13 @@ export type BodyLimits = SlownessLimits & {
   readonly maxBodyBytes: number
 }
 
+export const defaultBodyLimits: BodyLimits = {
+  maxBodyBytes: 10 * 1024 * 1024,
+  maxWaitMs: 0,
+  minBytesPerSecond: 100,
+  slowGraceMs: 5000,
+}
+
 type Response = Pick<ServerResponse, 'writeContinue' | 'once'>
 
 const noBody: Body = {

@@ -25,7 +25,9 @@ export const openDoors = (server: HttpServer | HttpsServer, doors: Doors): void 
   const { turnedAway } = doors
 
   const request = (req: IncomingMessage, res: ServerResponse) => {
-    noteAnswer(req.socket, res)
+    const count = noteAnswer(req.socket, res)
+    // Node only says that it is the last one, and goes on (with 503) if the caller does.
+    if (count === server.maxRequestsPerSocket) res.shouldKeepAlive = false
     guarded(
       () => doors.request(req, res),
       (cause) => {
@@ -49,11 +51,12 @@ export const openDoors = (server: HttpServer | HttpsServer, doors: Doors): void 
     if (tlsFailed in socket || error.code === 'ECONNRESET' || !socket.writable)
       return void socket.destroy()
     const { tag, reason } = parserProblems[error.code ?? ''] ?? parserProblems.other
-    markFault(socket, tag)
+    markFault(socket, error.code === callerLeft ? 'caller-gone' : tag)
     const answer = answerOn(socket)
     if (answer === undefined) turnedAway(reason) // else it came to a door, and its record says how it ended
-    // Into an answer that has begun, or before one that is due first, nothing of ours may come.
-    if (answer !== undefined && (answer.res.headersSent || answer.isBehindOther)) socket.destroy()
+    // Into an answer that has begun, or before one that is due first, nothing of ours may come. What is written goes out.
+    if (answer !== undefined && (answer.res.headersSent || answer.isBehindOther))
+      socket.end(() => socket.destroy())
     else replyProblemOnSocket(socket, { tag })
   }
 
@@ -66,7 +69,7 @@ export const openDoors = (server: HttpServer | HttpsServer, doors: Doors): void 
   server.on('upgrade', raw('upgrade'))
   server.on('connect', raw('connect'))
   server.on('clientError', unreadable)
-  server.on('dropRequest', () => turnedAway('requests-per-socket')) // Node answers 503
+  server.on('dropRequest', () => turnedAway('requests-per-socket')) // behind the last answer
   server.on('drop', () => turnedAway('too-many-connections'))
   // node:https makes a clientError of this too, so it has to be known as what it is before.
   server.prependListener('tlsClientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
@@ -74,6 +77,9 @@ export const openDoors = (server: HttpServer | HttpsServer, doors: Doors): void 
     turnedAway(error.code === 'ECONNRESET' ? 'other' : 'tls')
   })
 }
+
+/** The connection was ended in the middle of a request. */
+const callerLeft = 'HPE_INVALID_EOF_STATE'
 
 type ParserProblem = { readonly tag: ProblemTag; readonly reason: TurnedAwayReason }
 
@@ -94,11 +100,18 @@ const guarded = (door: () => void | Promise<void>, failed: (cause: unknown) => v
 
 const tlsFailed = Symbol('the handshake failed on this socket')
 const lastAnswer = Symbol('the last answer begun on this socket')
-type Answer = { readonly res: ServerResponse; readonly isBehindOther: boolean }
+type Answer = {
+  readonly res: ServerResponse
+  readonly isBehindOther: boolean
+  /** How many there were on this socket, this one included. */
+  readonly count: number
+}
 type Answering = Duplex & { [lastAnswer]?: Answer }
 
-const noteAnswer = (socket: Duplex, res: ServerResponse): void => {
-  ;(socket as Answering)[lastAnswer] = { res, isBehindOther: answerOn(socket) !== undefined }
+const noteAnswer = (socket: Answering, res: ServerResponse): number => {
+  const count = (socket[lastAnswer]?.count ?? 0) + 1
+  socket[lastAnswer] = { res, isBehindOther: answerOn(socket) !== undefined, count }
+  return count
 }
 
 /** The answer that is under way on this socket, the last one if several are (pipelining). */

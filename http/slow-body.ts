@@ -3,12 +3,11 @@ import type { Problem } from '#contract/problem'
 export type SlownessLimits = {
   /** Time that may be spent waiting for the caller's bytes, back-pressure of the upstream not counted. 0: no limit. */
   readonly maxWaitMs: number
-  /** Slower than this is too slow, once it was waited for `slowBodyGraceMs`. 0: no limit. */
+  /** Slower than this is too slow, once it was waited for `slowGraceMs`. 0: no limit. */
   readonly minBytesPerSecond: number
+  readonly slowGraceMs: number
 }
 
-/** Within this time nobody counts as slow. */
-export const slowBodyGraceMs = 5000
 const checkEveryMs = 500
 
 /** A stop-watch for one body that runs only while its caller is waited for. */
@@ -20,7 +19,7 @@ export type SlownessWatch = {
 
 /** @param fail Told once or more often with `request-timeout`, until `stop`. */
 export const slownessWatch = (
-  { maxWaitMs, minBytesPerSecond }: SlownessLimits,
+  { maxWaitMs, minBytesPerSecond, slowGraceMs }: SlownessLimits,
   receivedBytes: () => number,
   fail: (problem: Problem) => void,
 ): SlownessWatch => {
@@ -33,7 +32,7 @@ export const slownessWatch = (
     const ms = total()
     if (maxWaitMs > 0 && ms >= maxWaitMs)
       fail({ tag: 'request-timeout', cause: `waited ${Math.round(ms)} ms for the body` })
-    else if (ms > slowBodyGraceMs && receivedBytes() < (minBytesPerSecond * ms) / 1000)
+    else if (ms > slowGraceMs && receivedBytes() < (minBytesPerSecond * ms) / 1000)
       fail({ tag: 'request-timeout', cause: `less than ${minBytesPerSecond} bytes a second` })
   }
   return {
