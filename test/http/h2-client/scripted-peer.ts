@@ -31,6 +31,8 @@ export type Peer = {
 export type Script = {
   /** Sent when a connection opens. Default: empty SETTINGS. */
   readonly greeting?: string
+  /** Whether the client's SETTINGS are acknowledged. Default: true. */
+  readonly acknowledges?: boolean
   readonly onConnection?: (connection: PeerConnection, number: number) => void
   /** HEADERS arrived. */
   readonly onRequest?: (connection: PeerConnection, streamId: number, number: number) => void
@@ -77,7 +79,7 @@ const prefaceBytes = 24
 
 export const scriptedPeer = async (script: Script): Promise<Peer> => {
   const connections: PeerConnection[] = []
-  const server = createServer((socket) => {
+  const server = createServer({ noDelay: true }, (socket) => {
     const connection: PeerConnection = {
       socket,
       frames: [],
@@ -123,7 +125,8 @@ export const scriptedPeer = async (script: Script): Promise<Peer> => {
       script.onRequest?.(connection, got.streamId, number)
     }
     if (got.type === 3) connection.resets.set(got.streamId, got.payload.readUInt32BE(0))
-    if (got.type === 4 && (got.flags & 1) === 0) connection.send(settingsAck)
+    if (got.type === 4 && (got.flags & 1) === 0 && script.acknowledges !== false)
+      connection.send(settingsAck)
     if (got.type === 7) connection.goaway = got.payload.readUInt32BE(4)
   }
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
