@@ -23,8 +23,14 @@ const tokenBytes = 32
 
 /**
  * Join tokens in memory, of which only hashes are kept. A restart forgets them, which is the safe side.
+ *
+ * @param onSpent Told of each token that was spent.
  */
-export const memoryJoinTokens = (clock: Clock, randomBytes: RandomBytes): JoinTokens => {
+export const memoryJoinTokens = (
+  clock: Clock,
+  randomBytes: RandomBytes,
+  onSpent: (token: string) => void = () => {},
+): JoinTokens => {
   type Entry = {
     readonly hash: Buffer
     readonly spiffeId: SpiffeId
@@ -60,6 +66,7 @@ export const memoryJoinTokens = (clock: Clock, randomBytes: RandomBytes): JoinTo
       const entry = entryOf(token)
       if (entry === undefined) return undefined
       entries = entries.filter((other) => other !== entry)
+      onSpent(token)
       return entry.spiffeId
     },
     outstanding: () => {

@@ -1,8 +1,9 @@
+import type { IncomingMessage } from 'node:http'
 import type { TLSSocket } from 'node:tls'
 import { auditEventVersion, type AuditEvent, type AuditSink } from '#contract/audit-event'
 import { causeText } from '#contract/cause'
 import { isoTime, type Clock } from '#contract/clock'
-import type { Problem } from '#contract/problem'
+import { problems, type Problem } from '#contract/problem'
 import type { SpiffeId } from '#contract/spiffe-id'
 import type { FastifyReply, FastifyRequest } from '#http/listen'
 
@@ -25,7 +26,6 @@ export type ExchangeRecord = {
 }
 
 export type RecordParts = {
-  readonly kind: 'exchange' | 'admin'
   readonly audit: AuditSink
   readonly clock: Clock
   readonly newDecisionId: () => string
@@ -45,7 +45,8 @@ export const beginRecord = (
   request: FastifyRequest,
   reply: FastifyReply,
   peer: SpiffeId | undefined,
-  { kind, audit, clock, newDecisionId, gateways }: RecordParts,
+  kind: 'exchange' | 'admin',
+  { audit, clock, newDecisionId, gateways }: RecordParts,
 ): ExchangeRecord => {
   const beganAt = performance.now()
   const time = isoTime(clock())
@@ -102,6 +103,36 @@ export const beginRecord = (
     },
   }
 }
+
+/** The record of a request that the gate refused before it could become a question. */
+export const recordTurnedDown = (
+  request: IncomingMessage,
+  problem: Problem,
+  { audit, clock, newDecisionId }: RecordParts,
+): void =>
+  audit.write({
+    version: auditEventVersion,
+    kind: 'exchange',
+    time: isoTime(clock()),
+    decisionId: newDecisionId(),
+    outcome: 'refused',
+    step: 'receive',
+    problem: problem.tag,
+    ...(problem.detail === undefined ? {} : { detail: problem.detail }),
+    ...(problem.cause === undefined ? {} : { cause: causeText(problem.cause) }),
+    status: problems[problem.tag].status,
+    durationMs: 0,
+    bytesIn: 0,
+    bytesOut: 0,
+    door: 'request',
+    request: {
+      method: (request.method ?? '').slice(0, 32),
+      host: '',
+      path: '', // what was sent is not known to be a path
+      protocol: `HTTP/${request.httpVersion}`,
+      address: request.socket.remoteAddress ?? '',
+    },
+  })
 
 const callerGone: Problem = { tag: 'caller-gone' }
 

@@ -17,14 +17,16 @@ export type Visits = {
 }
 
 /** Keeps what belongs to each request beside it, from the first hook on. */
-export const visitsOf = (parts: RecordParts & { readonly peerOf: PeerOf }): Visits => {
+export const visitsOf = (
+  parts: RecordParts & { readonly kind: 'exchange' | 'admin'; readonly peerOf: PeerOf },
+): Visits => {
   const visits = new WeakMap<FastifyRequest, Visit>()
   return {
     begin: (request, reply) => {
       const nowMs = parts.clock()
       const peer = parts.peerOf(request.socket, nowMs)
       const proven = peer.kind === 'proven' ? peer.spiffeId : undefined
-      const record = beginRecord(request, reply, proven, parts)
+      const record = beginRecord(request, reply, proven, parts.kind, parts)
       const visit = { record, peer, nowMs, beganAt: performance.now() }
       visits.set(request, visit)
       return visit

@@ -8,24 +8,16 @@ import {
   type FastifyReply,
   type FastifyRequest,
 } from '#http/listen'
-import type { Authority } from '../ca/authority.ts'
-import type { JoinTokens } from '../join-tokens.ts'
+import { isOwnHost } from '#http/own-host'
 import type { Visits } from '../visits.ts'
 import { parseJoinTokenOrder, parseKeyOrder } from './orders.ts'
-import { isOwnHost } from '#http/own-host'
+import { adminReads, type AdminReadParts } from './reads.ts'
 import { keyStatus } from './status.ts'
 
-export type ExchangeAdminParts = {
+export type ExchangeAdminParts = AdminReadParts & {
   readonly host: string
-  readonly authority: Authority
-  readonly joinTokens: JoinTokens
   /** Whom a join token may be for. */
   readonly joinable: ReadonlySet<SpiffeId>
-  /** Why it should get no traffic now; empty when it is ready. */
-  readonly unready: () => readonly string[]
-  /** What else `GET /status` shows. */
-  readonly status: () => object
-  readonly metrics: () => Promise<{ readonly contentType: string; readonly body: string }>
   /** After keys have turned: everything that follows from it. */
   readonly keysTurned: () => Promise<void>
   readonly visits: Visits
@@ -47,24 +39,7 @@ export const exchangeAdminRoutes = (app: FastifyInstance, parts: ExchangeAdminPa
     return problem === undefined ? undefined : sendProblem(reply, problem)
   })
 
-  app.get('/healthz', async () => ({ status: 'ok' }))
-  app.get('/readyz', async (_request, reply) => {
-    const reasons = parts.unready()
-    return reply
-      .code(reasons.length === 0 ? 200 : 503)
-      .send({ ready: reasons.length === 0, reasons })
-  })
-  app.get('/metrics', async (_request, reply) => {
-    const { contentType, body } = await parts.metrics()
-    return reply.type(contentType).send(body)
-  })
-  app.get('/status', async (_request, reply) =>
-    reply.header('cache-control', 'no-store').send({
-      keys: keyStatus(authority.current()),
-      joinTokensOutstanding: joinTokens.outstanding(),
-      ...parts.status(),
-    }),
-  )
+  adminReads(app, parts)
 
   const recorded = async (request: FastifyRequest, reply: FastifyReply) => {
     const { record } = visits.begin(request, reply)

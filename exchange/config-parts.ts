@@ -1,0 +1,79 @@
+import { join } from 'node:path'
+import type { SpiffeId, TrustDomain } from '#contract/spiffe-id'
+import type { Log } from '#contract/telemetry'
+import type { ExchangeConfig } from '#config/schema'
+import type { KeyLifetimes } from './ca/turn-keys.ts'
+import type { JoinTokenFile } from './join-token-files.ts'
+import { diskKeyStore } from './keys/disk.ts'
+import type { KeyStore } from './keys/key-store.ts'
+import { memoryKeyStore } from './keys/memory.ts'
+import { writeAtomically } from './keys/write-atomically.ts'
+
+const secondMs = 1000
+const hourMs = 3_600_000
+const dayMs = 24 * hourMs
+
+/** Who is who. The configuration was checked: every ID in it is one. */
+export type Parties = {
+  readonly trustDomain: TrustDomain
+  readonly spiffeId: SpiffeId
+  readonly gateways: ReadonlySet<SpiffeId>
+  /** Whom nobody becomes by a token from outside. */
+  readonly reserved: ReadonlySet<SpiffeId>
+  readonly joinTokenFiles: readonly JoinTokenFile[]
+  /** Whom a join token may be for. */
+  readonly joinable: ReadonlySet<SpiffeId>
+}
+
+export const partiesOf = (config: ExchangeConfig): Parties => {
+  const spiffeId = config.spiffeId as SpiffeId
+  const gateways = config.gateways as SpiffeId[]
+  const joinTokenFiles = config.joinTokens as JoinTokenFile[]
+  return {
+    trustDomain: config.trustDomain as TrustDomain,
+    spiffeId,
+    gateways: new Set(gateways),
+    reserved: new Set([spiffeId, ...gateways]),
+    joinTokenFiles,
+    joinable: new Set([...gateways, ...joinTokenFiles.map((file) => file.spiffeId)]),
+  }
+}
+
+export const keyLifetimesOf = ({ ca, lifetimes }: ExchangeConfig): KeyLifetimes => ({
+  rootMs: ca.rootLifetimeDays * dayMs,
+  intermediateMs: ca.intermediateLifetimeHours * hourMs,
+  jwtKeyMs: ca.jwtKeyLifetimeHours * hourMs,
+  longestX509SvidMs: lifetimes.x509SvidSeconds * secondMs,
+  longestTokenMs: lifetimes.jwtSvidSeconds * secondMs,
+})
+
+export const keyStoreOf = ({ ca }: ExchangeConfig): KeyStore =>
+  ca.store === 'memory' ? memoryKeyStore() : diskKeyStore(ca.store.directory)
+
+/** Beside stored keys: the roots that a gateway's `caFile` needs for its first connection. They are no secret. */
+const rootsFileName = 'roots.pem'
+
+export const publishRootsOf = ({ ca }: ExchangeConfig): ((rootsPem: string) => Promise<void>) => {
+  const { store } = ca
+  return store === 'memory'
+    ? async () => {}
+    : (rootsPem) => writeAtomically(join(store.directory, rootsFileName), rootsPem, 0o644)
+}
+
+/** What works and still is not what it seems. */
+export const warnOfSettings = (config: ExchangeConfig, log: Log): void => {
+  const { ca, lifetimes, unsafe } = config
+  if (ca.store === 'memory')
+    log.warn(
+      { setting: 'ca.store' },
+      'keys are kept in memory: after a restart nothing that was issued is trusted',
+    )
+  // SPIRE's rule: else an SVID would be cut short by its issuer, which is replaced when a sixth of its life is left.
+  if (lifetimes.x509SvidSeconds * secondMs > (ca.intermediateLifetimeHours * hourMs) / 6)
+    log.warn(
+      { setting: 'lifetimes.x509SvidSeconds' },
+      'longer than a sixth of ca.intermediateLifetimeHours: some SVIDs will be shorter',
+    )
+  for (const issuer of unsafe.plainHttpIssuers)
+    log.warn({ issuer }, 'unsafe.plainHttpIssuers: anyone on the way can forge its keys')
+}

@@ -1,0 +1,63 @@
+import type { TurnedAwayReason } from '#http/doors'
+import type { ServerCertificate } from '#http/certificates'
+import { plainListener, type Listener } from '#http/listen'
+import type { ListeningAt } from '#http/listen-on'
+import type { Log, Meter } from '#contract/telemetry'
+import type { ExchangeConfig } from '#config/schema'
+import type { AuthoritySnapshot } from './ca/authority.ts'
+import { certificatePem } from './ca/bundle.ts'
+import { recordTurnedDown, type RecordParts } from './record.ts'
+
+type Figures = { readonly meter: Meter; readonly log: Log }
+
+/**
+ * Where gateways and callers come in. Clients are asked for a certificate and get in without one too: each route says
+ * whom it is for.
+ */
+export const exchangeListener = (
+  { limits }: ExchangeConfig['listeners']['exchange'],
+  certificate: ServerCertificate,
+  authority: AuthoritySnapshot,
+  record: RecordParts,
+  { meter, log }: Figures,
+): Listener =>
+  plainListener({
+    tls: {
+      certificates: [certificate],
+      profile: 'intermediate',
+      clientCertificates: clientRoots(authority),
+    },
+    limits,
+    gate: {
+      methods: ['GET', 'POST'],
+      maxHeaderPairs: limits.maxHeaderPairs,
+      maxTargetBytes: limits.maxTargetBytes,
+    },
+    turnedAway: countTurnedAway(meter, 'exchange'),
+    refused: (req, problem) => recordTurnedDown(req, problem, record),
+    log,
+  })
+
+/** For operators, over plain HTTP: it is on loopback unless configured otherwise. */
+export const adminListener = ({ meter, log }: Figures): Listener =>
+  plainListener({
+    gate: { methods: ['GET', 'POST'] },
+    turnedAway: countTurnedAway(meter, 'admin'),
+    log,
+  })
+
+/** Whose certificates are believed: those of every root that is published. */
+export const clientRoots = ({ roots }: AuthoritySnapshot) => ({
+  roots: roots.map(certificatePem),
+  mode: 'request' as const,
+})
+
+export const urlOf = (scheme: 'http' | 'https', { host, port }: ListeningAt): string => {
+  // What listens on every address is reached by loopback from here.
+  const reached = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host
+  return `${scheme}://${reached.includes(':') ? `[${reached}]` : reached}:${port}`
+}
+
+const countTurnedAway =
+  (meter: Meter, direction: 'exchange' | 'admin') => (reason: TurnedAwayReason) =>
+    meter.counter('sallyport_turned_away_total', { direction, reason })()

@@ -1,0 +1,32 @@
+import { systemClock, systemRandomBytes } from '#contract/clock'
+import type { Log } from '#contract/telemetry'
+import type { ExchangeConfig } from '#config/schema'
+import { auditLog } from '#plugins/audit-log/sink'
+import { prometheusSink } from '#plugins/prometheus/sink'
+import { runExchange, type RunningExchange } from './run.ts'
+
+/**
+ * Starts an exchange: everything that it is made of is chosen here and nowhere else.
+ *
+ * @throws Error that says what the operator has to mend.
+ */
+export const startExchange = async (
+  config: ExchangeConfig,
+  { log }: { readonly log: Log },
+): Promise<RunningExchange> => {
+  const { meter, scrape } = prometheusSink()
+  const shared = { clock: systemClock, randomBytes: systemRandomBytes, meter, log }
+  const audit = auditLog(config.audit, shared)
+  try {
+    return await runExchange(config, {
+      ...shared,
+      audit,
+      metrics: scrape,
+      uptimeMs: () => performance.now(),
+      close: audit.close,
+    })
+  } catch (cause) {
+    await audit.close()
+    throw cause
+  }
+}

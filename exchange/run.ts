@@ -1,0 +1,199 @@
+import type { AuditSink } from '#contract/audit-event'
+import type { Clock, RandomBytes } from '#contract/clock'
+import type { Log, Meter } from '#contract/telemetry'
+import type { ExchangeConfig } from '#config/schema'
+import type { Listener } from '#http/listen'
+import type { ListeningAt } from '#http/listen-on'
+import { trustedIssuers } from '#identity/jwt/issuers'
+import { tokenVerifier } from '#identity/jwt/verify'
+import { identityMapping } from '#identity/mapping'
+import { adminForGateways } from './admin/for-gateways.ts'
+import { exchangeAdminRoutes } from './admin/server.ts'
+import { openAuthority } from './ca/authority.ts'
+import {
+  keyLifetimesOf,
+  keyStoreOf,
+  partiesOf,
+  publishRootsOf,
+  warnOfSettings,
+} from './config-parts.ts'
+import { locationsOf } from './discovery.ts'
+import { removeSpent, writeJoinTokens } from './join-token-files.ts'
+import { memoryJoinTokens } from './join-tokens.ts'
+import { adminListener, clientRoots, exchangeListener, urlOf } from './listeners.ts'
+import { mintFigures } from './mint-figures.ts'
+import { ownCertificate } from './own-certificate.ts'
+import { exchangeRoutes } from './server.ts'
+import { tlsPeer } from './tls-peer.ts'
+import { verifySubjectToken } from './token/subject-token.ts'
+import { upkeepEveryMs, upkeepOf } from './upkeep.ts'
+import { visitsOf } from './visits.ts'
+
+/** What the exchange is given: plugins, clocks. */
+export type ExchangePorts = {
+  readonly clock: Clock
+  readonly randomBytes: RandomBytes
+  /** A clock that never goes back, in milliseconds. */
+  readonly uptimeMs: () => number
+  readonly audit: AuditSink
+  readonly meter: Meter
+  readonly metrics: () => Promise<{ readonly contentType: string; readonly body: string }>
+  readonly log: Log
+  /** Closes what was given, after everything else. */
+  readonly close: () => Promise<unknown>
+}
+
+export type RunningExchange = {
+  readonly exchange: ListeningAt
+  readonly admin: ListeningAt
+  readonly urls: { readonly exchange: string; readonly admin: string }
+  /** PEM of the roots that are published now: what a gateway's `caFile` must hold. */
+  readonly roots: () => string
+  /** Takes nothing new, lets what is under way finish, and ends. */
+  readonly close: () => Promise<void>
+}
+
+/** A gateway brings one token once for each upstream, so most come again. */
+const maxVerifiedTokens = 10_000
+const adminGraceMs = 1000
+
+/**
+ * Runs an exchange of what it is given: its keys, who may have what, two listeners, upkeep, and its end.
+ *
+ * @throws Error that says what the operator has to mend; then nothing is left open but what was given.
+ */
+export const runExchange = async (
+  config: ExchangeConfig,
+  ports: ExchangePorts,
+): Promise<RunningExchange> => {
+  const { clock, randomBytes, audit, meter, log } = ports
+  const parties = partiesOf(config)
+  const { trustDomain, spiffeId, gateways, joinTokenFiles } = parties
+  const lifetimeMs = config.lifetimes.x509SvidSeconds * 1000
+  warnOfSettings(config, log)
+
+  const keys = await openAuthority({
+    store: keyStoreOf(config),
+    lifetimes: keyLifetimesOf(config),
+    trustDomain,
+    ...ports,
+  })
+  const authority = keys.current
+  const { names } = config.listeners.exchange
+  const own = await ownCertificate({ authority, spiffeId, names, lifetimeMs, clock, randomBytes })
+  const joinTokens = memoryJoinTokens(clock, randomBytes, (token) => {
+    void removeSpent(joinTokenFiles, token, log)
+  })
+  const { issuers: trusted, unsafe } = config
+  const issuers = trustedIssuers({ issuers: trusted, ...unsafe, ...ports })
+  const verify = tokenVerifier({ issuers: issuers.byIss, maxTokens: maxVerifiedTokens, meter })
+
+  const newDecisionId = () => randomBytes(16).toString('base64url')
+  const records = { audit, clock, gateways, newDecisionId }
+  const peerOf = tlsPeer(trustDomain, authority)
+  const listener = exchangeListener(
+    config.listeners.exchange,
+    own.current(),
+    authority(),
+    records,
+    ports,
+  )
+  const admin = adminListener(ports)
+  const upkeep = upkeepOf({
+    authority: keys,
+    own,
+    reloadTls: () => listener.reloadTls([own.current()], clientRoots(authority())),
+    publishRoots: publishRootsOf(config),
+    ...ports,
+  })
+
+  exchangeRoutes(listener.app, {
+    visits: visitsOf({ ...records, kind: 'exchange', peerOf }),
+    audit,
+    figures: mintFigures(meter),
+    log,
+    randomBytes,
+    authority,
+    locations: locationsOf(config.issuer),
+    issuer: config.issuer,
+    verifySubjectToken: verifySubjectToken(verify, new Set(Object.keys(trusted))),
+    mapIdentity: identityMapping(config.identities, trustDomain, parties.reserved),
+    policy: {
+      ...parties,
+      audiences: new Set(config.audiences),
+      lifetimeSeconds: config.lifetimes.jwtSvidSeconds,
+    },
+    joinTokens,
+    lifetimeMs,
+    ownId: spiffeId,
+  })
+  let isDraining = false
+  const reads = {
+    authority: keys,
+    joinTokens,
+    metrics: ports.metrics,
+    status: () => ({ issuers: Object.fromEntries(issuers.status()) }),
+    unready: () =>
+      [
+        isDraining ? 'shutting down' : undefined,
+        audit.ready().ok ? undefined : 'audit records cannot be written',
+        upkeep.fault(),
+      ].filter((reason) => reason !== undefined),
+  }
+  adminForGateways(listener.app, { ...reads, gateways, peerOf, clock })
+  exchangeAdminRoutes(admin.app, {
+    ...reads,
+    host: config.listeners.admin.host,
+    joinable: parties.joinable,
+    keysTurned: upkeep.tick,
+    visits: visitsOf({ ...records, kind: 'admin', peerOf }),
+    audit,
+  })
+
+  const stopUpkeep = everySoOften(upkeep.tick, [listener, admin], meter)
+  const close = async () => {
+    isDraining = true
+    await listener.close(config.drainSeconds * 1000)
+    await admin.close(adminGraceMs)
+    stopUpkeep()
+    issuers.close()
+    await ports.close()
+  }
+  try {
+    await issuers.start()
+    await writeJoinTokens(joinTokenFiles, joinTokens)
+    await upkeep.tick()
+    const { host, port } = config.listeners.admin
+    const adminAt = await admin.listen(host, port)
+    const exchangeAt = await listener.listen(
+      config.listeners.exchange.host,
+      config.listeners.exchange.port,
+    )
+    return {
+      exchange: exchangeAt,
+      admin: adminAt,
+      urls: { exchange: urlOf('https', exchangeAt), admin: urlOf('http', adminAt) },
+      roots: () => authority().rootsPem,
+      close,
+    }
+  } catch (cause) {
+    await close()
+    throw cause
+  }
+}
+
+/** Upkeep, and gauges that nobody sets when they change. */
+const everySoOften = (
+  tick: () => Promise<void>,
+  [listener, admin]: readonly [Listener, Listener],
+  meter: Meter,
+) => {
+  const showExchange = meter.gauge('sallyport_connections', { listener: 'exchange' })
+  const showAdmin = meter.gauge('sallyport_connections', { listener: 'admin' })
+  const timer = setInterval(() => {
+    showExchange(listener.connections())
+    showAdmin(admin.connections())
+    void tick()
+  }, upkeepEveryMs).unref()
+  return () => clearInterval(timer)
+}
