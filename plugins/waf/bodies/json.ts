@@ -47,7 +47,7 @@ const add = (walk: Walk, value: string): Fault | undefined => {
 const enter = (walk: Walk, isArray: boolean): Fault | undefined => {
   const { open, limits } = walk
   if (open.length === limits.maxDepth)
-    return { error: `JSON nests deeper than ${limits.maxDepth}.`, overLimit: true }
+    return { error: `JSON parsing error: nests deeper than ${limits.maxDepth}.`, overLimit: true }
   open.push({ isArray, prefix: nameOf(walk), key: '', index: 0 })
   walk.reader.at++
   return undefined
@@ -64,7 +64,7 @@ const leave = ({ reader, open }: Walk): boolean => {
 }
 
 const malformed = ({ reader }: Walk): Fault => ({
-  error: `JSON is malformed at byte ${reader.at}.`,
+  error: `JSON parsing error: malformed at byte ${reader.at}.`,
 })
 
 const readScalar = (reader: JsonReader): string | undefined => {
@@ -141,7 +141,8 @@ const walkThrough = (walk: Walk): Fault | undefined => {
  */
 export const jsonBody: BodyProcessor = (body, limits) => {
   if (body === '') return { args: [] }
-  if (!isUtf8(Buffer.from(body, 'latin1'))) return { args: [], error: 'JSON is not UTF-8.' }
+  if (!isUtf8(Buffer.from(body, 'latin1')))
+    return { args: [], error: 'JSON parsing error: not UTF-8.' }
   const args: Argument[] = []
   const reader: JsonReader = { text: body, at: 0 }
   return { args, ...walkThrough({ reader, limits, args, open: [], nameBytes: 0 }) }

@@ -51,7 +51,10 @@ const readAttribute = (w: Walk, seen: Set<string>): Fault | undefined => {
   const spaced = withLineFeeds(written).replace(/[\t\n]/g, ' ')
   const value = resolveReferences(spaced, reader.keepsUnknownEntities)
   if (++w.attributeCount > limits.maxXmlAttributes)
-    return { error: `XML has more than ${limits.maxXmlAttributes} attributes.`, overLimit: true }
+    return {
+      error: `XML parsing error: more than ${limits.maxXmlAttributes} attributes.`,
+      overLimit: true,
+    }
   if (name !== 'xmlns' && !name.startsWith('xmlns:')) w.attributes.push(value ?? written)
   return value === undefined || written.includes('<') ? malformed(w) : undefined
 }
@@ -67,7 +70,10 @@ const readStartTag = (w: Walk): Fault | undefined => {
     if (takeXml(reader, '/>')) return undefined
     if (takeXml(reader, '>')) {
       if (open.length === limits.maxDepth)
-        return { error: `XML nests deeper than ${limits.maxDepth}.`, overLimit: true }
+        return {
+          error: `XML parsing error: nests deeper than ${limits.maxDepth}.`,
+          overLimit: true,
+        }
       open.push(name)
       return undefined
     }

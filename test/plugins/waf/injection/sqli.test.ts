@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { fold } from '#plugins/waf/injection/sqli/fold'
 import { judge } from '#plugins/waf/injection/sqli/judge'
 import { keywordData } from '#plugins/waf/injection/sqli/keyword-data'

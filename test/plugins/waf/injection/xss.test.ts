@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { detectXss } from '#plugins/waf/injection/xss'
 import type { HtmlTokenKind } from '#plugins/waf/injection/xss/html-reader'
 import { htmlReader } from '#plugins/waf/injection/xss/html-reader'
