@@ -4,6 +4,7 @@ import type { TrustDomain } from '#contract/spiffe-id'
 import type { CertifiedKey, KeyState, KeyStore, SigningKey } from '../keys/key-store.ts'
 import { bundleOf, jwksOf, certificatePem, rootsOf, type PublishedDocument } from './bundle.ts'
 import { p256PublicKeyOf } from './p256.ts'
+import { everyKey } from './slots.ts'
 import {
   firstKeys,
   publicationLeftMs,
@@ -38,6 +39,8 @@ export type AuthoritySnapshot = {
   readonly tokenKey: TokenKey
   readonly bundle: PublishedDocument
   readonly jwks: PublishedDocument
+  /** DER of every intermediate that may have signed what still lives. */
+  readonly intermediates: readonly Buffer[]
   /** DER of every root that is published: active, next and retired. */
   readonly roots: readonly Buffer[]
   /** The same as PEM. */
@@ -161,6 +164,7 @@ const snapshotOf = (keys: KeyState): AuthoritySnapshot => ({
   tokenKey: tokenKeyOf(keys.jwtKeys.active),
   bundle: bundleOf(keys),
   jwks: jwksOf(keys),
+  intermediates: everyKey(keys.intermediates).map(({ certificate }) => certificate),
   roots: rootsOf(keys),
   rootsPem: rootsOf(keys).map(certificatePem).join(''),
   keys,

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { pemOf } from '#identity/svid/pem'
 import type { KeyState } from '../keys/key-store.ts'
 import { jwkOf, p256PublicKeyOf } from './p256.ts'
-import type { Lived, Slots } from './slots.ts'
+import { everyKey } from './slots.ts'
 
 /** A document for everyone to read and to cache. */
 export type PublishedDocument = {
@@ -63,17 +63,6 @@ export const nextSequence = (sequence: number, nowMs: number): number =>
   Math.max(sequence + 1, Math.floor(nowMs / 1000))
 
 export const certificatePem = (der: Buffer): string => pemOf('CERTIFICATE', der)
-
-/** Active, next and retired: all that is published. */
-const everyKey = <Key extends Lived>({
-  active,
-  next,
-  retired,
-}: Slots<Key>): Omit<Key, 'privateKey'>[] => [
-  active,
-  ...(next === undefined ? [] : [next]),
-  ...retired.map(({ key }) => key),
-]
 
 const document = (content: object): PublishedDocument => {
   const body = JSON.stringify(content)

@@ -59,3 +59,14 @@ export const withdrawn = <Key extends Lived>(slots: Slots<Key>, id: string): Slo
   ...slots,
   retired: slots.retired.filter(({ key }) => key.id !== id),
 })
+
+/** Active, next and retired: all that is published. */
+export const everyKey = <Key extends Lived>({
+  active,
+  next,
+  retired,
+}: Slots<Key>): Omit<Key, 'privateKey'>[] => [
+  active,
+  ...(next === undefined ? [] : [next]),
+  ...retired.map(({ key }) => key),
+]

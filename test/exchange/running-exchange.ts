@@ -1,0 +1,220 @@
+import assert from 'node:assert/strict'
+import { generateKeyPairSync, randomBytes } from 'node:crypto'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { Agent, request as httpsRequest } from 'node:https'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { exportJWK, SignJWT } from 'jose'
+import type { AuditEvent, AuditSink } from '#contract/audit-event'
+import { admitted, refuse } from '#contract/problem'
+import { noLog, type Log } from '#contract/telemetry'
+import { tokenExchangeGrant, tokenTypes, type X509SvidAnswer } from '#contract/token-exchange'
+import { formatFaults, loadConfig } from '#config/load'
+import { runExchange, type RunningExchange } from '#exchange/run'
+import { createCsr } from '#identity/svid/csr'
+import { prometheusSink } from '#plugins/prometheus/sink'
+import { exchangeId, gateway, orders } from './fixtures.ts'
+
+export const issuer = 'https://idp.example'
+export const exchangeIssuer = 'https://exchange.example:8444'
+
+export type ClientCertificate = { readonly cert: string; readonly key: string }
+export type Answer = {
+  readonly status: number
+  readonly headers: NodeJS.Dict<string | string[]>
+  readonly body: Buffer
+  readonly json: () => Record<string, unknown>
+}
+
+export type TestExchange = RunningExchange & {
+  readonly folder: string
+  readonly records: AuditEvent[]
+  /** A token of the outside issuer. */
+  readonly subjectToken: (claims?: Record<string, unknown>) => Promise<string>
+  readonly ask: (question: Question) => Promise<Answer>
+  /** `POST /token` by a gateway, well-formed but for what is given. */
+  readonly exchangeToken: (
+    form: Record<string, string>,
+    client?: ClientCertificate,
+  ) => Promise<Answer>
+  /** The first certificate of the gateway, by its join token. */
+  readonly join: () => Promise<ClientCertificate>
+  readonly joinToken: () => Promise<string>
+  readonly setAuditReady: (isReady: boolean) => void
+  readonly passTime: (ms: number) => void
+  readonly stop: () => Promise<void>
+}
+
+export type Question = {
+  readonly method?: string
+  readonly path: string
+  readonly headers?: Record<string, string>
+  readonly body?: string | Buffer
+  readonly client?: ClientCertificate
+  readonly agent?: Agent
+}
+
+/** A real exchange on free ports: real listeners, keys, issuer, configuration; only the clock can be moved. */
+export const startTestExchange = async (
+  more: Record<string, unknown> = {},
+  log: Log = noLog,
+): Promise<TestExchange> => {
+  const folder = await mkdtemp(join(tmpdir(), 'sallyport-exchange-'))
+  const idp = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const jwk = { ...(await exportJWK(idp.publicKey)), kid: 'k1', alg: 'ES256', use: 'sig' }
+  await writeFile(join(folder, 'jwks.json'), JSON.stringify({ keys: [jwk] }))
+  await writeFile(join(folder, 'exchange.yaml'), JSON.stringify({ ...baseConfig, ...more }))
+  const loaded = await loadConfig('exchange', join(folder, 'exchange.yaml'), {})
+  if (!loaded.ok) throw new Error(formatFaults(loaded.faults))
+
+  const records: AuditEvent[] = []
+  let isAuditReady = true
+  const audit: AuditSink = {
+    write: (event) => void records.push(event),
+    ready: () => (isAuditReady ? admitted : refuse('audit-unavailable', { cause: 'disk full' })),
+    close: async () => {},
+  }
+  let aheadMs = 0
+  const { meter, scrape } = prometheusSink()
+  const running = await runExchange(loaded.config, {
+    clock: () => Date.now() + aheadMs,
+    randomBytes,
+    uptimeMs: () => performance.now(),
+    audit,
+    meter,
+    metrics: scrape,
+    log,
+    close: audit.close,
+  })
+
+  const ask = (question: Question): Promise<Answer> => askHttps(running, question)
+  const joinToken = async () => (await readFile(join(folder, 'join-token'), 'utf8')).trim()
+  return {
+    ...running,
+    folder,
+    records,
+    subjectToken: (claims = {}) => {
+      const iat = Math.floor(Date.now() / 1000)
+      return new SignJWT({ iss: issuer, sub: 'alice', aud: 'edge', iat, exp: iat + 600, ...claims })
+        .setProtectedHeader({ alg: 'ES256', kid: 'k1', typ: 'JWT' })
+        .sign(idp.privateKey)
+    },
+    ask,
+    exchangeToken: (form, client) =>
+      ask({
+        method: 'POST',
+        path: '/token',
+        headers: { 'content-type': 'application/x-www-form-urlencoded' },
+        body: new URLSearchParams({
+          grant_type: tokenExchangeGrant,
+          subject_token_type: tokenTypes.jwt,
+          requested_token_type: tokenTypes.jwt,
+          audience: orders,
+          ...form,
+        }).toString(),
+        ...(client ? { client } : {}),
+      }),
+    joinToken,
+    join: async () => {
+      const { key, csr } = newRequest()
+      const answer = await askForSvid(ask, csr, { authorization: `Bearer ${await joinToken()}` })
+      assert.equal(answer.status, 200, answer.body.toString())
+      return { cert: svidIn(answer).x509_svid, key }
+    },
+    setAuditReady: (isReady) => {
+      isAuditReady = isReady
+    },
+    passTime: (ms) => {
+      aheadMs += ms
+    },
+    stop: async () => {
+      await running.close()
+      await rm(folder, { recursive: true })
+    },
+  }
+}
+
+export const svidIn = (answer: Answer): X509SvidAnswer => answer.json() as X509SvidAnswer
+
+export const newRequest = () => {
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  return {
+    key: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+    csr: createCsr(privateKey),
+  }
+}
+
+export const askForSvid = (
+  ask: TestExchange['ask'],
+  csr: string | Buffer,
+  headers: Record<string, string> = {},
+  client?: ClientCertificate,
+): Promise<Answer> =>
+  ask({
+    method: 'POST',
+    path: '/svid/x509',
+    headers: { 'content-type': 'application/pkcs10', ...headers },
+    body: csr,
+    ...(client ? { client } : {}),
+  })
+
+const baseConfig = {
+  version: 1,
+  trustDomain: 'mesh.example',
+  spiffeId: exchangeId,
+  issuer: exchangeIssuer,
+  issuers: {
+    corp: { issuer, audiences: ['edge'], jwksFile: 'jwks.json', minRemainingSeconds: 0 },
+  },
+  identities: [
+    {
+      name: 'people',
+      issuer: 'corp',
+      match: { aud: 'edge' },
+      spiffeId: 'spiffe://mesh.example/user/{sub}',
+    },
+  ],
+  listeners: { exchange: { port: 0 }, admin: { port: 0 } },
+  gateways: [gateway],
+  audiences: ['https://orders.example.com'],
+  joinTokens: [{ spiffeId: gateway, file: 'join-token', lifetimeSeconds: 600 }],
+  drainSeconds: 1,
+}
+
+const askHttps = (
+  { exchange, roots }: RunningExchange,
+  { method = 'GET', path, headers = {}, body, client, agent }: Question,
+): Promise<Answer> =>
+  new Promise((resolve, reject) => {
+    const request = httpsRequest(
+      {
+        host: '127.0.0.1',
+        port: exchange.port,
+        method,
+        path,
+        headers: {
+          ...headers,
+          ...(body === undefined ? {} : { 'content-length': Buffer.byteLength(body) }),
+        },
+        ca: roots(),
+        agent: agent ?? false,
+        ...client,
+      },
+      (response) => {
+        const chunks: Buffer[] = []
+        response.on('data', (chunk: Buffer) => chunks.push(chunk))
+        response.on('error', reject)
+        response.on('end', () => {
+          const whole = Buffer.concat(chunks)
+          resolve({
+            status: response.statusCode ?? 0,
+            headers: response.headers,
+            body: whole,
+            json: () => JSON.parse(whole.toString()) as Record<string, unknown>,
+          })
+        })
+      },
+    )
+    request.on('error', reject)
+    request.end(body)
+  })
