@@ -1,41 +1,64 @@
 import type { Control, Effect } from '../seclang/syntax.ts'
 import { changeNumber } from './constants.ts'
-import { expandMacro } from './macro.ts'
-import type { State } from './state.ts'
+import { lowerKey } from './entries.ts'
+import { compileMacro } from './read-macro.ts'
+import type { Removal, State } from './state.ts'
 import { makeStore, type Store } from './store.ts'
-import { readVariable } from './variables.ts'
 
 const nothing: ReadonlyMap<string, string> = new Map()
 /** A value that a rule keeps may be as long as what the client sent; all together must not be. */
 const maxKeptBytes = 65_536
 
-/** Does what a match does besides deciding. */
-export const performEffects = (state: State, effects: readonly Effect[]): void => {
-  for (const effect of effects) perform(state, effect)
+/** What a match does besides deciding, as one function of the request. */
+export const compileEffects = (effects: readonly Effect[]): ((state: State) => void) => {
+  const compiled = effects.map(compileEffect)
+  const [only] = compiled
+  if (only && compiled.length === 1) return only
+  return (state) => {
+    for (const effect of compiled) effect(state)
+  }
 }
 
-const perform = (state: State, effect: Effect): void => {
-  const read = (variable: string, key: string | undefined) => readVariable(state, variable, key)
+const compileEffect = (effect: Effect): ((state: State) => void) => {
   switch (effect.kind) {
-    case 'setvar': {
-      const store = storeOf(state, effect.collection)
-      const name = expandMacro(effect.name, read)
-      const { change } = effect
-      if (change.how === 'unset') store.unset(name)
-      else {
-        const value = expandMacro(change.value, read).slice(0, maxKeptBytes)
-        store.set(name, change.how === 'set' ? value : changeNumber(store.get(name), change.how, value))
-      }
-      return
+    case 'setvar':
+      return compileSetvar(effect)
+    case 'initcol': {
+      const key = compileMacro(effect.key)
+      return (state) => storeOf(state, effect.collection).set('key', key(state))
     }
-    case 'initcol':
-      storeOf(state, effect.collection).set('key', expandMacro(effect.key, read))
-      return
-    case 'ctl':
-      control(state, effect.change)
-      return
+    case 'ctl': {
+      const { change } = effect
+      return (state) => control(state, change)
+    }
     default:
-      effect satisfies never
+      return effect satisfies never
+  }
+}
+
+const compileSetvar = ({
+  collection,
+  name,
+  change,
+}: Extract<Effect, { kind: 'setvar' }>): ((state: State) => void) => {
+  const constantKey = name.text === undefined ? undefined : lowerKey(name.text)
+  const expandName = compileMacro(name)
+  const keyOf = (state: State) => constantKey ?? lowerKey(expandName(state))
+  if (change.how === 'unset') return (state) => storeOf(state, collection).unset(keyOf(state))
+  const expandValue = compileMacro(change.value)
+  const { how } = change
+  if (how === 'set')
+    return (state) => {
+      const value = expandValue(state)
+      storeOf(state, collection).set(
+        keyOf(state),
+        value.length > maxKeptBytes ? value.slice(0, maxKeptBytes) : value,
+      )
+    }
+  return (state) => {
+    const store = storeOf(state, collection)
+    const key = keyOf(state)
+    store.set(key, changeNumber(store.get(key), how, expandValue(state)))
   }
 }
 
@@ -48,26 +71,26 @@ const storeOf = (state: State, collection: string): Store => {
   return made
 }
 
+const remove = (state: State, removal: Removal): void => {
+  // Rules add one a match, so a request with many arguments could add many.
+  if (state.removals.length < maxRemovals) state.removals.push(removal)
+}
+const maxRemovals = 2000
+
 const control = (state: State, change: Control): void => {
   switch (change.what) {
     case 'removeById':
-      state.removals.push({ ids: change.ids })
-      return
+      return remove(state, { ids: change.ids })
     case 'removeByTag':
-      state.removals.push({ tag: change.test })
-      return
+      return remove(state, { tag: change.test })
     case 'removeByMsg':
-      state.removals.push({ msg: change.test })
-      return
+      return remove(state, { msg: change.test })
     case 'removeTargetById':
-      state.removals.push({ ids: change.ids, target: change.target })
-      return
+      return remove(state, { ids: change.ids, target: change.target })
     case 'removeTargetByTag':
-      state.removals.push({ tag: change.test, target: change.target })
-      return
+      return remove(state, { tag: change.test, target: change.target })
     case 'removeTargetByMsg':
-      state.removals.push({ msg: change.test, target: change.target })
-      return
+      return remove(state, { msg: change.test, target: change.target })
     case 'ruleEngine':
       state.mode = change.mode
       return

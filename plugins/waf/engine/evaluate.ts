@@ -1,16 +1,15 @@
-import type { Link } from '../seclang/rule.ts'
-import { severities, type Target } from '../seclang/syntax.ts'
-import { transformations } from '../transformations/table.ts'
-import { performEffects } from './effects.ts'
-import { expandMacro } from './macro.ts'
-import { acceptsOf } from './phase-program.ts'
+import type { Test } from '../operators/operator.ts'
+import { severities } from '../seclang/syntax.ts'
+import { compileMacro } from './read-macro.ts'
 import { removedTargets } from './removals.ts'
-import type { MatchedValue, State } from './state.ts'
-import type { Unit } from './unit.ts'
-import { findVariable, readVariable } from './variables.ts'
+import type { State } from './state.ts'
+import type { Unit, UnitLink, UnitTarget } from './unit.ts'
 
 /** Matches kept of one request; more are counted. */
 const maxMatches = 200
+
+/** Whether `ctl` took an entry of a variable out of what a rule looks at. */
+type IsGone = ((variable: string, key: string) => boolean) | undefined
 
 /**
  * Runs one rule exactly as ModSecurity does: every value of the first link, then of the next; what a link does
@@ -20,117 +19,113 @@ const maxMatches = 200
  */
 export const evaluateUnit = (state: State, unit: Unit): boolean => {
   state.matchedVar = undefined
-  state.matchedVars = []
-  const last = unit.links.length - 1
-  for (const [i, link] of unit.links.entries())
-    if (!evaluateLink(state, unit, link, i === 0, i === last)) return false
+  if (state.matchedVars.length > 0) state.matchedVars = []
+  const { links } = unit
+  for (let i = 0; i < links.length; i++) {
+    const link = links[i]
+    if (!link) continue
+    const isGone = i === 0 && state.removals.length > 0 ? removedTargets(state, unit) : undefined
+    if (!evaluateLink(state, unit, link, i === links.length - 1, isGone)) return false
+  }
   return true
 }
 
 const evaluateLink = (
   state: State,
   unit: Unit,
-  link: Link,
-  isFirst: boolean,
+  link: UnitLink,
   isLast: boolean,
+  isGone: IsGone,
 ): boolean => {
-  const { operator } = link
-  const found = (matched: MatchedValue | undefined) => {
-    if (matched) {
-      state.matchedVar = matched
-      state.matchedVars.push(matched)
-    }
-    performEffects(state, link.effects)
+  if (link.test === undefined) {
+    link.effects?.(state)
     if (isLast) record(state, unit)
-  }
-  if (operator === undefined) {
-    found(undefined)
     return true
   }
-  const read = (variable: string, key: string | undefined) => readVariable(state, variable, key)
-  const test = link.test ?? link.compile(expandMacro(operator.argument, read))
-  let matchedAny = false
-  const tryValue = (name: string, value: string) => {
-    if (test.test(value) === operator.negated) return
-    matchedAny = true
-    if (link.capture && !operator.negated && test.capture) keepCaptures(state, test.capture(value))
-    found({ name, value })
-  }
-  const isGone = isFirst && state.removals.length > 0 ? removedTargets(state, unit) : undefined
+  const test = link.test(state)
+  let matched = false
   for (const target of link.targets)
-    for (const { name, value } of selectValues(state, target, isGone))
-      forms(link, target.count, value, (form) => tryValue(name, form))
-  return matchedAny
+    if (evaluateTarget(state, unit, link, target, test, isLast, isGone)) matched = true
+  return matched
 }
 
-/** The value transformed; with multiMatch also as it was and after each transformation that changed it. */
-const forms = (link: Link, count: boolean, value: string, use: (form: string) => void): void => {
-  if (count) return use(value)
-  let form = value
-  if (link.multiMatch) use(form)
-  for (const name of link.transformations) {
-    const next = transformations[name].apply(form)
-    if (link.multiMatch && next !== form) use(next)
-    form = next
-  }
-  if (!link.multiMatch) use(form)
-}
-
-/** The values that a target names, with the names that MATCHED_VAR_NAME gives them. */
-const selectValues = (
+const evaluateTarget = (
   state: State,
-  target: Target,
-  isGone: ((variable: string, key: string) => boolean) | undefined,
-): readonly MatchedValue[] => {
-  const variable = findVariable(target.variable)
-  if (!variable) return []
-  if (variable.kind === 'scalar') {
-    const value = isGone?.(target.variable, '') ? undefined : variable.read(state)
-    if (target.count) return [{ name: target.variable, value: value === undefined ? '0' : '1' }]
-    return value === undefined ? [] : [{ name: target.variable, value }]
+  unit: Unit,
+  link: UnitLink,
+  target: UnitTarget,
+  test: Test,
+  isLast: boolean,
+  isGone: IsGone,
+): boolean => {
+  const { variable, variableName, key, accepts } = target
+  /** Tries one value in all the forms that the link wants. */
+  const tryValue = (name: string, value: string): boolean => {
+    let matched = false
+    let form = value
+    if (link.multiMatch || link.transformations.length === 0)
+      matched = tryForm(state, unit, link, test, isLast, variableName, name, form)
+    for (let i = 0; i < link.transformations.length; i++) {
+      const next = link.transformations[i]?.apply(form) ?? form
+      const isEnd = i === link.transformations.length - 1
+      const wanted = link.multiMatch ? next !== form : isEnd
+      form = next
+      if (wanted && tryForm(state, unit, link, test, isLast, variableName, name, form)) matched = true
+    }
+    return matched
   }
-  if (target.variable === 'TX' && target.selector.kind === 'key')
-    return selectTx(state, target.selector.key, target.count, isGone)
-  const accepts = acceptsOf(target)
-  const { names, keys, values } =
-    target.variable === 'TX' && accepts ? state.tx.select(accepts) : variable.read(state)
-  const selected: MatchedValue[] = []
-  for (let i = 0; i < values.length; i++) {
-    const key = keys[i] ?? ''
-    if (accepts && !accepts(key)) continue
-    if (isGone?.(target.variable, key)) continue
-    selected.push({ name: nameOf(target.variable, names[i] ?? ''), value: values[i] ?? '' })
+  const tryCount = (count: number): boolean =>
+    tryForm(state, unit, link, test, isLast, `&${variableName}`, key ?? '', String(count))
+
+  if (variable.kind === 'scalar' || (variableName === 'TX' && key !== undefined)) {
+    const value = isGone?.(variableName, key ?? '')
+      ? undefined
+      : variable.kind === 'scalar'
+        ? variable.read(state)
+        : state.tx.get(key ?? '')
+    if (target.count) return tryCount(value === undefined ? 0 : 1)
+    return value !== undefined && tryValue(key ?? '', value)
   }
-  if (!target.count) return selected
-  const name = target.selector.kind === 'key' ? `:${target.selector.key}` : ''
-  return [{ name: `&${target.variable}${name}`, value: String(selected.length) }]
+  const entries = variableName === 'TX' ? state.tx.select(accepts) : variable.read(state)
+  let matched = false
+  let count = 0
+  for (let i = 0; i < entries.values.length; i++) {
+    const entryKey = entries.keys[i] ?? ''
+    if (accepts && !accepts(entryKey)) continue
+    if (isGone?.(variableName, entryKey)) continue
+    count++
+    if (!target.count && tryValue(entries.names[i] ?? '', entries.values[i] ?? '')) matched = true
+  }
+  return target.count ? tryCount(count) : matched
 }
 
-const selectTx = (
+const tryForm = (
   state: State,
-  key: string,
-  count: boolean,
-  isGone: ((variable: string, key: string) => boolean) | undefined,
-): readonly MatchedValue[] => {
-  const value = isGone?.('TX', key) ? undefined : state.tx.get(key)
-  if (count) return [{ name: `&TX:${key}`, value: value === undefined ? '0' : '1' }]
-  return value === undefined ? [] : [{ name: `TX:${key}`, value }]
+  unit: Unit,
+  link: UnitLink,
+  test: Test,
+  isLast: boolean,
+  variableName: string,
+  name: string,
+  value: string,
+): boolean => {
+  if (test.test(value) === link.negated) return false
+  if (link.capture && !link.negated && test.capture) {
+    const groups = test.capture(value)
+    if (groups.length > 0) state.tx.capture(groups)
+  }
+  const matched = { name: nameOf(variableName, name), value }
+  state.matchedVar = matched
+  state.matchedVars.push(matched)
+  link.effects?.(state)
+  if (isLast) record(state, unit)
+  return true
 }
 
 const nameOf = (variable: string, name: string): string => {
   if (variable === 'XML') return 'XML:/*'
   if (variable === 'XML_ATTRIBUTES') return 'XML://@*'
-  return `${variable}:${name}`
-}
-
-/** Groups that took no part are unset, so that a rule does not read those of the match before. */
-const keepCaptures = (state: State, groups: readonly string[]): void => {
-  if (groups.length === 0) return
-  for (let i = 0; i < 10; i++) {
-    const group = groups[i]
-    if (group !== undefined) state.tx.set(String(i), group)
-    else state.tx.unset(String(i))
-  }
+  return name === '' ? variable : `${variable}:${name}`
 }
 
 const record = (state: State, unit: Unit): void => {
@@ -142,16 +137,15 @@ const record = (state: State, unit: Unit): void => {
     state.droppedMatches++
     return
   }
-  const read = (variable: string, key: string | undefined) => readVariable(state, variable, key)
   state.matches.push({
     ruleId: rule.id,
     file: rule.file,
     line: rule.line,
     phase: rule.phase,
-    message: rule.message ? expandMacro(rule.message, read) : '',
-    logData: rule.logData ? expandMacro(rule.logData, read) : '',
+    message: unit.message?.(state) ?? '',
+    logData: unit.logData?.(state) ?? '',
     severity: rule.severity,
-    tags: rule.tags.map((tag) => expandMacro(tag, read)),
+    tags: rule.tags.map((tag) => compileMacro(tag)(state)),
     version: rule.version,
     matched: state.matchedVar ? [state.matchedVar] : [],
     disruptive: rule.disruption.kind !== 'pass',

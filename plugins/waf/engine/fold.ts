@@ -183,12 +183,25 @@ const simplify = (rule: Rule, constants: Constants): readonly Link[] => {
       link.capture ||
       constantVerdict(link, constants) !== true,
   )
+  const readsMatched = readsMatchedVar(rule)
   return needed.map((link) => {
-    if (link.test || link.operator === undefined) return link
+    if (link.operator === undefined) return link
+    // What always holds and is not spoken of need not be tried: only its effects are left.
+    if (!readsMatched && !rule.log && !link.capture && constantVerdict(link, constants) === true)
+      return { ...link, targets: [], operator: undefined }
+    if (link.test) return link
     const argument = constantText(link.operator.argument, constants)
     return argument === undefined ? link : { ...link, test: link.compile(argument) }
   })
 }
+
+/** Whether what the rule does depends on what it matched. */
+const readsMatchedVar = (rule: Rule): boolean =>
+  rule.links.some(
+    (link) =>
+      link.targets.some(({ variable }) => variable.startsWith('MATCHED_VAR')) ||
+      link.effects.some((effect) => JSON.stringify(effect).toUpperCase().includes('MATCHED_VAR')),
+  )
 
 const touch = (rule: Rule, links: readonly Link[], shared: Shared): void => {
   const read = (macro: Macro | undefined) => {

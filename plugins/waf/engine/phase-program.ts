@@ -1,27 +1,11 @@
 import type { Link } from '../seclang/rule.ts'
-import { selects } from '../seclang/parse-targets.ts'
 import type { Selector, Target } from '../seclang/syntax.ts'
 import type { FoldedRule } from './fold.ts'
-import { makeScanner, type Probe, type Scanner } from './scanner.ts'
-import type { Unit } from './unit.ts'
-import { findVariable, type Variable } from './variables.ts'
-
-/** What is asked of one variable before the first rule of a phase runs. */
-export type VariableScan = {
-  readonly variable: Variable
-  /** Entries with this key. */
-  readonly keyed: ReadonlyMap<string, Scanner>
-  /** Entries that the selectors choose; all, for a scalar. */
-  readonly chosen: readonly {
-    readonly accepts: ((key: string) => boolean) | undefined
-    readonly scanner: Scanner
-  }[]
-  /** How many entries the selector chooses. */
-  readonly counted: readonly {
-    readonly accepts: ((key: string) => boolean) | undefined
-    readonly scanner: Scanner
-  }[]
-}
+import { makeScanner, type Probe } from './scanner.ts'
+import { acceptsOf } from './accepts.ts'
+import { compileUnit, type Unit } from './unit.ts'
+import { makeVariableScan, type Slot, type VariableScan } from './variable-scan.ts'
+import { findVariable } from './variables.ts'
 
 /**
  * The rules of one phase, and the scans that say beforehand which of them may match. A rule runs only if every bit of
@@ -46,12 +30,7 @@ export const buildPhase = (rules: readonly FoldedRule[]): PhaseProgram => {
     }
   })
   return {
-    units: rules.map(({ rule, links, skipTo }) => ({
-      rule,
-      links,
-      skipTo,
-      tags: rule.tags.map((tag) => tag.source),
-    })),
+    units: rules.map(compileUnit),
     required,
     scans: buildScans([...wanted.values()]),
   }
@@ -118,30 +97,15 @@ const buildScans = (
   for (const name of names) {
     const variable = findVariable(name)
     if (!variable) continue
-    const keyed = new Map<string, Scanner>()
-    const chosen: { accepts: ((key: string) => boolean) | undefined; scanner: Scanner }[] = []
-    const counted: typeof chosen = []
-    for (const { target, probes } of wanted) {
-      if (target.variable !== name) continue
-      const scanner = makeScanner(probes)
-      const { selector, except, count } = target
-      if (count) counted.push({ accepts: acceptsOf(target), scanner })
-      else if (selector.kind === 'key' && except.length === 0) keyed.set(selector.key, scanner)
-      else chosen.push({ accepts: acceptsOf(target), scanner })
-    }
-    scans.push({ variable, keyed, chosen, counted })
+    const slots: Slot[] = []
+    const counts: Slot[] = []
+    for (const { target, probes } of wanted)
+      if (target.variable === name)
+        (target.count ? counts : slots).push({
+          accepts: acceptsOf(target),
+          scanner: makeScanner(probes),
+        })
+    scans.push(makeVariableScan(variable, slots, counts))
   }
   return scans
-}
-
-/** Whether a target chooses a key; undefined if it chooses all. */
-export const acceptsOf = ({
-  selector,
-  except,
-}: Pick<Target, 'selector' | 'except'>): ((key: string) => boolean) | undefined => {
-  if (selector.kind === 'all' && except.length === 0) return undefined
-  const keys = new Set(except.flatMap((one) => (one.kind === 'key' ? [one.key] : [])))
-  const others = except.filter((one) => one.kind !== 'key')
-  return (key) =>
-    selects(selector, key) && !keys.has(key) && !others.some((one) => selects(one, key))
 }

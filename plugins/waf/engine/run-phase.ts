@@ -1,11 +1,10 @@
-import { expandMacro } from './macro.ts'
 import type { PhaseProgram } from './phase-program.ts'
 import { isRemoved } from './removals.ts'
 import { scanValues } from './scan-values.ts'
 import { evaluateUnit } from './evaluate.ts'
 import type { Interruption, State } from './state.ts'
+import { compileMacro } from './read-macro.ts'
 import type { Unit } from './unit.ts'
-import { readVariable } from './variables.ts'
 
 /** A phase that runs in slices, so that no request keeps all others waiting. */
 export type PhaseRun = {
@@ -87,8 +86,7 @@ const disrupt = (state: State, { rule }: Unit): void => {
       return
     case 'redirect':
     case 'proxy': {
-      const read = (variable: string, key: string | undefined) => readVariable(state, variable, key)
-      const location = expandMacro(disruption.target, read)
+      const location = compileMacro(disruption.target)(state)
       stop(state, {
         ruleId: rule.id,
         phase: rule.phase,

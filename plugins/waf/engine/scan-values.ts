@@ -1,4 +1,4 @@
-import type { PhaseProgram, VariableScan } from './phase-program.ts'
+import type { PhaseProgram } from './phase-program.ts'
 import type { State } from './state.ts'
 
 /** Where a scan that was interrupted goes on. */
@@ -6,6 +6,8 @@ export type ScanCursor = { scan: number; entry: number }
 
 /** Bytes that may be scanned between two looks at the clock: about a millisecond. */
 const bytesPerLook = 16_384
+
+const presentOnce: readonly string[] = ['']
 
 /**
  * Asks of all values which rules may match, and marks in `hits` the bits of those that do.
@@ -24,57 +26,32 @@ export const scanValues = (
     const scan = scans[cursor.scan]
     if (!scan) continue
     if (scan.variable.kind === 'scalar') {
+      if (bytes > bytesPerLook && isLate()) return false
       const value = scan.variable.read(state)
-      for (const { scanner } of scan.counted)
-        mark(hits, scanner.scan(value === undefined ? '0' : '1'))
+      if (scan.scanCounts) mark(hits, scan.scanCounts(value === undefined ? [] : presentOnce))
       if (value === undefined) continue
-      for (const { scanner } of scan.chosen) mark(hits, scanner.scan(value))
-      bytes += value.length
-    } else {
-      const { keys, values } = scan.variable.read(state)
-      if (cursor.entry === 0) countEntries(scan, keys, hits)
-      for (; cursor.entry < values.length; cursor.entry++) {
-        const value = values[cursor.entry] ?? ''
-        if (bytes > bytesPerLook) {
-          if (isLate()) return false
-          bytes = 0
-        }
-        bytes += value.length + 32
-        scanEntry(scan, keys[cursor.entry] ?? '', value, hits)
-      }
+      bytes = bytes > bytesPerLook ? value.length : bytes + value.length
+      mark(hits, scan.scanEntry('', value))
+      continue
     }
-    if (bytes > bytesPerLook) {
-      bytes = 0
-      if (isLate()) {
-        cursor.scan++
-        cursor.entry = 0
-        return false
+    const { keys, values } = scan.variable.read(state)
+    if (cursor.entry === 0 && scan.scanCounts) mark(hits, scan.scanCounts(keys))
+    for (; cursor.entry < values.length; cursor.entry++) {
+      if (bytes > bytesPerLook) {
+        if (isLate()) return false
+        bytes = 0
       }
+      const value = values[cursor.entry] ?? ''
+      bytes += value.length + 32
+      mark(hits, scan.scanEntry(keys[cursor.entry] ?? '', value))
     }
   }
   return true
 }
 
-const scanEntry = (scan: VariableScan, key: string, value: string, hits: Int32Array): void => {
-  if (scan.keyed.size > 0) {
-    const scanner = scan.keyed.get(key)
-    if (scanner) mark(hits, scanner.scan(value))
-  }
-  for (const { accepts, scanner } of scan.chosen)
-    if (accepts === undefined || accepts(key)) mark(hits, scanner.scan(value))
-}
-
-const countEntries = (scan: VariableScan, keys: readonly string[], hits: Int32Array): void => {
-  for (const { accepts, scanner } of scan.counted) {
-    let count = 0
-    if (accepts === undefined) count = keys.length
-    else for (const key of keys) if (accepts(key)) count++
-    mark(hits, scanner.scan(String(count)))
-  }
-}
-
 const mark = (hits: Int32Array, found: readonly number[]): void => {
-  for (const hit of found) {
+  for (let i = 0; i < found.length; i++) {
+    const hit = found[i] ?? 0
     const unit = hit >>> 5
     hits[unit] = (hits[unit] ?? 0) | (1 << (hit & 31))
   }

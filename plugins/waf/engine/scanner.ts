@@ -38,14 +38,12 @@ type Step = {
 }
 
 const noHits: readonly number[] = Object.freeze([])
-const maxRememberedBytes = 512
-const maxRemembered = 1000
 /** Distinct forms of one value that are scanned for literals; of more, all literals count as found. */
 const maxForms = 31
 
 /**
  * Groups probes by their transformations, each of which runs once a value and only if the value has bytes that it acts
- * on; asks a literal scan and byte classes before any operator; remembers what it said of short values.
+ * on; asks a literal scan and byte classes before any operator.
  */
 export const makeScanner = (probes: readonly Probe[]): Scanner => {
   const { steps, groupsOfPhrase, phrases, groupCount } = plan(probes)
@@ -104,27 +102,8 @@ export const makeScanner = (probes: readonly Probe[]): Scanner => {
     return hits ?? noHits
   }
 
-  // Two generations: when the young one is full it becomes the old, and what the old held is forgotten.
-  let young = new Map<string, readonly number[]>()
-  let old = new Map<string, readonly number[]>()
-  const scan = (value: string): readonly number[] => {
-    if (value.length > maxRememberedBytes) return compute(value)
-    const known = young.get(value)
-    if (known) return known
-    const hits = old.get(value) ?? compute(value)
-    if (young.size >= maxRemembered) {
-      old = young
-      young = new Map()
-    }
-    young.set(ownCopy(value), hits)
-    return hits
-  }
-  return { scan }
+  return { scan: compute }
 }
-
-/** V8 keeps a whole body alive for a slice of it, so what is remembered must not be a slice. */
-const ownCopy = (value: string): string =>
-  value.length < 13 ? value : Buffer.from(value, 'latin1').toString('latin1')
 
 const plan = (probes: readonly Probe[]) => {
   const steps: Step[] = [

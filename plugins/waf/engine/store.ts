@@ -1,17 +1,17 @@
-import { entriesOf, lowerKey, noEntries, type Entries } from './entries.ts'
+import { entriesOf, noEntries, type Entries } from './entries.ts'
 
 /**
- * Variables that rules write. Names ignore case. What all requests begin with is shared and copied by none: only
- * changes are kept here.
+ * Variables that rules write. Names are lower-case, as they ignore case. What all requests begin with is shared and
+ * copied by none: only changes are kept here.
  */
 export type Store = {
-  readonly get: (name: string) => string | undefined
-  readonly set: (name: string, value: string) => void
-  readonly unset: (name: string) => void
-  /** All that is set. */
-  readonly entries: () => Entries
-  /** What is set under the names that `accepts` accepts. */
-  readonly select: (accepts: (name: string) => boolean) => Entries
+  readonly get: (key: string) => string | undefined
+  readonly set: (key: string, value: string) => void
+  readonly unset: (key: string) => void
+  /** Sets 0 to 9 to what an operator captured; those it did not capture are unset. */
+  readonly capture: (groups: readonly string[]) => void
+  /** What is set under the names that `accepts` accepts; all without it. */
+  readonly select: (accepts?: (key: string) => boolean) => Entries
 }
 
 /** Rules can make names out of what a request holds, so their number is bounded; more are not kept. */
@@ -19,32 +19,43 @@ const maxOwn = 5000
 
 export const makeStore = (base: ReadonlyMap<string, string>): Store => {
   const own = new Map<string, string | undefined>()
-  const put = (name: string, value: string | undefined) => {
-    const key = lowerKey(name)
-    if (own.size < maxOwn || own.has(key)) own.set(key, value)
+  let captured: readonly string[] = []
+  const put = (key: string, value: string | undefined) => {
+    const digit = digitOf(key)
+    if (digit >= 0) captured = captured.toSpliced(digit, 1, value ?? '')
+    else if (own.size < maxOwn || own.has(key)) own.set(key, value)
+  }
+  const select: Store['select'] = (accepts) => {
+    const names: string[] = []
+    const values: string[] = []
+    const add = (key: string, value: string | undefined) => {
+      if (value === undefined || (accepts && !accepts(key))) return
+      names.push(key)
+      values.push(value)
+    }
+    for (const [key, value] of base) if (!own.has(key)) add(key, value)
+    for (const [key, value] of own) add(key, value)
+    captured.forEach((value, i) => add(String(i), value))
+    return names.length === 0 ? noEntries : entriesOf(names, values)
   }
   return {
-    get: (name) => {
-      const key = lowerKey(name)
+    get: (key) => {
+      const digit = digitOf(key)
+      if (digit >= 0) return captured[digit]
       const value = own.get(key)
       return value === undefined && !own.has(key) ? base.get(key) : value
     },
     set: put,
-    unset: (name) => put(name, undefined),
-    entries: () => entriesOfMap(new Map<string, string | undefined>([...base, ...own])),
-    select: (accepts) => {
-      const found = new Map<string, string | undefined>()
-      for (const [name, value] of base) if (!own.has(name) && accepts(name)) found.set(name, value)
-      for (const [name, value] of own) if (accepts(name)) found.set(name, value)
-      return found.size === 0 ? noEntries : entriesOfMap(found)
+    unset: (key) => put(key, undefined),
+    capture: (groups) => {
+      captured = groups.length > 10 ? groups.slice(0, 10) : groups
     },
+    select,
   }
 }
 
-const entriesOfMap = (map: ReadonlyMap<string, string | undefined>): Entries => {
-  const kept = [...map].filter((entry): entry is [string, string] => entry[1] !== undefined)
-  return entriesOf(
-    kept.map(([name]) => name),
-    kept.map(([, value]) => value),
-  )
+const digitOf = (key: string): number => {
+  if (key.length !== 1) return -1
+  const digit = key.charCodeAt(0) - 48
+  return digit >= 0 && digit <= 9 ? digit : -1
 }

@@ -40,7 +40,7 @@ const dateOf = (ms: number): Date => new Date(ms)
 
 /** Stores that rules write. */
 const written = (name: string): Variable =>
-  changing(collection(({ collections }) => collections.get(name)?.entries() ?? noEntries))
+  changing(collection(({ collections }) => collections.get(name)?.select() ?? noEntries))
 
 const matchedEntries = (value: (matched: { name: string; value: string }) => string) =>
   changing(
@@ -153,7 +153,7 @@ const table: Readonly<Record<string, Variable>> = {
   TIME_SEC: time((date) => date.getUTCSeconds()),
   TIME_WDAY: time((date) => date.getUTCDay(), 1),
   TIME_YEAR: time((date) => date.getUTCFullYear(), 4),
-  TX: changing(collection(({ tx }) => tx.entries())),
+  TX: changing(collection(({ tx }) => tx.select())),
   UNIQUE_ID: scalar(({ request }) => request.input.uniqueId),
   URLENCODED_ERROR: scalar(({ request, body }) =>
     flag(request.invalidQueryEncoding || body.invalidEncoding),
@@ -187,16 +187,3 @@ const fullRequest = ({ request, body }: State): string => {
   const headers = request.headers.names.map((name, i) => `${name}: ${request.headers.values[i]}\n`)
   return `${request.line}\n${headers.join('')}\n${body.text ?? ''}`
 }
-
-/** One entry of a collection, as macros read it; '' if it is not there. */
-export const readVariable = (state: State, name: string, key: string | undefined): string => {
-  if (name === 'TX' && key !== undefined) return state.tx.get(key) ?? ''
-  const variable = findVariable(name)
-  if (!variable) return ''
-  if (variable.kind === 'scalar') return variable.read(state) ?? ''
-  const entries = variable.read(state)
-  if (key === undefined) return entries.values[0] ?? ''
-  const at = entries.keys.indexOf(key.toLowerCase())
-  return at < 0 ? '' : (entries.values[at] ?? '')
-}
-

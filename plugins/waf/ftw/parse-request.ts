@@ -52,7 +52,9 @@ const bodyOf = (headers: readonly string[], rest: string): string => {
   if (valuesOf(headers, 'transfer-encoding').some((value) => /chunked/i.test(value)))
     return dechunk(rest)
   const [length] = valuesOf(headers, 'content-length')
-  return length !== undefined && /^\d+$/.test(length) ? rest.slice(0, Number(length)) : rest
+  // Without a length there is no body (RFC 9112 §6.3).
+  if (length === undefined) return ''
+  return /^\d+$/.test(length) ? rest.slice(0, Number(length)) : rest
 }
 
 const dechunk = (text: string): string => {
