@@ -3,7 +3,7 @@ import type { Clock, RandomBytes } from '#contract/clock'
 import { secret } from '#contract/secret'
 import type { SpiffeId } from '#contract/spiffe-id'
 import { checkCertificate, type ServerCertificate } from '#http/certificates'
-import type { AuthoritySnapshot, CertificateIssuer } from './ca/authority.ts'
+import type { AuthoritySnapshot } from './ca/authority.ts'
 import { generateP256 } from './ca/p256.ts'
 import { issueX509Svid } from './svid/x509.ts'
 
@@ -25,7 +25,8 @@ export type OwnCertificateParts = {
 
 type Held = {
   readonly certificate: ServerCertificate
-  readonly issuer: CertificateIssuer
+  /** Its CA, whose name no other has. */
+  readonly issuer: string
   readonly renewAtMs: number
 }
 
@@ -56,14 +57,14 @@ export const ownCertificate = async (parts: OwnCertificateParts): Promise<OwnCer
       },
       clock,
     )
-    return { certificate, issuer, renewAtMs: nowMs + (notAfterMs - nowMs) / 2 }
+    return { certificate, issuer: issuer.subject, renewAtMs: nowMs + (notAfterMs - nowMs) / 2 }
   }
 
   let held = await make()
   return {
     current: () => held.certificate,
     renewIfDue: async () => {
-      if (clock() < held.renewAtMs && held.issuer === authority().issuer) return false
+      if (clock() < held.renewAtMs && held.issuer === authority().issuer.subject) return false
       held = await make()
       return true
     },

@@ -39,6 +39,7 @@ export const exchangeAdminRoutes = (app: FastifyInstance, parts: ExchangeAdminPa
     return problem === undefined ? undefined : sendProblem(reply, problem)
   })
 
+  app.removeContentTypeParser('text/plain') // which Fastify takes by itself, and a form of any page can send
   adminReads(app, parts)
 
   const recorded = async (request: FastifyRequest, reply: FastifyReply) => {

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
 import { promisify } from 'node:util'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { parseSpiffeId } from '#contract/spiffe-id'
 import { readCertificate, readSvidAuthority, readSvidLeaf } from '#identity/svid/certificate'
 import type { Authority } from '#exchange/ca/authority'
@@ -214,7 +214,7 @@ suite('certificates of the exchange', () => {
           profile: {
             ...fields.profile,
             spiffeId: 'spiffe://other.example',
-          } as CertificateFields['profile'],
+          },
         }),
       /its SPIFFE ID/,
     )

@@ -44,7 +44,7 @@ const fullState = async (): Promise<KeyState> => {
 const keyStoreKeepsItsPromises = (
   name: string,
   open: () => { store: KeyStore; again: () => KeyStore },
-) =>
+) => {
   suite(`the ${name} key store`, () => {
     test('gives nothing where nothing was saved', async () => {
       assert.equal(await open().store.load(), undefined)
@@ -72,6 +72,7 @@ const keyStoreKeepsItsPromises = (
       assert.equal((await again().load())?.sequence, state.sequence + 1)
     })
   })
+}
 
 keyStoreKeepsItsPromises('memory', () => {
   const store = memoryKeyStore()

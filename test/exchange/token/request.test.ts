@@ -13,7 +13,7 @@ const whole = {
 }
 const form = (more: Record<string, string | undefined> = {}, tail = '') => {
   const entries = Object.entries({ ...whole, ...more }).filter(([, value]) => value !== undefined)
-  return new URLSearchParams(entries as [string, string][]).toString() + tail
+  return new URLSearchParams(entries).toString() + tail
 }
 const parse = (text: string) => parseExchangeRequest(Buffer.from(text, 'latin1'))
 const type = (name: string) => `urn:ietf:params:oauth:token-type:${name}`
