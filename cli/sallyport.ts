@@ -7,6 +7,18 @@ import { exitCodes, type Command } from './command.ts'
 const commands: Readonly<
   Record<string, { readonly summary: string; readonly load: () => Promise<Command> }>
 > = {
+  gateway: {
+    summary: 'runs the process that faces callers and forwards',
+    load: () => import('./gateway.ts'),
+  },
+  exchange: {
+    summary: 'runs the process that holds the keys and mints identities',
+    load: () => import('./exchange.ts'),
+  },
+  demo: {
+    summary: 'runs both, with an identity provider and services, and says what to try',
+    load: () => import('./demo/demo.ts'),
+  },
   check: {
     summary: 'finds everything that is wrong with configurations',
     load: () => import('./check.ts'),

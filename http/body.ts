@@ -25,9 +25,12 @@ export type Body = {
   readonly peek: (maxBytes: number) => Soon<Result<Peek>>
   /**
    * Hands over the whole body: null if there is none, a Buffer if all of it is here, else a stream. A stream that cannot
-   * be read to its end is destroyed with an error, and `fault` says why. A second call is a bug and throws.
+   * be read to its end is destroyed with an error, and `fault` says why; look at that at once, too. A second call is a bug
+   * and throws.
+   *
+   * @param maxBodyBytes A lower limit than that which it began with, now that the route is known.
    */
-  readonly take: () => null | Buffer | Readable
+  readonly take: (maxBodyBytes?: number) => null | Buffer | Readable
   /** Why no more of the body could be read; undefined as long as it can. */
   readonly fault: () => Problem | undefined
   /** Bytes that arrived so far. */
@@ -83,6 +86,7 @@ const expectedBody = (
   const held: Buffer[] = []
   let heldBytes = 0
   let receivedBytes = 0
+  let { maxBodyBytes } = limits
   let hasEnded = false
   let isTaken = false
   let isAsked = false
@@ -107,7 +111,7 @@ const expectedBody = (
       const chunk = req.read() as Buffer | null
       if (chunk === null) return watch.waiting()
       receivedBytes += chunk.length
-      if (receivedBytes > limits.maxBodyBytes) return fail({ tag: 'body-too-large' })
+      if (receivedBytes > maxBodyBytes) return fail({ tag: 'body-too-large' })
       if (stream) streamWantsMore = stream.push(chunk)
       else hold(chunk)
     }
@@ -140,7 +144,7 @@ const expectedBody = (
   const startReading = () => {
     if (isAsked) return
     isAsked = true
-    if ((declaredBytes ?? 0) > limits.maxBodyBytes) return fail({ tag: 'body-too-large' })
+    if ((declaredBytes ?? 0) > maxBodyBytes) return fail({ tag: 'body-too-large' })
     if (req.destroyed) return onGone() // its 'close' is past and will not come again
     if (req.headers.expect !== undefined) res?.writeContinue() // a caller who was refused before never sent its body
     req.on('readable', move).on('end', onEnd).on('error', onGone).on('close', onGone)
@@ -149,6 +153,12 @@ const expectedBody = (
   const stopReading = () => {
     watch.stop()
     req.off('readable', move).off('end', onEnd).off('error', onGone).off('close', onGone)
+  }
+
+  /** Also of a body that is here to its end: it was read under a higher limit. */
+  const refuseSize = () => {
+    fail({ tag: 'body-too-large' })
+    problem ??= { tag: 'body-too-large' }
   }
 
   const soFar = (maxBytes: number): Result<Peek> => {
@@ -180,11 +190,13 @@ const expectedBody = (
     })
   }
 
-  const take = (): Buffer | Readable => {
+  const take = (lowerMaxBodyBytes: number = maxBodyBytes): Buffer | Readable => {
     if (isTaken) throw new Error('the body was taken already')
     if (peeks.size > 0) throw new Error('the body is still being peeked at')
     isTaken = true
+    maxBodyBytes = Math.min(maxBodyBytes, lowerMaxBodyBytes)
     startReading()
+    if (Math.max(receivedBytes, declaredBytes ?? 0) > maxBodyBytes) refuseSize()
     if (hasEnded) return joined()
     stream = new Readable({
       read: () => {

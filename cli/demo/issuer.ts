@@ -14,6 +14,8 @@ export type DemoIssuer = {
   readonly tokenFor: (persona: Persona, audience?: string) => Promise<string>
   /** Signs what the provider itself never would, with its own key: an expired token, say. */
   readonly sign: (claims: JWTPayload, header?: Record<string, unknown>) => Promise<string>
+  /** A command that does the same and prints the token. */
+  readonly howToGetOne: (persona: Persona) => string
   /** From now on a new key signs; the old one stays published, as providers do it. */
   readonly rotateKeys: () => void
   readonly close: () => Promise<void>
@@ -30,6 +32,8 @@ export const startIssuer = async (options: {
   readonly port: number
   readonly audience: string
   readonly tls: Credentials
+  /** PEM file that its callers trust. */
+  readonly rootFile: string
   readonly fetch: (
     url: string,
     init: { method: string; headers: Record<string, string>; body: string },
@@ -68,10 +72,19 @@ export const startIssuer = async (options: {
       .sign(await importJWK(key, 'ES256'))
   }
 
+  const howToGetOne = (persona: Persona) =>
+    [
+      `curl -s --cacert ${options.rootFile} ${url}/token`,
+      `-d grant_type=client_credentials -d client_id=${persona}`,
+      `-d client_secret=${secretOf(persona)} -d resource=${options.audience}`,
+      `| sed 's/.*"access_token":"\\([^"]*\\)".*/\\1/'`,
+    ].join(' ')
+
   return {
     url,
     tokenFor,
     sign,
+    howToGetOne,
     rotateKeys: () => {
       keys = [newSigningKey(), ...keys.slice(0, 1)]
       answer = providerWith(url, keys, options.audience).callback()

@@ -88,6 +88,9 @@ const relay = (
 
     if (res.destroyed)
       return settle({ status: 499, bytesOut, problem: { tag: 'caller-gone' } }, 'caller-gone')
+    const taken = body.take(route.config.maxBodyBytes)
+    const tooLarge = body.fault()
+    if (tooLarge) return settle({ ...refuse(tooLarge), problem: tooLarge }, 'caller-gone')
     res.once('close', callerGone).on('drain', resume)
     endpoint.client.dispatch(
       {
@@ -95,7 +98,7 @@ const relay = (
         path: head.path + head.query,
         authority: upstream.host ?? authorityOf(head),
         headers: upstreamHeaders(request),
-        body: body.take(),
+        body: taken,
         headersTimeoutMs: upstream.headersTimeoutMs,
         idleTimeoutMs: upstream.idleTimeoutMs,
       },

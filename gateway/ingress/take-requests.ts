@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream'
 import type { AuditSink } from '#contract/audit-event'
 import type { Clock, RandomBytes } from '#contract/clock'
 import type { Problem } from '#contract/problem'
-import { bodyOf } from '#http/body'
+import { bodyOf, defaultBodyLimits } from '#http/body'
 import type { Doors } from '#http/doors'
 import { peerOf } from '#http/peer'
 import { replyProblem, replyProblemOnSocket } from '#http/problem-reply'
@@ -97,11 +97,8 @@ export const takeRequests = (taking: Taking): Taken => {
   return { request, upgrade: notServed('upgrade'), connect: notServed('connect') }
 }
 
-/** Any route may have a lower limit; it is applied when the route is known. */
-const maxBodyBytes = Number.MAX_SAFE_INTEGER
-/** Time that a caller may make us wait for its body, back-pressure of the service not counted. */
-const maxBodyWaitMs = 60_000
-const minBodyBytesPerSecond = 128
+/** The limit on the size is the route's; it is applied once that is known. Nothing is read before. */
+const bodyLimits = { ...defaultBodyLimits, maxBodyBytes: Number.MAX_SAFE_INTEGER }
 
 const receive = (
   door: Door,
@@ -115,9 +112,5 @@ const receive = (
   peer: peerOf(req.socket),
   nowMs,
   decisionId: randomBytes(16).toString('hex'),
-  body: bodyOf(req, res, {
-    maxBodyBytes,
-    maxWaitMs: maxBodyWaitMs,
-    minBytesPerSecond: minBodyBytesPerSecond,
-  }),
+  body: bodyOf(req, res, bodyLimits),
 })

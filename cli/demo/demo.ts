@@ -1,0 +1,78 @@
+import { causeText } from '#contract/cause'
+import { exitCodes, readArguments } from '../command.ts'
+import { describeMesh } from './describe.ts'
+import { startMesh } from './mesh.ts'
+import { demoPorts, takenPorts } from './ports.ts'
+import { red, say } from './screen.ts'
+import { makeTour } from './tour.ts'
+import { welcome } from './welcome.ts'
+
+const usage = `sallyport demo [--once | --json] [--port-base N]
+
+Starts an identity provider, an exchange, a gateway and services behind mTLS on this machine, and says what to try.
+
+  --once         makes a tour by itself and ends: 0 if everything went as described, 1 if not
+  --json         prints one line of JSON when everything runs, for scripts, and goes on running
+  --port-base N  takes the ports from N on instead of 8443 and its neighbours
+`
+
+/** `sallyport demo`: everything, running for real, on one machine. */
+export const run = async (args: readonly string[]): Promise<number> => {
+  const read = readArguments(args, {
+    options: {
+      once: { type: 'boolean', default: false },
+      json: { type: 'boolean', default: false },
+      'port-base': { type: 'string' },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
+  })
+  if (!read.ok) return misunderstood(read.message)
+  const { once, json, help, 'port-base': base } = read.given.values
+  if (help) {
+    say(usage)
+    return exitCodes.done
+  }
+  if (once && json) return misunderstood('--once and --json exclude each other.')
+  if (base !== undefined && !isPortBase(base))
+    return misunderstood(`--port-base wants a port from 1024 to 65000, not ${base}.`)
+
+  const ports = demoPorts(base === undefined ? undefined : Number(base))
+  const taken = await takenPorts(ports)
+  if (taken.length > 0) {
+    const list = taken.map(([name, port]) => `${port} (${name})`).join(', ')
+    process.stderr.write(
+      `Something else listens on ${list}.\nTake other ports with --port-base N, such as: npm run demo -- --port-base 20000\n`,
+    )
+    return exitCodes.faults
+  }
+
+  const told = ended()
+  const mesh = await startMesh(ports).catch((cause: unknown) => causeText(cause))
+  if (typeof mesh === 'string') {
+    process.stderr.write(red(`The demo could not start: ${mesh}\n`))
+    return exitCodes.faults
+  }
+  try {
+    if (once) return (await makeTour(mesh)) ? exitCodes.done : exitCodes.faults
+    if (json) say(JSON.stringify(await describeMesh(mesh)))
+    else say(await welcome(mesh))
+    await told
+    return exitCodes.done
+  } finally {
+    await mesh.close()
+  }
+}
+
+const misunderstood = (message: string): number => {
+  process.stderr.write(`${message}\n\n${usage}`)
+  return exitCodes.usage
+}
+
+const isPortBase = (text: string): boolean =>
+  /^\d{4,5}$/.test(text) && Number(text) >= 1024 && Number(text) <= 65_000
+
+/** Ctrl-C, or whoever started it saying that it is enough. */
+const ended = (): Promise<void> =>
+  new Promise((resolve) => {
+    process.once('SIGINT', () => resolve()).once('SIGTERM', () => resolve())
+  })
