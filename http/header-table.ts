@@ -96,8 +96,8 @@ export const headerTable = (options: HeaderTableOptions): ((sent: string) => Hea
       return { name, use: options.unusualNames, isProtected: false }
     // To the service it may be the same as its plain spelling: whatever is special under that is not let through.
     const plain = name.replace(aliasCharacters, '-')
-    const use =
-      plain !== name && (known.get(plain)?.isProtected || isReserved(plain)) ? 'drop' : 'keep'
+    const isSpecial = isReserved(plain) || (known.get(plain)?.use ?? 'keep') !== 'keep'
+    const use = plain !== name && isSpecial ? 'drop' : 'keep'
     return { name, use, isProtected: use === 'drop' }
   }
 

@@ -81,7 +81,9 @@ export const hardenedServer = (
     keepAliveInitialDelay: tcpKeepAliveMs,
     insecureHTTPParser: false,
     joinDuplicateHeaders: false,
-    rejectNonStandardBodyWrites: true,
+    // Bytes that a 204, a 304 or the answer to a HEAD must not have are dropped either way; `true` would also throw at
+    // whoever passes on such an answer of a service, and at Fastify for its problem in answer to a HEAD.
+    rejectNonStandardBodyWrites: false,
     requireHostHeader: false, // the gate asks for it: Node's own 400 would pass no door and leave no trace
   }
   const server = tls ? createHttpsServer({ ...tls.options, ...options }) : createHttpServer(options)

@@ -52,7 +52,8 @@ const peekThenTake =
   async (body, res) => {
     const first = await body.peek(maxBytes)
     const again = await body.peek(10)
-    if (!first.ok || !again.ok) return void replyProblem(res, (first.ok ? again : first).problem!)
+    if (!first.ok) return void replyProblem(res, first.problem)
+    assert.ok(again.ok)
     const taken = body.take()
     const all = await readAll(taken)
     reply(res, {

@@ -30,6 +30,7 @@ type Running = { readonly listener: Listener; readonly port: number; readonly tu
 /** An edge on a free port; ended with the test file by `close`. */
 export const runEdge = async (
   options: Partial<EdgeOptions> & Pick<EdgeOptions, 'doors'>,
+  own: (app: Listener['app']) => void = () => {},
 ): Promise<Running> => {
   const turned: string[] = []
   const listener = edgeListener({
@@ -38,6 +39,7 @@ export const runEdge = async (
     log: noLog,
     ...options,
   })
+  own(listener.app)
   const { port } = await listener.listen('127.0.0.1', 0)
   return { listener, port, turned }
 }

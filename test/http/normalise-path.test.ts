@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
-import { after, suite, test } from 'node:test'
+import { suite, test } from 'node:test'
 import fc from 'fast-check'
 import { targetReader, type PathPolicy } from '#http/normalise-path'
 import { replyProblem } from '#http/problem-reply'
