@@ -19,6 +19,10 @@ const commands: Readonly<
     summary: 'runs both, with an identity provider and services, and says what to try',
     load: () => import('./demo/demo.ts'),
   },
+  explain: {
+    summary: 'takes a request through every step of the way in, and says what each decides and why',
+    load: () => import('./explain.ts'),
+  },
   check: {
     summary: 'finds everything that is wrong with configurations',
     load: () => import('./check.ts'),

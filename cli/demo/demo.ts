@@ -3,7 +3,7 @@ import { exitCodes, readArguments } from '../command.ts'
 import { describeMesh } from './describe.ts'
 import { startMesh } from './mesh.ts'
 import { demoPorts, takenPorts } from './ports.ts'
-import { red, say } from './screen.ts'
+import { red, say } from '../screen.ts'
 import { makeTour } from './tour.ts'
 import { welcome } from './welcome.ts'
 

@@ -1,5 +1,5 @@
 import type { DemoMesh } from './mesh.ts'
-import { bold, columns, dim, green, red, say } from './screen.ts'
+import { bold, columns, dim, green, red, say } from '../screen.ts'
 import { stops, type Seen } from './stops.ts'
 
 /** Makes the tour by itself, each stop as request → decision → what the service saw; says how many went as described. */

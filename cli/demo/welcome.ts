@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ids } from './configs.ts'
 import type { DemoMesh } from './mesh.ts'
-import { bold, columns, cyan, dim } from './screen.ts'
+import { bold, columns, cyan, dim } from '../screen.ts'
 
 /** The screen of the running demo: what runs where, and what to try. */
 export const welcome = async ({ files, ports, issuer }: DemoMesh): Promise<string> => {

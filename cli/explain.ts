@@ -1,0 +1,89 @@
+import { readFileSync } from 'node:fs'
+import { formatFault, loadConfig } from '#config/load'
+import { exitCodes, readArguments } from './command.ts'
+import { explanationOf } from './explain/explanation.ts'
+import { print } from './explain/print.ts'
+
+const usage = `sallyport explain --config FILE [-X METHOD] [-H 'NAME: VALUE']… [--token-file FILE] [--from ADDRESS] [--at TIME] URL
+
+Takes a request through every step of a gateway's way in, and says what each decides and why, and which are not reached.
+Nothing is sent to the gateway, the exchange or a service; only the keys of issuers are fetched, as the gateway would.
+
+  --config FILE      the gateway's configuration
+  -X METHOD          GET, unless said otherwise
+  -H 'NAME: VALUE'   a header, as the caller would send it; may be repeated
+  --token TOKEN      the bearer token; visible to others on this machine, so rather
+  --token-file FILE  a file that holds it
+  --from ADDRESS     where the caller is; 203.0.113.1 unless said otherwise
+  --at TIME          the instant of the request, ISO 8601; now, unless said otherwise
+  --json             one JSON document, for scripts
+
+Exits with 0 if the request would be forwarded, 1 if it would be refused, 2 if the command was not understood.
+`
+
+/** `sallyport explain`: why a request is or is not let through. */
+export const run = async (args: readonly string[]): Promise<number> => {
+  const read = readArguments(args, {
+    allowPositionals: true,
+    options: {
+      config: { type: 'string' },
+      request: { type: 'string', short: 'X', default: 'GET' },
+      header: { type: 'string', short: 'H', multiple: true, default: [] },
+      token: { type: 'string' },
+      'token-file': { type: 'string' },
+      from: { type: 'string', default: '203.0.113.1' },
+      at: { type: 'string' },
+      json: { type: 'boolean', default: false },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
+  })
+  if (!read.ok) return misunderstood(read.message)
+  const { values, positionals } = read.given
+  if (values.help) {
+    process.stdout.write(usage)
+    return exitCodes.done
+  }
+  const [url] = positionals
+  if (values.config === undefined || url === undefined || positionals.length > 1)
+    return misunderstood('Name one configuration and one URL.')
+  if (!/^https?:\/\/[^/]/.test(url))
+    return misunderstood(`${url} is not a URL such as https://api.example.com/orders.`)
+  const nowMs = values.at === undefined ? Date.now() : Date.parse(values.at)
+  if (Number.isNaN(nowMs))
+    return misunderstood(`${values.at} is not a time such as 2030-01-31T12:00:00Z.`)
+  const headers = values.header.map(headerIn)
+  const bad = values.header.find((_line, i) => headers[i] === undefined)
+  if (bad !== undefined) return misunderstood(`${bad} is not a header such as 'Accept: text/html'.`)
+  const token =
+    values['token-file'] === undefined
+      ? values.token
+      : readFileSync(values['token-file'], 'utf8').trim()
+
+  const loaded = await loadConfig('gateway', values.config)
+  if (!loaded.ok) {
+    for (const fault of loaded.faults) process.stderr.write(`${formatFault(fault)}\n`)
+    return exitCodes.faults
+  }
+  const explanation = await explanationOf(loaded.config, {
+    method: values.request,
+    url,
+    headers: headers.filter((header) => header !== undefined),
+    token,
+    address: values.from,
+    nowMs,
+  })
+  process.stdout.write(
+    values.json ? `${JSON.stringify(explanation, undefined, 2)}\n` : print(explanation),
+  )
+  return explanation.verdict.forwarded ? exitCodes.done : exitCodes.faults
+}
+
+const misunderstood = (message: string): number => {
+  process.stderr.write(`${message}\n\n${usage}`)
+  return exitCodes.usage
+}
+
+const headerIn = (line: string): readonly [string, string] | undefined => {
+  const colon = line.indexOf(':')
+  return colon < 1 ? undefined : [line.slice(0, colon), line.slice(colon + 1).trim()]
+}
