@@ -3,9 +3,9 @@ import { changeNumber } from './constants.ts'
 import { lowerKey } from './entries.ts'
 import { compileMacro } from './read-macro.ts'
 import type { Removal, State } from './state.ts'
-import { makeStore, type Store } from './store.ts'
+import { makeStore, makeStoreBase, type Store } from './store.ts'
 
-const nothing: ReadonlyMap<string, string> = new Map()
+const nothing = makeStoreBase(new Map())
 /** A value that a rule keeps may be as long as what the client sent; all together must not be. */
 const maxKeptBytes = 65_536
 

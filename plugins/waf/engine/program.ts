@@ -1,13 +1,14 @@
 import type { Entry, LoadedRules, Settings } from '../seclang/rule.ts'
 import { phases, type Phase } from '../seclang/syntax.ts'
 import { foldRules } from './fold.ts'
+import { makeStoreBase, type StoreBase } from './store.ts'
 import { buildPhase, type PhaseProgram } from './phase-program.ts'
 
 /** A rule set ready to run. Never changed: any number of requests share it. */
 export type Program = {
   readonly phases: ReadonlyMap<Phase, PhaseProgram>
   /** TX as every request begins with it. */
-  readonly tx: ReadonlyMap<string, string>
+  readonly tx: StoreBase
   readonly settings: Settings
 }
 
@@ -16,7 +17,7 @@ export const compileRules = ({ settings }: Pick<LoadedRules, 'settings'>, entrie
   const folded = foldRules(entries)
   return {
     phases: new Map(phases.map((phase) => [phase, buildPhase(folded.phases.get(phase) ?? [])])),
-    tx: folded.tx,
+    tx: makeStoreBase(folded.tx),
     settings,
   }
 }

@@ -14,10 +14,21 @@ export type Store = {
   readonly select: (accepts?: (key: string) => boolean) => Entries
 }
 
+/** What stores begin with, and which of its names a selector chose before: that never changes. */
+export type StoreBase = {
+  readonly values: ReadonlyMap<string, string>
+  readonly chosen: Map<(key: string) => boolean, readonly string[]>
+}
+export const makeStoreBase = (values: ReadonlyMap<string, string>): StoreBase => ({
+  values,
+  chosen: new Map(),
+})
+
 /** Rules can make names out of what a request holds, so their number is bounded; more are not kept. */
 const maxOwn = 5000
 
-export const makeStore = (base: ReadonlyMap<string, string>): Store => {
+export const makeStore = (base: StoreBase): Store => {
+  const { values: shared } = base
   const own = new Map<string, string | undefined>()
   let captured: readonly string[] = []
   const put = (key: string, value: string | undefined) => {
@@ -33,7 +44,7 @@ export const makeStore = (base: ReadonlyMap<string, string>): Store => {
       names.push(key)
       values.push(value)
     }
-    for (const [key, value] of base) if (!own.has(key)) add(key, value)
+    for (const key of chosenOf(base, accepts)) if (!own.has(key)) add(key, shared.get(key))
     for (const [key, value] of own) add(key, value)
     captured.forEach((value, i) => add(String(i), value))
     return names.length === 0 ? noEntries : entriesOf(names, values)
@@ -43,7 +54,7 @@ export const makeStore = (base: ReadonlyMap<string, string>): Store => {
       const digit = digitOf(key)
       if (digit >= 0) return captured[digit]
       const value = own.get(key)
-      return value === undefined && !own.has(key) ? base.get(key) : value
+      return value === undefined && !own.has(key) ? shared.get(key) : value
     },
     set: put,
     unset: (key) => put(key, undefined),
@@ -52,6 +63,15 @@ export const makeStore = (base: ReadonlyMap<string, string>): Store => {
     },
     select,
   }
+}
+
+const chosenOf = (base: StoreBase, accepts?: (key: string) => boolean): Iterable<string> => {
+  if (!accepts) return base.values.keys()
+  const known = base.chosen.get(accepts)
+  if (known) return known
+  const chosen = [...base.values.keys()].filter(accepts)
+  base.chosen.set(accepts, chosen)
+  return chosen
 }
 
 const digitOf = (key: string): number => {
