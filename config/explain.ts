@@ -3,7 +3,7 @@ import { listed, quote, tick, type Complaint, type Finding } from './faults.ts'
 import { findFormat } from './formats.ts'
 import { describeBranch, type Branch, type Choice } from './kinds.ts'
 import { nearest } from './nearest.ts'
-import { pointerTo, segmentsOfPointer } from './pointer.ts'
+import { pointerTo, segmentsOfPointer, valueAt } from './pointer.ts'
 
 type Words = Branch & {
   readonly description?: string
@@ -17,18 +17,22 @@ type Words = Branch & {
 type Written = (pointer: string) => string | undefined
 
 /** Turns what ajv found into what a person can mend, one finding a place. */
-export const explain = (errors: readonly ErrorObject[], written: Written): readonly Finding[] => {
+export const explain = (
+  errors: readonly ErrorObject[],
+  config: unknown,
+  written: Written,
+): readonly Finding[] => {
   const unknownKeys = errors.filter((error) => error.keyword === 'additionalProperties')
   const found = new Map<string, Finding>()
   for (const error of errors) {
     if (isMisspelt(error, unknownKeys)) continue // the unknown key beside it says so already
-    const finding = findingOf(error, written)
+    const finding = findingOf(error, config, written)
     if (!found.has(finding.pointer)) found.set(finding.pointer, finding)
   }
   return [...found.values()]
 }
 
-const findingOf = (error: ErrorObject, written: Written): Finding => {
+const findingOf = (error: ErrorObject, config: unknown, written: Written): Finding => {
   const { instancePath, params } = error
   const schema = (error.parentSchema ?? {}) as Words
   switch (error.keyword) {
@@ -37,7 +41,7 @@ const findingOf = (error: ErrorObject, written: Written): Finding => {
       return {
         pointer: pointerTo(instancePath, key),
         at: 'key',
-        aside: true,
+        ...(schema.properties === undefined ? {} : { aside: true }),
         ...unknownKey(key, schema),
       }
     }
@@ -46,7 +50,7 @@ const findingOf = (error: ErrorObject, written: Written): Finding => {
       return { pointer: pointerTo(instancePath, key), at: 'key', ...missingKey(key, schema) }
     }
     case 'uniqueItems': {
-      const pointer = pointerTo(instancePath, Number(params.i))
+      const pointer = pointerTo(instancePath, Math.max(Number(params.i), Number(params.j)))
       const twice = { message: 'this stands in the list twice', remedy: 'keep one of the two' }
       return { pointer, at: 'value', ...labelled(pointer, twice) }
     }
@@ -56,7 +60,9 @@ const findingOf = (error: ErrorObject, written: Written): Finding => {
       return { pointer, at, ...(at === 'key' ? complaint : labelled(pointer, complaint)) }
     }
     default: {
-      const complaint = wrongValue(error, schema, written(instancePath) ?? error.data)
+      // Not `error.data`: ajv puts the whole there for what a keyword of ours finds within it.
+      const data = valueAt(config, instancePath)
+      const complaint = wrongValue(error, schema, data, written(instancePath) ?? data)
       return { pointer: instancePath, at: 'value', ...labelled(instancePath, complaint) }
     }
   }
@@ -105,8 +111,13 @@ const isMisspelt = (error: ErrorObject, unknownKeys: readonly ErrorObject[]): bo
 }
 
 /** @param asWritten What may be shown of the value: with its variables not filled in. */
-const wrongValue = (error: ErrorObject, schema: Words, asWritten: unknown): Complaint => {
-  const { keyword, params, data } = error
+const wrongValue = (
+  error: ErrorObject,
+  schema: Words,
+  data: unknown,
+  asWritten: unknown,
+): Complaint => {
+  const { keyword, params } = error
   const shown = quote(asWritten)
   const limit = String(params.limit)
   switch (keyword) {

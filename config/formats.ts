@@ -40,13 +40,18 @@ const spiffeId: Format = (text) => {
   )
 }
 
-/** With `{claim}` in its path. What each rule's template can give is judged by `rules/identity-templates.ts`. */
+/** With `{claim}` in its path, whose name may have a `/` in it. */
 const spiffeIdTemplate: Format = (text) => {
-  const filled = text.replaceAll(/\{[^{}/]+\}/g, 'x')
+  const filled = text.replaceAll(/\{[^{}]+\}/g, 'x')
   if (/[{}]/.test(filled))
     return no('has a brace that belongs to no `{claim}`', 'write `{NAME}` with a name in it')
-  if (/^spiffe:\/\/[^/]*\{/.test(text))
+  if (/^spiffe:\/\/[^/]*\{/i.test(text))
     return no('takes its trust domain from a claim', 'name the trust domain')
+  if (/\{[^/]*\{/.test(text.replaceAll(/\{[^{}]+\}/g, '{')))
+    return no(
+      'has two claims in one segment, so two callers could get one ID',
+      'put a slash between them',
+    )
   const complaint = spiffeId(filled)
   if (complaint !== undefined) return complaint
   return /^spiffe:\/\/[^/]+\/./.test(filled)

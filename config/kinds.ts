@@ -55,9 +55,7 @@ const noneFits = (value: unknown, branches: readonly Branch[], show: () => strin
   return {
     message: value === null ? 'nothing stands here' : `${show()} is not what stands here`,
     remedy:
-      meant === undefined
-        ? `write ${branches.map(describeBranch).join(', or ')}`
-        : `did you mean ${tick(meant)}?`,
+      meant === undefined ? `write ${describeBranches(branches)}` : `did you mean ${tick(meant)}?`,
   }
 }
 
@@ -127,6 +125,14 @@ const noKeyOf = (keys: readonly string[], written: readonly string[]): Choice =>
       }
   }
   return { message: `none of ${listed(keys)} stands here`, remedy: `write ${listed(keys, 'or')}` }
+}
+
+/** Mappings that differ by one key each are told in one breath. */
+const describeBranches = (branches: readonly Branch[]): string => {
+  const keys = branches.map(({ properties }) => Object.keys(properties ?? {}))
+  return keys.every((own) => own.length === 1)
+    ? `a mapping with ${listed(keys.flat(), 'or')}`
+    : branches.map(describeBranch).join(', or ')
 }
 
 /** A branch in words, as it may be written. */

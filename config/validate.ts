@@ -42,10 +42,19 @@ type Written = (pointer: string) => string | undefined
  */
 export const validate = (schema: object, config: unknown, written: Written): Shape => {
   const notes: Notes = { files: [], secrets: [], written }
-  const check = validator().compile(prepared(schema as JsonSchema))
+  const check = compiled(schema)
   check.call(notes, config)
   const { files, secrets } = notes
-  return { files, secrets, findings: explain(check.errors ?? [], written) }
+  return { files, secrets, findings: explain(check.errors ?? [], config, written) }
+}
+
+/** Compiling takes longer than checking, and a schema never changes: once a process is enough. */
+const checks = new WeakMap<object, ValidateFunction>()
+
+const compiled = (schema: object): ValidateFunction => {
+  const check = checks.get(schema) ?? validator().compile(prepared(schema as JsonSchema))
+  checks.set(schema, check)
+  return check
 }
 
 const validator = (): Ajv => {
@@ -97,9 +106,7 @@ const validator = (): Ajv => {
           return quote(this.written(pointer) ?? shown)
         })
         if (!('branch' in choice)) {
-          check.errors = [
-            { keyword: 'kinds', instancePath: at, params: choice, parentSchema, data: value },
-          ]
+          check.errors = [{ keyword: 'kinds', instancePath: at, params: choice, parentSchema }]
           return false
         }
         const chosen = checks[choice.branch]

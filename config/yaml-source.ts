@@ -87,7 +87,10 @@ export const parseSource = (text: string, file: string, environment: Environment
     return { file, line: Math.max(1, line), column: Math.max(1, col), path, message, remedy }
   }
   const mistakes = [...document.errors, ...document.warnings].slice(0, maxSyntaxFaults)
-  const faults = mistakes.map((error) => faultAt(error.pos[0], '', ...syntax(error)))
+  const faults = mistakes.map((error) => {
+    const line = text.slice(text.lastIndexOf('\n', error.pos[0] - 1) + 1).split('\n', 1)[0]
+    return faultAt(error.pos[0], '', ...syntax(error, line ?? ''))
+  })
   const yaml = document.directives?.yaml
   if (yaml?.explicit === true && yaml.version !== '1.2')
     faults.push(
@@ -122,8 +125,10 @@ const isMapping = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /** The parser's own words name what it met; the remedy is ours. */
-const syntax = (error: YAMLError): [message: string, remedy: string] => {
+const syntax = (error: YAMLError, line: string): [message: string, remedy: string] => {
   const message = `not well-formed YAML: ${error.message.split('\n')[0] ?? ''}`
+  if (/[{[,].*\$\{/.test(line) && error.code !== 'TAB_AS_INDENT')
+    return [message, 'put what has `${NAME}` in it in quotes: within `{}` and `[]` YAML needs them']
   switch (error.code) {
     case 'TAB_AS_INDENT':
       return [message, 'indent with spaces']

@@ -12,6 +12,28 @@ export type Sleep = (ms: number, signal?: AbortSignal) => Promise<void>
 
 export const systemClock: Clock = Date.now
 export const systemRandomBytes: RandomBytes = (count) => randomBytes(count)
+/**
+ * The same chance, drawn in larger portions: asking the system for 16 bytes costs 4 to 8 µs, and a request does. What was
+ * given out is wiped here at once. Not for keys.
+ *
+ * @param poolBytes Drawn at a time; whoever wants more at once gets it from the source itself.
+ */
+export const pooledRandomBytes = (source: RandomBytes, poolBytes = 4096): RandomBytes => {
+  let pool = Buffer.alloc(0)
+  let at = 0
+  return (count) => {
+    if (count > poolBytes) return source(count)
+    if (at + count > pool.length) {
+      pool = source(poolBytes)
+      at = 0
+    }
+    const given = Buffer.from(pool.subarray(at, at + count))
+    pool.fill(0, at, at + count)
+    at += count
+    return given
+  }
+}
+
 export const systemSleep: Sleep = (ms, signal) =>
   sleepFor(ms, undefined, { ref: false, ...(signal ? { signal } : {}) }).catch(() => {})
 

@@ -1,4 +1,4 @@
-import { systemClock, systemRandomBytes } from '#contract/clock'
+import { pooledRandomBytes, systemClock, systemRandomBytes } from '#contract/clock'
 import type { Log } from '#contract/telemetry'
 import type { ExchangeConfig } from '#config/schema'
 import { auditLog } from '#plugins/audit-log/sink'
@@ -15,7 +15,8 @@ export const startExchange = async (
   { log }: { readonly log: Log },
 ): Promise<RunningExchange> => {
   const { meter, scrape } = prometheusSink()
-  const shared = { clock: systemClock, randomBytes: systemRandomBytes, meter, log }
+  const randomBytes = pooledRandomBytes(systemRandomBytes)
+  const shared = { clock: systemClock, randomBytes, meter, log }
   const audit = auditLog(config.audit, shared)
   try {
     return await runExchange(config, {

@@ -151,13 +151,12 @@ export const runExchange = async (
   })
 
   const stopUpkeep = everySoOften(upkeep.tick, [listener, admin], meter)
-  const close = async () => {
+  const end = async () => {
     isDraining = true
     await listener.close(config.drainSeconds * 1000)
     await admin.close(adminGraceMs)
     stopUpkeep()
     issuers.close()
-    await ports.close()
   }
   try {
     await issuers.start()
@@ -174,10 +173,13 @@ export const runExchange = async (
       admin: adminAt,
       urls: { exchange: urlOf('https', exchangeAt), admin: urlOf('http', adminAt) },
       roots: () => authority().rootsPem,
-      close,
+      close: async () => {
+        await end()
+        await ports.close()
+      },
     }
   } catch (cause) {
-    await close()
+    await end()
     throw cause
   }
 }

@@ -31,7 +31,9 @@ export type Connections = {
   readonly stop: () => void
 }
 
-const sweepEveryMs = 1000
+/** Slow readers are looked for so often, more often if the grace is short. */
+const maxSweepIntervalMs = 1000
+const minSweepIntervalMs = 50
 
 /** Judges a server's new connections before Node sees them, keeps the list of those open, and cuts slow readers. */
 export const trackConnections = (
@@ -84,10 +86,15 @@ export const trackConnections = (
   }
   if (isTls) server.on('secureConnection', (socket: TLSSocket) => add(socket))
 
-  const sweep = setInterval(() => {
+  const cutSlowReaders = () => {
     const nowMs = performance.now()
     for (const socket of ready) if (isSlow(socket, nowMs)) socket.destroy()
-  }, sweepEveryMs).unref()
+  }
+  const sweepIntervalMs = Math.max(
+    minSweepIntervalMs,
+    Math.min(maxSweepIntervalMs, limits.slowReadGraceMs / 4),
+  )
+  const sweep = setInterval(cutSlowReaders, sweepIntervalMs).unref()
 
   return {
     count: () => raw.size,

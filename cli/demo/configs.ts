@@ -26,7 +26,7 @@ export const demoFiles = (folder: string) => ({
   exchange: join(folder, 'exchange.yaml'),
   policyData: join(folder, 'policy-data.json'),
   outsideRoot: join(folder, 'outside-ca.pem'),
-  meshRoot: join(folder, 'mesh-ca.pem'),
+  meshRoot: join(folder, 'keys/roots.pem'), // the exchange writes it
   ingressCertificate: join(folder, 'ingress.pem'),
   ingressKey: join(folder, 'ingress.key'),
   gatewayAudit: join(folder, 'gateway-audit.jsonl'),
@@ -106,7 +106,7 @@ const exchangeConfig = (files: DemoFiles, ports: DemoPorts) => ({
     exchange: { port: ports.exchange, names: ['localhost', '127.0.0.1'] },
     admin: { port: ports.exchangeAdmin },
   },
-  ca: { store: { directory: join(files.folder, 'keys') }, rootsFile: files.meshRoot },
+  ca: { store: { directory: join(files.folder, 'keys') } },
   gateways: [ids.gateway],
   joinTokens: Object.entries({
     gateway: ids.gateway,

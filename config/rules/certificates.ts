@@ -1,5 +1,6 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import { isIP } from 'node:net'
 import { quote, tick, type Finding } from '../faults.ts'
 import { parentOf } from '../pointer.ts'
 import type { ConfigFile, Rule, Subject } from './rule.ts'
@@ -113,5 +114,5 @@ const unnamedHosts = (
 
 const names = (leaf: X509Certificate, host: string): boolean => {
   const name = host.replace(/^\*\./, 'any.').replace(/^\[(.*)\]$/, '$1')
-  return leaf.checkHost(name) !== undefined || leaf.checkIP(name) !== undefined
+  return (isIP(name) === 0 ? leaf.checkHost(name) : leaf.checkIP(name)) !== undefined
 }

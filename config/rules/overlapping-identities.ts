@@ -4,32 +4,66 @@ import type { Entry, Rule } from './rule.ts'
 
 type IdentityEntry = Entry<Identities[number]>
 
+/** Claims that usually hold several values at a time, by their last name. */
+const listClaims = new Set([
+  'amr',
+  'aud',
+  'cognito:groups',
+  'entitlements',
+  'groups',
+  'permissions',
+  'roles',
+  'scp',
+  'wids',
+])
+
 /**
  * One caller gets one identity: no two rules of an issuer may fit the claims of one token.
  *
- * Two rules keep apart when there is a claim for which they allow no value in common. (A claim that is a list may hold a
- * value of each; such a caller is refused when it comes.)
+ * Two rules keep apart when there is a claim for which they allow no value in common. If that is one that usually is a
+ * list, a caller may still have a value of each, and is refused then: that is a warning.
  */
 export const overlappingIdentities: Rule = ({ identities }) => {
   const found: Finding[] = []
   for (const ofIssuer of byIssuer(identities).values())
-    for (const [later, earlier] of pairsToCompare(ofIssuer))
-      if (overlap(later, earlier))
-        found.push({
-          pointer: later.pointer,
-          at: 'value',
-          message: `identity rules ${tick(earlier.name)} and ${tick(later.name)} can fit the same caller`,
-          remedy: 'give both a claim in `match` for which they allow no value in common',
-        })
+    for (const [later, earlier] of pairsToCompare(ofIssuer)) {
+      const apart = Object.keys(later.value.match).filter((claim) =>
+        areApart(claim, later, earlier),
+      )
+      if (apart.length === 0) found.push(certain(later, earlier))
+      else if (apart.every(isUsuallyList)) found.push(possible(later, earlier, apart[0] ?? ''))
+    }
   return found
 }
+
+const certain = (later: IdentityEntry, earlier: IdentityEntry): Finding => ({
+  pointer: later.pointer,
+  at: 'value',
+  message: `identity rules ${tick(earlier.name)} and ${tick(later.name)} can fit the same caller`,
+  remedy: 'give both a claim in `match` for which they allow no value in common',
+})
+
+const possible = (later: IdentityEntry, earlier: IdentityEntry, claim: string): Finding => ({
+  severity: 'warning',
+  pointer: later.pointer,
+  at: 'value',
+  message: `identity rules ${tick(earlier.name)} and ${tick(later.name)} both fit a caller whose ${tick(claim)} has a value of each; it is refused`,
+  remedy: 'tell them apart by a claim that has one value',
+})
+
+const areApart = (claim: string, a: IdentityEntry, b: IdentityEntry): boolean => {
+  const [one, other] = [valuesOf(a, claim), valuesOf(b, claim)]
+  return one !== undefined && other !== undefined && !one.some((value) => other.includes(value))
+}
+
+const isUsuallyList = (claim: string): boolean => listClaims.has(claim.split('.').at(-1) ?? claim)
 
 const byIssuer = (rules: readonly IdentityEntry[]) =>
   Map.groupBy(rules, ({ value }) => value.issuer)
 
 /**
- * Pairs that may overlap. Rules that name the claim that most rules of the issuer name are compared only where they share
- * a value of it, so a thousand rules that differ by `sub` are not a million comparisons.
+ * Pairs that may overlap. Of the claims with one value, the one that most rules name is taken: two rules that name it are
+ * compared only where they share a value, so a thousand rules that differ by `sub` are not a million comparisons.
  */
 function* pairsToCompare(
   rules: readonly IdentityEntry[],
@@ -58,15 +92,10 @@ function* pairsToCompare(
 const commonestClaim = (rules: readonly IdentityEntry[]): string | undefined => {
   const counts = new Map<string, number>()
   for (const { value } of rules)
-    for (const claim of Object.keys(value.match)) counts.set(claim, (counts.get(claim) ?? 0) + 1)
+    for (const claim of Object.keys(value.match).filter((name) => !isUsuallyList(name)))
+      counts.set(claim, (counts.get(claim) ?? 0) + 1)
   return [...counts].sort(([, a], [, b]) => b - a)[0]?.[0]
 }
-
-const overlap = (a: IdentityEntry, b: IdentityEntry): boolean =>
-  Object.keys(a.value.match).every((claim) => {
-    const others = valuesOf(b, claim)
-    return others === undefined || valuesOf(a, claim)?.some((value) => others.includes(value))
-  })
 
 /** The values that a rule allows for a claim; undefined when it does not look at it. */
 const valuesOf = ({ value }: IdentityEntry, claim: string): readonly string[] | undefined => {

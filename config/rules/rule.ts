@@ -35,6 +35,8 @@ export type Subject = {
   readonly issuerNames: readonly string[] | undefined
   readonly upstreamNames: readonly string[] | undefined
   readonly files: readonly ConfigFile[]
+  /** Pointers to all that is in a list or map, sound or not. */
+  readonly pointersIn: (section: 'routes' | 'identities' | 'issuers') => readonly string[]
   /** Values by pointer, if they are there, of this type, and nothing is wrong with them. */
   readonly text: (pointer: string) => string | undefined
   readonly texts: (pointer: string) => readonly string[]
@@ -92,6 +94,10 @@ export const subjectOf = (
     issuerNames: namesIn('issuers'),
     upstreamNames: namesIn('upstreams'),
     files,
+    pointersIn: (section) => {
+      const pointer = pointerTo('', section)
+      return (namesIn(section) ?? []).map((name) => pointerTo(pointer, name))
+    },
     text: (pointer) => {
       const value = sound(pointer)
       return typeof value === 'string' ? value : undefined

@@ -5,15 +5,15 @@ import type { Rule } from './rule.ts'
 
 /** Every name that is used is the name of something. */
 export const unknownReferences: Rule = (subject) => {
-  const { issuerNames, upstreamNames, routes, identities } = subject
+  const { issuerNames, upstreamNames, pointersIn, text, texts } = subject
   const found: Finding[] = []
   const refer = (
     what: 'issuer' | 'upstream',
-    name: string,
     known: readonly string[] | undefined,
     pointer: string,
+    name = text(pointer),
   ) => {
-    if (known === undefined || known.includes(name)) return
+    if (known === undefined || name === undefined || known.includes(name)) return
     const meant = nearest(name, known)
     found.push({
       pointer,
@@ -28,16 +28,15 @@ export const unknownReferences: Rule = (subject) => {
     })
   }
 
-  for (const { pointer, value } of routes) {
-    refer('upstream', value.upstream, upstreamNames, `${pointer}/upstream`)
-    if (value.authenticate !== 'none')
-      for (const [i, name] of value.authenticate.issuers.entries())
-        refer('issuer', name, issuerNames, `${pointer}/authenticate/issuers/${i}`)
+  const referAll = (pointer: string) => {
+    for (const [i, name] of texts(pointer).entries())
+      refer('issuer', issuerNames, pointerTo(pointer, i), name)
   }
-  for (const { pointer, value } of identities)
-    refer('issuer', value.issuer, issuerNames, `${pointer}/issuer`)
-  const plain = '/unsafe/plainHttpIssuers'
-  for (const [i, name] of subject.texts(plain).entries())
-    refer('issuer', name, issuerNames, pointerTo(plain, i))
+  for (const pointer of pointersIn('routes')) {
+    refer('upstream', upstreamNames, `${pointer}/upstream`)
+    referAll(`${pointer}/authenticate/issuers`)
+  }
+  for (const pointer of pointersIn('identities')) refer('issuer', issuerNames, `${pointer}/issuer`)
+  referAll('/unsafe/plainHttpIssuers')
   return found
 }

@@ -5,6 +5,7 @@ import type { CertifiedKey, KeyState, KeyStore, SigningKey } from '../keys/key-s
 import { bundleOf, jwksOf, certificatePem, rootsOf, type PublishedDocument } from './bundle.ts'
 import { p256PublicKeyOf } from './p256.ts'
 import { everyKey } from './slots.ts'
+import { tokenHeaders, type TokenHeaders } from './token-headers.ts'
 import {
   firstKeys,
   publicationLeftMs,
@@ -29,6 +30,8 @@ export type CertificateIssuer = {
 
 export type TokenKey = {
   readonly kid: string
+  /** The headers of what it signs, encoded once. */
+  readonly headers: TokenHeaders
   readonly privateKey: KeyObject
   readonly notAfterMs: number
 }
@@ -181,6 +184,7 @@ const issuerOf = (key: CertifiedKey): CertificateIssuer => ({
 
 const tokenKeyOf = ({ id, privateKey, notAfterMs }: SigningKey): TokenKey => ({
   kid: id,
+  headers: tokenHeaders(id),
   privateKey,
   notAfterMs,
 })

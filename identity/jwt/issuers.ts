@@ -17,8 +17,8 @@ export type TrustedIssuers = {
   /** By `iss`, code point by code point: finding one costs the same however many there are. */
   readonly byIss: ReadonlyMap<string, TrustedIssuer>
   /**
-   * Fetches the keys of all. Resolves when each was tried, or after 5 s: a dead issuer holds up nobody, its own callers
-   * get 503 until it is back. Rejects if a `jwksFile` cannot be used.
+   * Fetches the keys of all. Resolves when each was tried, or after `longestStartMs`: a dead issuer holds up nobody, its
+   * own callers get 503 until it is back. Rejects if a `jwksFile` cannot be used.
    */
   readonly start: () => Promise<void>
   /** By name, for readiness and the admin listener. */
@@ -31,6 +31,8 @@ export type TrustedIssuersOptions = IssuerKeysDeps & {
   readonly issuers: Issuers
   /** Names of issuers whose keys may be fetched over plain HTTP (`unsafe.plainHttpIssuers`). */
   readonly plainHttpIssuers?: readonly string[]
+  /** By default 5 s. */
+  readonly longestStartMs?: number
   /**
    * Gives the keys of an issuer that did not change, across a reload; whoever gives them closes them. `madeFrom` is plain
    * data, equal when nothing changed.
@@ -39,7 +41,7 @@ export type TrustedIssuersOptions = IssuerKeysDeps & {
 }
 
 const fetchTimeoutMs = 5000
-const longestStartMs = 5000
+const defaultLongestStartMs = 5000
 /** At start; each takes a connection. */
 const fetchesAtATime = 64
 
@@ -50,7 +52,12 @@ const fetchesAtATime = 64
  *   no URL where the keys have to be discovered.
  */
 export const trustedIssuers = (options: TrustedIssuersOptions): TrustedIssuers => {
-  const { issuers, plainHttpIssuers = [], takeKeys } = options
+  const {
+    issuers,
+    plainHttpIssuers = [],
+    takeKeys,
+    longestStartMs = defaultLongestStartMs,
+  } = options
   const byIss = new Map<string, TrustedIssuer>()
   for (const [name, issuer] of Object.entries(issuers)) {
     const twin = byIss.get(issuer.issuer)

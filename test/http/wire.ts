@@ -32,7 +32,8 @@ export const dial = async (port: number, tls?: ConnectionOptions): Promise<Wire>
   return wireOn(socket, tls ? 'secureConnect' : 'connect')
 }
 
-export const wireOn = async (socket: Socket, ready: string): Promise<Wire> => {
+/** @param ready The event to wait for; undefined if the socket is connected. */
+export const wireOn = async (socket: Socket, ready?: string): Promise<Wire> => {
   let text = ''
   let isClosed = false
   const changed = new Set<() => void>()
@@ -48,7 +49,8 @@ export const wireOn = async (socket: Socket, ready: string): Promise<Wire> => {
     isClosed = true
     tell()
   })
-  await new Promise<void>((resolve) => socket.once(ready, resolve).once('close', resolve))
+  if (ready !== undefined)
+    await new Promise<void>((resolve) => socket.once(ready, resolve).once('close', resolve))
 
   const wait = <T>(what: string, probe: () => T | undefined): Promise<T> =>
     new Promise((resolve, reject) => {

@@ -1,6 +1,8 @@
 // The JSON Schemas that users read say the same as the types that the code uses: else this does not compile.
 import type { Static } from 'typebox'
+import type { AuditEvent } from '#contract/audit-event'
 import type { PolicyDecision, PolicyInput } from '#contract/policy'
+import type { AuditEventSchema } from '#plugins/audit-log/event-schema'
 import type { PolicyInputSchema, PolicyResultSchema } from '#plugins/policy/input'
 
 /** Every key there and back, with whether it may be left out: optional keys alone would pass unseen. */
@@ -13,8 +15,11 @@ type Same<A, B> = [Shape<A>, Shape<B>] extends [Shape<B>, Shape<A>] ? true : fal
 
 true satisfies Same<Static<typeof PolicyInputSchema>, PolicyInput>
 true satisfies Same<Static<typeof PolicyResultSchema>, Omit<PolicyDecision, 'revision'>>
+true satisfies Same<Static<typeof AuditEventSchema>, AuditEvent>
 
 // @ts-expect-error a field more is not the same
 true satisfies Same<Static<typeof PolicyInputSchema>, PolicyInput & { readonly token: string }>
 // @ts-expect-error an optional field is not the same
 true satisfies Same<Static<typeof PolicyResultSchema>, Partial<PolicyDecision>>
+// @ts-expect-error an optional field more is not the same
+true satisfies Same<Static<typeof AuditEventSchema>, AuditEvent & { readonly tenant?: string }>

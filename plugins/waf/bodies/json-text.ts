@@ -1,3 +1,5 @@
+import { digitOf, utf8Of } from './encode.ts'
+
 /** Reads the words of JSON (RFC 8259) from latin1 bytes. `at` moves on only past what was well-formed. */
 export type JsonReader = { readonly text: string; at: number }
 
@@ -13,12 +15,6 @@ export const skipJsonSpace = (r: JsonReader): void => {
   }
 }
 
-/** A code point as UTF-8, one character a byte. A lone half of a surrogate pair has no UTF-8: a question mark. */
-const utf8Of = (point: number): string =>
-  point >= 0xd800 && point <= 0xdfff
-    ? '?'
-    : Buffer.from(String.fromCodePoint(point), 'utf8').toString('latin1')
-
 const simpleEscapes: Readonly<Record<string, string>> = {
   '"': '"',
   '\\': '\\',
@@ -32,8 +28,13 @@ const simpleEscapes: Readonly<Record<string, string>> = {
 
 /** The four digits of `\uXXXX`, or -1. */
 const hexAt = (text: string, at: number): number => {
-  const digits = text.slice(at, at + 4)
-  return /^[0-9A-Fa-f]{4}$/.test(digits) ? Number.parseInt(digits, 16) : -1
+  let unit = 0
+  for (let i = at; i < at + 4; i++) {
+    const digit = digitOf(text.charCodeAt(i))
+    if (digit < 0) return -1
+    unit = unit * 16 + digit
+  }
+  return unit
 }
 
 /** What the escape at the backslash means, undefined if nothing. */

@@ -4,10 +4,11 @@ import { tooManyArguments } from './body.ts'
 import type { JsonReader } from './json-text.ts'
 import { readJsonLiteral, readJsonNumber, readJsonString, skipJsonSpace } from './json-text.ts'
 
-/** An object or array that is open: what the names of its members begin with, and which member is next. */
+/** An object or array that is open, and which member of it is read. */
 type Container = {
   readonly isArray: boolean
-  readonly prefix: string
+  /** Its name, once one of its members has needed it: an array of empty arrays has many names and no arguments. */
+  name: string | undefined
   key: string
   index: number
 }
@@ -25,18 +26,22 @@ type Walk = {
 /** What may come next. */
 type Expected = 'value' | 'first-item' | 'key' | 'first-key' | 'after-value'
 
-/** ModSecurity 3's names: `json.user.roles.array_0.name`; a text or number alone is `json`. */
-const nameOf = ({ open }: Walk): string => {
-  const container = open.at(-1)
+/**
+ * ModSecurity 3's name of the member that is read, of the container that is so many levels deep (0 for the outermost
+ * value): `json.user.roles.array_0.name`; a text or number alone is `json`.
+ */
+const nameAt = (open: readonly Container[], depth: number): string => {
+  const container = open[depth - 1]
   if (container === undefined) return 'json'
-  const { isArray, prefix, key, index } = container
-  return isArray ? `${prefix}.array_${index}` : `${prefix}.${key === '' ? 'empty-key' : key}`
+  container.name ??= nameAt(open, depth - 1)
+  const { isArray, name, key, index } = container
+  return isArray ? `${name}.array_${index}` : `${name}.${key === '' ? 'empty-key' : key}`
 }
 
 const add = (walk: Walk, value: string): Fault | undefined => {
-  const { args, limits } = walk
+  const { args, limits, open } = walk
   if (args.length === limits.maxArguments) return tooManyArguments(limits)
-  const name = nameOf(walk)
+  const name = nameAt(open, open.length)
   walk.nameBytes += name.length
   if (walk.nameBytes > limits.maxTotalNameBytes)
     return { error: `Names of more than ${limits.maxTotalNameBytes} bytes.`, overLimit: true }
@@ -48,7 +53,7 @@ const enter = (walk: Walk, isArray: boolean): Fault | undefined => {
   const { open, limits } = walk
   if (open.length === limits.maxDepth)
     return { error: `JSON parsing error: nests deeper than ${limits.maxDepth}.`, overLimit: true }
-  open.push({ isArray, prefix: nameOf(walk), key: '', index: 0 })
+  open.push({ isArray, name: undefined, key: '', index: 0 })
   walk.reader.at++
   return undefined
 }

@@ -27,10 +27,18 @@ type Walk = {
   readonly partHeaders: PartHeader[]
   part: Part | undefined
   boundaries: number
+  /** Lines that begin with two dashes, but not with our boundary. */
+  dashLines: number
+  headerLines: number
   noFilesBytes: number
   /** Where `mark` is next, or the length of the body: so that it is looked for once. */
   nextMark: number
 }
+
+/** Each has to be looked at, and 13 MB of nothing else would take half a second. */
+const maxDashLines = 50_000
+/** On average; all parts together may have so many times `maxParts`. */
+const maxHeaderLinesPerPart = 5
 
 const noFlags: OpenFlags = {
   boundaryQuoted: false,
@@ -61,12 +69,19 @@ const beforeLineEnd = (body: string, at: number): number => {
   return body[at - 2] === '\r' ? at - 2 : at - 1
 }
 
-/** Whether `mark` begins somewhere from `start` to `end`. */
+/** How far a search goes before others get their turn. */
+const windowBytes = 1_048_576
+
+/** Where `text` begins next, from `start` on but not beyond a window; undefined if it does not. */
+const findInWindow = ({ body }: Walk, text: string, start: number): number | undefined => {
+  const found = body.slice(start, start + windowBytes + text.length - 1).indexOf(text)
+  return found === -1 ? undefined : start + found
+}
+
+/** Whether `mark` begins somewhere from `start` to `end`, which are no more than a window apart. */
 const hasMark = (w: Walk, start: number, end: number): boolean => {
-  if (w.nextMark < start) {
-    const found = w.body.indexOf(w.mark, start)
-    w.nextMark = found === -1 ? w.body.length : found
-  }
+  if (w.nextMark < start)
+    w.nextMark = findInWindow(w, w.mark, start) ?? Math.min(start + windowBytes, w.body.length)
   return w.nextMark < end
 }
 
@@ -123,8 +138,10 @@ const readBoundary = (w: Walk, at: number, end: number): boolean | Fault => {
 /** A line that begins with two dashes, but not with our boundary. */
 const readUnmatched = (w: Walk, at: number, end: number): Fault | undefined => {
   const { body, boundary, flags } = w
+  if (++w.dashLines > maxDashLines)
+    return { error: `More than ${maxDashLines} lines like boundaries.`, overLimit: true }
   if (end - at <= 3) return undefined
-  const after = body.slice(at + 2, Math.min(end, at + 2 + 256))
+  const after = body.slice(at + 2, end)
   if (boundary.isQuoted && after.startsWith(`"${boundary.boundary}`))
     return fault('Invalid boundary (quotes).')
   const trimmed = after.replace(/^[ \t\n\v\f\r]+/, '')
@@ -139,6 +156,9 @@ const readOther = (w: Walk, at: number, end: number): Fault | undefined => {
   const { part } = w
   if (part === undefined) w.flags.dataBefore = true
   else if (part.dataStart === undefined) {
+    const maxHeaderLines = w.limits.maxParts * maxHeaderLinesPerPart
+    if (++w.headerLines > maxHeaderLines)
+      return { error: `More than ${maxHeaderLines} lines of part headers.`, overLimit: true }
     w.noFilesBytes += end - at
     const reason = readHeaderLine(part, w.flags, w.body.slice(at, end), end)
     if (reason !== undefined) return fault(reason)
@@ -163,8 +183,8 @@ const readLine = (w: Walk, at: number, end: number): boolean | Fault => {
   return readOther(w, at, end) ?? false
 }
 
-/** From somewhere in a part's data to the next line that begins with two dashes. No other could end it. */
-const skipData = (w: Walk, at: number): number => {
+/** From somewhere in data, or before the first part, to the next line that begins with two dashes: no other matters. */
+const skipToDashes = (w: Walk, at: number): number => {
   const found = w.body.indexOf('\n--', at - 1)
   const next = found === -1 ? w.body.length : found + 1
   if (hasMark(w, at, next)) w.flags.unmatchedBoundary = 1
@@ -186,8 +206,9 @@ const walkThrough = (w: Walk): Fault | undefined => {
   const { body } = w
   let at = 0
   for (;;) {
-    const dataStart = w.part?.dataStart
-    if (dataStart !== undefined && at > dataStart) at = skipData(w, at)
+    // In headers every line matters; of a part's data, and of what is before the first part, the first one.
+    const firstLine = w.part === undefined ? 0 : w.part.dataStart
+    if (firstLine !== undefined && at > firstLine) at = skipToDashes(w, at)
     const found = body.indexOf('\n', at)
     if (found === -1) return readRest(w, at)
     const end = found + 1
@@ -235,6 +256,8 @@ export const multipartBody =
       partHeaders: [],
       part: undefined,
       boundaries: 0,
+      dashLines: 0,
+      headerLines: 0,
       noFilesBytes: 0,
       nextMark: -1,
     }

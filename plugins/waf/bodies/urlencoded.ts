@@ -1,12 +1,6 @@
 import type { Argument, BodyLimits, ParsedBody } from './body.ts'
 import { tooManyArguments } from './body.ts'
-
-/** The value of a hexadecimal digit, or -1. */
-const digitOf = (code: number): number => {
-  if (code >= 0x30 && code <= 0x39) return code - 0x30
-  const lower = code | 0x20
-  return lower >= 0x61 && lower <= 0x66 ? lower - 0x57 : -1
-}
+import { digitOf } from './encode.ts'
 
 type Decoded = { readonly text: string; readonly isValid: boolean }
 

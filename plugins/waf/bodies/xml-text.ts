@@ -1,3 +1,5 @@
+import { utf8Of } from './encode.ts'
+
 /** Reads the words of XML 1.0 from UTF-8 bytes, one character a byte. */
 export type XmlReader = {
   readonly text: string
@@ -72,7 +74,7 @@ const resolve = (reference: string, keepsUnknown: boolean): string | undefined =
     ? Number.parseInt(reference.slice(2), 16)
     : Number.parseInt(reference.slice(1), 10)
   if (!isXmlCharacter(point)) return undefined
-  return Buffer.from(String.fromCodePoint(point), 'utf8').toString('latin1')
+  return utf8Of(point)
 }
 
 const longestReference = 256

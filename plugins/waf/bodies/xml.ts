@@ -64,7 +64,7 @@ const readStartTag = (w: Walk): Fault | undefined => {
   const name = readXmlName(reader)
   if (name === undefined || (open.length === 0 && w.hasRoot)) return malformed(w)
   w.hasRoot = true
-  const seen = new Set<string>()
+  let seen: Set<string> | undefined
   for (;;) {
     const hasSpace = skipXmlSpace(reader)
     if (takeXml(reader, '/>')) return undefined
@@ -78,6 +78,7 @@ const readStartTag = (w: Walk): Fault | undefined => {
       return undefined
     }
     if (!hasSpace) return malformed(w)
+    seen ??= new Set()
     const failed = readAttribute(w, seen)
     if (failed !== undefined) return failed
   }

@@ -27,13 +27,13 @@ export type Verifier = {
 
 /** A verifier whose one issuer, `idp`, has its keys in a file. Ended with the test file. */
 export const verifierFor = async (
-  keys: readonly SigningKey[] | unknown,
+  keys: readonly SigningKey[] | { readonly keys: readonly unknown[] },
   changed: Partial<Issuer> = {},
 ): Promise<Verifier> => {
   const folder = mkdtempSync(join(tmpdir(), 'sallyport-jwks-'))
   const jwksFile = join(folder, 'jwks.json')
   const publish = (jwks: unknown) => writeFileSync(jwksFile, JSON.stringify(jwks))
-  publish(Array.isArray(keys) ? { keys: (keys as SigningKey[]).map(({ jwk }) => jwk) } : keys)
+  publish('keys' in keys ? keys : { keys: keys.map(({ jwk }) => jwk) })
   const issuers = trustedIssuers({
     issuers: { idp: issuerConfig({ jwksFile, ...changed }) },
     randomBytes: systemRandomBytes,

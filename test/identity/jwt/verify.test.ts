@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { hash } from 'node:crypto'
 import { suite, test } from 'node:test'
-import { createLocalJWKSet, jwtVerify, type JSONWebKeySet } from 'jose'
+import { createLocalJWKSet, jwtVerify, type JWK } from 'jose'
 import { audience, issuerUrl } from '#test/fakes/issuer-config'
 import { newSigningKey, signToken } from '#test/fakes/token-maker'
 import { claims, now, nowMs, verifierFor } from './verifier.ts'
@@ -38,7 +38,7 @@ suite('each algorithm verifies its own signatures, and jose agrees', async () =>
       const verifier = await verifierFor([own], { algorithms: [alg] })
       const token = signToken(own, claims())
       assert.equal(await verifier.outcome(token), 'admitted')
-      await jwtVerify(token, createLocalJWKSet({ keys: [own.jwk] } as unknown as JSONWebKeySet), {
+      await jwtVerify(token, createLocalJWKSet({ keys: [own.jwk as JWK] }), {
         currentDate: new Date(nowMs),
       })
       const forged = signToken({ ...newSigningKey('own', alg) }, claims())
