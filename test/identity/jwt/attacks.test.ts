@@ -8,7 +8,13 @@ import { noLog, noMeter } from '#contract/telemetry'
 import { trustedIssuers } from '#identity/jwt/issuers'
 import { tokenVerifier } from '#identity/jwt/verify'
 import { audience, issuerUrl } from '#test/fakes/issuer-config'
-import { encoded, newSigningKey, signRaw, signToken } from '#test/fakes/token-maker'
+import {
+  encoded,
+  newSigningKey,
+  signRaw,
+  signToken,
+  type SigningKey,
+} from '#test/fakes/token-maker'
 import { claims, now, nowMs, outcomeOf, verifierFor } from './verifier.ts'
 
 const key = newSigningKey('k1')
@@ -211,7 +217,7 @@ suite('iss (CVE-2025-30144, CVE-2024-53861)', () => {
 
   test('a token of one issuer, signed with the key of another, is refused', async () => {
     const other = newSigningKey('k1')
-    const both = await twoIssuers([key.jwk], [other.jwk])
+    const both = await twoIssuers(key, other)
     const accepted = new Set(['one', 'two'])
     const verdict = async (token: string, names = accepted) =>
       outcomeOf(await both(token, names, nowMs))
@@ -225,9 +231,9 @@ suite('iss (CVE-2025-30144, CVE-2024-53861)', () => {
   })
 })
 
-const twoIssuers = async (one: readonly unknown[], two: readonly unknown[]) => {
-  const first = await verifierFor({ keys: one })
-  const second = await verifierFor({ keys: two }, { issuer: 'https://two.example.com' })
+const twoIssuers = async (one: SigningKey, two: SigningKey) => {
+  const first = await verifierFor([one])
+  const second = await verifierFor([two], { issuer: 'https://two.example.com' })
   const options = [...first.issuers.byIss.values(), ...second.issuers.byIss.values()]
   const issuers = trustedIssuers({
     issuers: Object.fromEntries(

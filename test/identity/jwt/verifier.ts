@@ -27,13 +27,13 @@ export type Verifier = {
 
 /** A verifier whose one issuer, `idp`, has its keys in a file. Ended with the test file. */
 export const verifierFor = async (
-  keys: readonly SigningKey[] | { readonly keys: readonly unknown[] },
+  keys: readonly SigningKey[],
   changed: Partial<Issuer> = {},
 ): Promise<Verifier> => {
   const folder = mkdtempSync(join(tmpdir(), 'sallyport-jwks-'))
   const jwksFile = join(folder, 'jwks.json')
   const publish = (jwks: unknown) => writeFileSync(jwksFile, JSON.stringify(jwks))
-  publish('keys' in keys ? keys : { keys: keys.map(({ jwk }) => jwk) })
+  publish({ keys: keys.map(({ jwk }) => jwk) })
   const issuers = trustedIssuers({
     issuers: { idp: issuerConfig({ jwksFile, ...changed }) },
     randomBytes: systemRandomBytes,
