@@ -19,7 +19,7 @@ export const systemRandomBytes: RandomBytes = (count) => randomBytes(count)
  * @param poolBytes Drawn at a time; whoever wants more at once gets it from the source itself.
  */
 export const pooledRandomBytes = (source: RandomBytes, poolBytes = 4096): RandomBytes => {
-  let pool = Buffer.alloc(0)
+  let pool: Buffer = Buffer.alloc(0)
   let at = 0
   return (count) => {
     if (count > poolBytes) return source(count)

@@ -59,13 +59,7 @@ export const startTestExchange = async (
   more: Record<string, unknown> = {},
   log: Log = noLog,
 ): Promise<TestExchange> => {
-  const folder = await mkdtemp(join(tmpdir(), 'sallyport-exchange-'))
-  const idp = generateKeyPairSync('ec', { namedCurve: 'P-256' })
-  const jwk = { ...(await exportJWK(idp.publicKey)), kid: 'k1', alg: 'ES256', use: 'sig' }
-  await writeFile(join(folder, 'jwks.json'), JSON.stringify({ keys: [jwk] }))
-  await writeFile(join(folder, 'exchange.yaml'), JSON.stringify({ ...baseConfig, ...more }))
-  const loaded = await loadConfig('exchange', join(folder, 'exchange.yaml'), {})
-  if (!loaded.ok) throw new Error(formatFaults(loaded.faults))
+  const { folder, config, idp } = await configuredFolder(more)
 
   const records: AuditEvent[] = []
   let isAuditReady = true
@@ -76,7 +70,7 @@ export const startTestExchange = async (
   }
   let aheadMs = 0
   const { meter, scrape } = prometheusSink()
-  const running = await runExchange(loaded.config, {
+  const running = await runExchange(config, {
     clock: () => Date.now() + aheadMs,
     randomBytes,
     uptimeMs: () => performance.now(),
@@ -132,6 +126,18 @@ export const startTestExchange = async (
       await rm(folder, { recursive: true })
     },
   }
+}
+
+/** A folder with a configuration, and the outside issuer's keys in it. */
+export const configuredFolder = async (more: Record<string, unknown> = {}) => {
+  const folder = await mkdtemp(join(tmpdir(), 'sallyport-exchange-'))
+  const idp = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const jwk = { ...(await exportJWK(idp.publicKey)), kid: 'k1', alg: 'ES256', use: 'sig' }
+  await writeFile(join(folder, 'jwks.json'), JSON.stringify({ keys: [jwk] }))
+  await writeFile(join(folder, 'exchange.yaml'), JSON.stringify({ ...baseConfig, ...more }))
+  const loaded = await loadConfig('exchange', join(folder, 'exchange.yaml'), {})
+  if (!loaded.ok) throw new Error(formatFaults(loaded.faults))
+  return { folder, config: loaded.config, idp }
 }
 
 export const svidIn = (answer: Answer): X509SvidAnswer => answer.json() as X509SvidAnswer

@@ -1,16 +1,24 @@
 import assert from 'node:assert/strict'
 import { X509Certificate } from 'node:crypto'
-import { mkdtemp, readFile, rm, stat } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { Agent } from 'node:https'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
+import type { AuditEvent } from '#contract/audit-event'
+import { noLog } from '#contract/telemetry'
+import { startExchange } from '#exchange/main'
 import { readSvidLeaf } from '#identity/svid/certificate'
 import { exchangeId, gateway, trustDomain } from './fixtures.ts'
 import { acceptBundle } from '#identity/svid/bundle'
-import { startTestExchange, exchangeIssuer, type TestExchange } from './running-exchange.ts'
+import {
+  configuredFolder,
+  startTestExchange,
+  exchangeIssuer,
+  type TestExchange,
+} from './running-exchange.ts'
 
 const order = async (exchange: TestExchange, body: object, headers: Record<string, string> = {}) =>
   fetch(`${exchange.urls.admin}/keys/rotate`, {
@@ -304,6 +312,38 @@ suite('the admin listener', () => {
     }
     const answer = await exchange.ask({ method: 'POST', path: '/admin/keys/rotate', client })
     assert.equal(answer.status, 404)
+  })
+})
+
+suite('an exchange as the command starts it', () => {
+  test('serves, writes its records to the file, and ends', async () => {
+    const { folder, config } = await configuredFolder({ audit: { file: 'audit.jsonl' } })
+    const exchange = await startExchange(config, { log: noLog })
+    const healthy = await fetch(`${exchange.urls.admin}/readyz`)
+    assert.equal(healthy.status, 200)
+    await fetch(`${exchange.urls.admin}/keys/rotate`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ kind: 'jwt', step: 'prepare' }),
+    })
+    await exchange.close()
+    const lines = (await readFile(join(folder, 'audit.jsonl'), 'utf8')).trim().split('\n')
+    assert.equal(lines.length, 1)
+    const record = JSON.parse(lines[0] ?? '') as AuditEvent
+    assert.equal(record.kind, 'admin')
+    assert.equal(record.detail, 'prepare jwt')
+    await rm(folder, { recursive: true })
+  })
+
+  test('does not start with keys that it cannot trust, and says what to do', async () => {
+    const { folder, config } = await configuredFolder({
+      ca: { store: { directory: 'ca' } },
+      audit: { file: 'audit.jsonl' },
+    })
+    await (await startExchange(config, { log: noLog })).close()
+    await writeFile(join(folder, 'ca', 'keys.json'), '{')
+    await assert.rejects(startExchange(config, { log: noLog }), /keys\.json is corrupt: .*Remedy/)
+    await rm(folder, { recursive: true })
   })
 })
 
