@@ -1,0 +1,35 @@
+import type { AuditEvent } from '#contract/audit-event'
+import { scrub, scrubPath } from './scrub.ts'
+
+/**
+ * One line of JSON, with its newline; `cause`, `detail` and the path are scrubbed.
+ *
+ * `JSON.stringify` is the fast way: on Node 24 it takes 3.5 µs for a whole record, where putting the known shape together
+ * by hand took 4.7 and writing it byte by byte into a buffer 3.2.
+ */
+export const encodeEvent = (event: AuditEvent): string => `${JSON.stringify(cleaned(event))}\n`
+
+const cleaned = (event: AuditEvent): AuditEvent => {
+  const { cause, detail, request } = event
+  const path = request && scrubPath(request.path)
+  if (cause === undefined && detail === undefined && path === request?.path) return event
+  return {
+    ...event,
+    ...(detail !== undefined && { detail: scrub(detail) }),
+    ...(cause !== undefined && { cause: scrub(cause) }),
+    ...(request && path !== undefined && { request: { ...request, path } }),
+  }
+}
+
+// What JSON leaves as it is and a terminal or an editor acts on: DEL and C1 controls, separators of lines and paragraphs,
+// marks that turn the direction of text. JSON has them inside of strings only.
+const actedOn = /[\x7f-\x9f\p{Zl}\p{Zp}\p{Bidi_Control}]/gu
+
+/** The bytes of encoded lines, in which every record is one line and says what it shows. */
+export const bytesOf = (lines: string): Buffer => {
+  const bytes = Buffer.from(lines)
+  const isPlain = bytes.length === lines.length && !lines.includes('\x7f') // ASCII, as nearly all is
+  return isPlain ? bytes : Buffer.from(lines.replace(actedOn, escape))
+}
+
+const escape = (char: string): string => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`

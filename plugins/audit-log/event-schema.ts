@@ -1,0 +1,123 @@
+import { Type, type TProperties } from 'typebox'
+import { auditEventVersion } from '#contract/audit-event'
+import { problems, type ProblemTag } from '#contract/problem'
+
+/**
+ * `AuditEvent` of `contract/audit-event.ts` as JSON Schema, for whoever reads the records;
+ * `docs/reference/audit-event.schema.json` is made from it. Should the two not say the same, `test/types/schemas.ts` does
+ * not compile.
+ */
+// Not closed: a field may be added, and whoever checks records by this must not refuse them for it.
+const Record = <const Properties extends TProperties>(properties: Properties, description = '') =>
+  Type.Object(properties, description === '' ? {} : { description })
+
+const Instant = (description: string) =>
+  Type.String({ description: `${description} ISO 8601, UTC, to the millisecond.` })
+const Count = (description: string) => Type.Integer({ minimum: 0, description })
+const Text = (description: string) => Type.String({ description })
+
+const problemTags = Object.keys(problems) as ProblemTag[]
+
+const Request = Record(
+  {
+    method: Type.String(),
+    host: Type.String(),
+    path: Text(
+      'Normalised and without the query; as it was sent where it was refused before that.',
+    ),
+    protocol: Type.String(),
+    address: Text('Of the caller, behind the proxies that are trusted.'),
+    tls: Type.Optional(Text('Version of TLS.')),
+    clientSpiffeId: Type.Optional(Text('Of the client certificate.')),
+  },
+  'What was asked.',
+)
+
+const Caller = Record(
+  {
+    issuer: Text('Name that the configuration gives it.'),
+    subject: Text('`sub` of the token.'),
+    tokenFingerprint: Text(
+      "SHA-256 of the token's signing input, base64url, cut to 16 characters: tells tokens apart and is none.",
+    ),
+    kid: Text('Key that signed it.'),
+    jti: Type.Optional(Type.String()),
+    expiresAt: Instant('When the token ends.'),
+  },
+  'Who called, by the token that was verified.',
+)
+
+const Policy = Record(
+  {
+    allow: Type.Boolean(),
+    reasons: Type.Array(
+      Record({
+        code: Type.String(),
+        class: Type.Enum(['identity', 'role', 'scope', 'tenant', 'time', 'egress', 'policy']),
+        message: Type.String(),
+      }),
+    ),
+    revision: Text('Of the bundle that decided, and of its data.'),
+  },
+  'What the policy decided.',
+)
+
+const Minted = Record(
+  {
+    tokenType: Text('RFC 8693 §3.'),
+    subject: Type.String(),
+    audience: Type.String(),
+    jti: Type.String(),
+    kid: Type.String(),
+    expiresAt: Instant('When it ends.'),
+    fromCache: Type.Boolean(),
+  },
+  'The identity that was handed on. The exchange has a record of its making, with the same `jti`.',
+)
+
+export const AuditEventSchema = Record(
+  {
+    version: Type.Literal(auditEventVersion, {
+      description: 'Raised when a field changes its meaning or goes; new fields do not raise it.',
+    }),
+    kind: Type.Enum(['ingress', 'egress', 'exchange', 'admin']),
+    time: Instant('When it began.'),
+    decisionId: Text(
+      'Also in the answer, as `x-sallyport-decision-id`, and in the record of the exchange for the same request.',
+    ),
+    outcome: Type.Enum(['forwarded', 'refused', 'failed', 'answered']),
+    step: Text('The step that stopped it, `none` when nothing did.'),
+    problem: Type.Enum([...problemTags, 'none']),
+    detail: Type.Optional(Text('What the caller was told.')),
+    cause: Type.Optional(Text('What lay behind the problem. For people: its wording may change.')),
+    status: Type.Integer({ description: 'Of the answer; 499 when the caller went away.' }),
+    durationMs: Type.Number({ minimum: 0 }),
+    bytesIn: Count('Of the body.'),
+    bytesOut: Count('Of the body of the answer.'),
+    door: Type.Optional(Type.Enum(['request', 'upgrade', 'connect'])),
+    request: Type.Optional(Request),
+    route: Type.Optional(Record({ id: Type.String(), team: Type.String() })),
+    caller: Type.Optional(Caller),
+    spiffeId: Type.Optional(Text('Identity that the caller was mapped to.')),
+    mapping: Type.Optional(Text('Name of the rule that mapped it.')),
+    quota: Type.Optional(
+      Record({
+        limit: Type.Integer(),
+        remaining: Type.Integer(),
+        reportOnly: Type.Optional(
+          Type.Literal(true, { description: 'It was over a limit that is not enforced.' }),
+        ),
+      }),
+    ),
+    policy: Type.Optional(Policy),
+    minted: Type.Optional(Minted),
+    upstream: Type.Optional(
+      Record({ name: Type.String(), endpoint: Type.String(), spiffeId: Type.String() }),
+    ),
+    parent: Type.Optional(
+      Text("Of an exchange: SHA-256 of the subject token's signing input, base64url."),
+    ),
+    client: Type.Optional(Text('Of an exchange: who asked.')),
+  },
+  'One exchange with a caller. Every fact that was learned is in it, refused or not; a token or a secret never is.',
+)

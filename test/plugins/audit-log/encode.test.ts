@@ -1,0 +1,157 @@
+import assert from 'node:assert/strict'
+import { suite, test } from 'node:test'
+import { Ajv } from 'ajv'
+import * as fc from 'fast-check'
+import type { AuditEvent } from '#contract/audit-event'
+import { problems, type ProblemTag } from '#contract/problem'
+import { bytesOf, encodeEvent } from '#plugins/audit-log/encode'
+import { AuditEventSchema } from '#plugins/audit-log/event-schema'
+import { scrub, scrubPath } from '#plugins/audit-log/scrub'
+
+/** Any text at all: controls, halves of pairs, marks of direction. */
+const text = fc.string({
+  unit: fc.nat(0xffff).map((code) => String.fromCharCode(code)),
+  maxLength: 30,
+})
+const count = fc.nat()
+type Fields<T> = { [Key in keyof Required<T>]: fc.Arbitrary<NonNullable<T[Key]>> }
+
+const request: Fields<NonNullable<AuditEvent['request']>> = {
+  method: text,
+  host: text,
+  path: text,
+  protocol: text,
+  address: text,
+  tls: text,
+  clientSpiffeId: text,
+}
+const caller: Fields<NonNullable<AuditEvent['caller']>> = {
+  issuer: text,
+  subject: text,
+  tokenFingerprint: text,
+  kid: text,
+  jti: text,
+  expiresAt: text,
+}
+const reason = fc.record({
+  code: text,
+  class: fc.constantFrom('role' as const, 'time' as const),
+  message: text,
+})
+
+/** Every field there is: a new one is a type error here until it is tried, too. */
+const fields: Fields<AuditEvent> = {
+  version: fc.constant(1),
+  kind: fc.constantFrom('ingress', 'egress', 'exchange', 'admin'),
+  time: text,
+  decisionId: text,
+  outcome: fc.constantFrom('forwarded', 'refused', 'failed', 'answered'),
+  step: text,
+  problem: fc.constantFrom(...(Object.keys(problems) as ProblemTag[]), 'none' as const),
+  detail: text,
+  cause: text,
+  status: count,
+  durationMs: fc.double({ noNaN: true, min: 0, max: 1e9 }),
+  bytesIn: count,
+  bytesOut: count,
+  door: fc.constantFrom('request', 'upgrade', 'connect'),
+  request: fc.record(request, { requiredKeys: ['method', 'host', 'path', 'protocol', 'address'] }),
+  route: fc.record({ id: text, team: text }),
+  caller: fc.record(caller, {
+    requiredKeys: ['issuer', 'subject', 'tokenFingerprint', 'kid', 'expiresAt'],
+  }),
+  spiffeId: text,
+  mapping: text,
+  quota: fc.record(
+    { limit: count, remaining: count, reportOnly: fc.constant(true as const) },
+    { requiredKeys: ['limit', 'remaining'] },
+  ),
+  policy: fc.record({
+    allow: fc.boolean(),
+    reasons: fc.array(reason, { maxLength: 3 }),
+    revision: text,
+  }),
+  minted: fc.record({
+    tokenType: text,
+    subject: text,
+    audience: text,
+    jti: text,
+    kid: text,
+    expiresAt: text,
+    fromCache: fc.boolean(),
+  }),
+  upstream: fc.record({ name: text, endpoint: text, spiffeId: text }),
+  parent: text,
+  client: text,
+}
+const event = fc.record(fields, {
+  requiredKeys: [
+    ...(['version', 'kind', 'time', 'decisionId', 'outcome', 'step', 'problem'] as const),
+    ...(['status', 'durationMs', 'bytesIn', 'bytesOut'] as const),
+  ],
+}) as fc.Arbitrary<AuditEvent>
+
+const scrubbed = (given: AuditEvent): AuditEvent => ({
+  ...given,
+  ...(given.detail !== undefined && { detail: scrub(given.detail) }),
+  ...(given.cause !== undefined && { cause: scrub(given.cause) }),
+  ...(given.request && { request: { ...given.request, path: scrubPath(given.request.path) } }),
+})
+
+suite('an encoded record', () => {
+  test('says what the event says, in one line that shows what it is', () => {
+    let events = 0
+    fc.assert(
+      fc.property(event, (given) => {
+        events++
+        const line = bytesOf(encodeEvent(given)).toString('utf8')
+        assert.equal(line.indexOf('\n'), line.length - 1)
+        assert.doesNotMatch(line.slice(0, -1), /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/u)
+        assert.deepEqual(JSON.parse(line), JSON.parse(JSON.stringify(scrubbed(given))))
+      }),
+      { numRuns: 300 },
+    )
+    assert.ok(events >= 300)
+  })
+
+  test('of plain text is what JSON.stringify gives', () => {
+    const given = plain()
+    assert.equal(encodeEvent(given), `${JSON.stringify(given)}\n`)
+    assert.equal(bytesOf(encodeEvent(given)).toString('latin1'), encodeEvent(given))
+  })
+
+  test('does not change the event', () => {
+    const given = { ...plain(), cause: 'Bearer abcdefghijklmnop' }
+    const before = structuredClone(given)
+    assert.match(encodeEvent(given), /"cause":"Bearer \[scrubbed\]"/)
+    assert.deepEqual(given, before)
+  })
+
+  test('fits the published schema', () => {
+    const fits = new Ajv({ strict: false }).compile(AuditEventSchema)
+    fc.assert(
+      fc.property(event, (given) =>
+        assert.ok(fits(JSON.parse(encodeEvent(given))), JSON.stringify(fits.errors)),
+      ),
+      { numRuns: 100 },
+    )
+    assert.equal(fits({ ...plain(), kind: 'other' }), false)
+  })
+})
+
+function plain(): AuditEvent {
+  return {
+    version: 1,
+    kind: 'ingress',
+    time: '2025-11-25T12:00:00.000Z',
+    decisionId: 'd-1',
+    outcome: 'refused',
+    step: 'authorise',
+    problem: 'policy-denied',
+    status: 403,
+    durationMs: 1.25,
+    bytesIn: 0,
+    bytesOut: 130,
+    request: { method: 'GET', host: 'a', path: '/b', protocol: 'HTTP/1.1', address: '192.0.2.1' },
+  }
+}
