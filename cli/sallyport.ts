@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs'
+import { enableCompileCache } from 'node:module'
 import { nearest } from '#config/nearest'
 import { exitCodes, type Command } from './command.ts'
 
@@ -69,4 +70,6 @@ const main = async ([name, ...args]: readonly string[]): Promise<number> => {
   return exitCodes.usage
 }
 
+// Commands are loaded after this, and at the next start without compiling their sources again.
+enableCompileCache()
 process.exitCode = await main(process.argv.slice(2))

@@ -1,8 +1,8 @@
 import { causeText } from '#contract/cause'
 import { exitCodes, readArguments } from '../command.ts'
 import { describeMesh } from './describe.ts'
-import { startMesh } from './mesh.ts'
-import { demoPorts, takenPorts } from './ports.ts'
+import type { DemoMesh } from './mesh.ts'
+import { demoPorts, takenPorts, type DemoPorts } from './ports.ts'
 import { red, say } from '../screen.ts'
 import { makeTour } from './tour.ts'
 import { welcome } from './welcome.ts'
@@ -47,7 +47,7 @@ export const run = async (args: readonly string[]): Promise<number> => {
   }
 
   const told = ended()
-  const mesh = await startMesh(ports).catch((cause: unknown) => causeText(cause))
+  const mesh = await start(ports)
   if (typeof mesh === 'string') {
     process.stderr.write(red(`The demo could not start: ${mesh}\n`))
     return exitCodes.faults
@@ -60,6 +60,19 @@ export const run = async (args: readonly string[]): Promise<number> => {
     return exitCodes.done
   } finally {
     await mesh.close()
+  }
+}
+
+/** @returns Why it could not, as a sentence. */
+const start = async (ports: DemoPorts): Promise<DemoMesh | string> => {
+  try {
+    const { startMesh } = await import('./mesh.ts')
+    return await startMesh(ports)
+  } catch (cause) {
+    // The published package does without the identity provider, which is for the demo and the tests alone.
+    return (cause as NodeJS.ErrnoException).code === 'ERR_MODULE_NOT_FOUND'
+      ? 'it needs a checkout of the sources, with `npm ci`'
+      : causeText(cause)
   }
 }
 
