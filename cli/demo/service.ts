@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { TLSSocket } from 'node:tls'
 import { systemClock, systemRandomBytes, systemSleep } from '#contract/clock'
 import type { SpiffeId } from '#contract/spiffe-id'
@@ -76,20 +77,17 @@ export const startService = async (options: ServiceOptions): Promise<Service> =>
     return undefined
   }
   listener.app.addHook('onRequest', sidecar)
-  listener.app.all('/*', async (request) => ({
-    service: options.name,
-    saw: {
-      request: `${request.method} ${request.url}`,
-      peerCertificate: options.admits,
-      callerToken: callers.get(request) ?? 'none',
-      headers: Object.fromEntries(
-        Object.entries(request.headers).map(([name, value]) => [
-          name,
-          name === 'authorization' ? 'Bearer (the minted token)' : value,
-        ]),
-      ),
-    },
-  }))
+  // Bodies are counted, not kept.
+  listener.app.removeAllContentTypeParsers()
+  listener.app.addContentTypeParser('*', async (_request: unknown, body: AsyncIterable<Buffer>) => {
+    let bytes = 0
+    for await (const chunk of body) bytes += chunk.length
+    return bytes
+  })
+  listener.app.all('/*', async (request) => {
+    await sleep(waitMsOf(request))
+    return whatItSaw(options, request, callers.get(request))
+  })
   await listener.listen('127.0.0.1', options.port)
 
   return {
@@ -113,4 +111,26 @@ const servingAs = (svid: Svid) => ({
     ),
   ],
   clientCertificates: { roots: [svid.bundle], mode: 'require' as const },
+})
+
+/** `?waitMs=500`: a service that takes its time, for trying out what the gateway does meanwhile. */
+const waitMsOf = ({ query }: FastifyRequest): number =>
+  Math.min(60_000, Number((query as { waitMs?: string }).waitMs ?? 0) || 0)
+
+const whatItSaw = (
+  { name, admits }: ServiceOptions,
+  { method, url, body, headers }: FastifyRequest,
+  caller: string | undefined,
+) => ({
+  service: name,
+  saw: {
+    request: `${method} ${url}`,
+    peerCertificate: admits,
+    callerToken: caller ?? 'none',
+    bodyBytes: typeof body === 'number' ? body : 0,
+    headers: {
+      ...headers,
+      ...(headers.authorization ? { authorization: 'Bearer (the minted token)' } : {}),
+    },
+  },
 })
