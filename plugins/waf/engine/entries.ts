@@ -55,3 +55,9 @@ export const entriesOfFlat = (flat: readonly string[]): Entries => {
   }
   return entriesOf(names, values)
 }
+
+/** The same entries, longer values cut. */
+export const cutValues = (entries: Entries, maxBytes: number): Entries =>
+  entries.values.some((value) => value.length > maxBytes)
+    ? { ...entries, values: entries.values.map((value) => value.slice(0, maxBytes)) }
+    : entries

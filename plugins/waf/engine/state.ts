@@ -77,6 +77,8 @@ export type State = {
   args: Entries
   argNames: Entries
   argsCombinedSize: number
+  /** Of all arguments, headers and cookies as they came, before any was cut. */
+  longestValueBytes: number
   readonly tx: Store
   /** IP, GLOBAL, SESSION, USER, RESOURCE, ENV: they live as long as the request. */
   readonly collections: Map<string, Store>

@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { defaultBodyLimits, type BodyLimits } from '../bodies/body.ts'
 import type { Phase } from '../seclang/syntax.ts'
 import { noBody } from './body-facts.ts'
-import { entriesOfFlat, joinEntries, namesOf, noEntries } from './entries.ts'
+import { cutValues, entriesOfFlat, joinEntries, namesOf, noEntries, type Entries } from './entries.ts'
 import { processBody, processorFor } from './process-body.ts'
 import type { Program } from './program.ts'
 import { readRequest, type RequestInput } from './request.ts'
@@ -21,8 +21,10 @@ export type Transaction = {
   readonly state: State
   /** Phase 1. */
   readonly requestHead: () => Soon<void>
-  /** Parses the body and runs phase 2, which must run without a body too. `whole`: nothing of it is missing. */
-  readonly requestBody: (body: Buffer | undefined, whole: boolean) => Soon<void>
+  /** Parses the body, before phase 2. `whole`: nothing of it is missing. */
+  readonly readBody: (body: Buffer, whole: boolean) => void
+  /** Phase 2, which must run without a body too. */
+  readonly requestBody: () => Soon<void>
   /** Phase 3. Headers are name, value, name, value … */
   readonly responseHead: (status: number, headers: readonly string[], protocol?: string) => Soon<void>
   /** Whether phase 4 wants to see the body of this answer. */
@@ -33,15 +35,23 @@ export type Transaction = {
   readonly end: () => Soon<void>
 }
 
+/** Bounds on what rules look at. */
+export type TransactionBounds = {
+  readonly limits?: BodyLimits
+  /** Longer values are cut to this before any rule sees them. */
+  readonly maxValueBytes?: number
+}
+const defaultMaxValueBytes = 65_536
+
 /** How long rules may run before others have a turn. */
 const sliceMs = 4
 
 export const beginTransaction = (
   program: Program,
   input: RequestInput,
-  limits: BodyLimits = limitsOf(program),
+  { limits = limitsOf(program), maxValueBytes = defaultMaxValueBytes }: TransactionBounds = {},
 ): Transaction => {
-  const state = newState(program, input, limits)
+  const state = newState(program, input, limits, maxValueBytes)
   const contentType = headerOf(state, 'content-type') ?? ''
   const run = (phase: Phase): Soon<void> => {
     const phaseProgram = program.phases.get(phase)
@@ -53,10 +63,8 @@ export const beginTransaction = (
       state.bodyProcessor = processorFor(contentType)
       return run(1)
     },
-    requestBody: (body, whole) => {
-      readBody(state, body, whole, contentType, limits)
-      return run(2)
-    },
+    readBody: (body, whole) => readBody(state, body, whole, contentType, limits, maxValueBytes),
+    requestBody: () => run(2),
     responseHead: (status, headers, protocol = 'HTTP/1.1') => {
       const entries = entriesOfFlat(headers)
       const at = entries.keys.indexOf('content-type')
@@ -107,20 +115,35 @@ const driveOn = async (run: PhaseRun): Promise<void> => {
 
 const readBody = (
   state: State,
-  body: Buffer | undefined,
+  body: Buffer,
   whole: boolean,
   contentType: string,
   limits: BodyLimits,
+  maxValueBytes: number,
 ): void => {
-  if (!body || body.length === 0 || !state.requestBodyAccess || state.mode === 'Off') return
+  if (body.length === 0 || !state.requestBodyAccess || state.mode === 'Off') return
   state.requestBodyOverLimit = body.length > state.requestBodyLimit || !whole
   const text = body.toString('latin1', 0, state.requestBodyLimit)
-  state.body = processBody(state, text, contentType, limits)
+  const parsed = processBody(state, text, contentType, limits)
+  noteLength(state, parsed.args)
+  noteLength(state, parsed.xml)
+  state.body = {
+    ...parsed,
+    args: cutValues(parsed.args, maxValueBytes),
+    xml: cutValues(parsed.xml, maxValueBytes),
+    xmlAttributes: cutValues(parsed.xmlAttributes, maxValueBytes),
+    partHeaders: cutValues(parsed.partHeaders, maxValueBytes),
+  }
   const { args } = state.body
   if (args.names.length === 0) return
   state.args = joinEntries(state.request.argsGet, args)
   state.argNames = namesOf(state.args)
   state.argsCombinedSize = combinedSize(state.args)
+}
+
+const noteLength = (state: State, { values }: Entries): void => {
+  for (const { length } of values)
+    if (length > state.longestValueBytes) state.longestValueBytes = length
 }
 
 const combinedSize = ({ names, values }: { names: readonly string[]; values: readonly string[] }) => {
@@ -151,9 +174,20 @@ const noResponse = Object.freeze({
   bodyLength: 0,
 })
 
-const newState = ({ settings, tx }: Program, input: RequestInput, limits: BodyLimits): State => {
-  const request = readRequest(input, limits)
-  return {
+const newState = (
+  { settings, tx }: Program,
+  input: RequestInput,
+  limits: BodyLimits,
+  maxValueBytes: number,
+): State => {
+  const asSent = readRequest(input, limits)
+  const request = {
+    ...asSent,
+    headers: cutValues(asSent.headers, maxValueBytes),
+    cookies: cutValues(asSent.cookies, maxValueBytes),
+    argsGet: cutValues(asSent.argsGet, maxValueBytes),
+  }
+  const state: State = {
     request,
     startedMs: performance.now(),
     body: noBody,
@@ -183,5 +217,9 @@ const newState = ({ settings, tx }: Program, input: RequestInput, limits: BodyLi
     allowed: undefined,
     phase: 0,
     rule: undefined,
+    longestValueBytes: 0,
   }
+  noteLength(state, asSent.headers)
+  noteLength(state, asSent.argsGet)
+  return state
 }

@@ -39,7 +39,8 @@ export const runRequest = async (program: Program, request: RawRequest, id: stri
     nowMs: 0,
   })
   await transaction.requestHead()
-  await transaction.requestBody(Buffer.from(body, 'latin1'), true)
+  transaction.readBody(Buffer.from(body, 'latin1'), true)
+  await transaction.requestBody()
   const answer = reflect(target, body)
   await transaction.responseHead(answer.status, answer.headers)
   await transaction.responseBody(Buffer.from(answer.body, 'latin1'), true)

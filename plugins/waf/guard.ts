@@ -1,0 +1,212 @@
+import { createHash } from 'node:crypto'
+import type { Clock } from '#contract/clock'
+import { pass, refuse, type Result } from '#contract/problem'
+import type { RequestHead } from '#contract/request-head'
+import type { Soon } from '#contract/step'
+import { defaultBodyLimits } from './bodies/body.ts'
+import type { Program } from './engine/program.ts'
+import { beginTransaction, type Transaction, type TransactionBounds } from './engine/transaction.ts'
+import { recordOf, type InspectionRecord } from './inspection.ts'
+import type { RouteWafOptions, WafOptions } from './options.ts'
+import type { RuleSet } from './rule-set.ts'
+
+/** What there is to look at of one request. */
+export type InspectionInput = {
+  readonly head: RequestHead
+  /** Of the peer, or of who it speaks for. */
+  readonly address: string
+  /** Random, unlike all others. Also decides about sampling, so a caller cannot choose it. */
+  readonly decisionId: string
+  /** `HTTP/1.1`, `HTTP/2.0`. */
+  readonly protocol: string
+  /** The first bytes of the body, without taking it. */
+  readonly peek: (maxBytes: number) => Soon<Result<{ readonly bytes: Buffer; readonly whole: boolean }>>
+}
+
+/** A request under inspection: its record, and what is still to be asked about its answer. */
+export type Inspection = {
+  /** For the audit record; grows with the answer. */
+  readonly record: () => InspectionRecord
+  /**
+   * Looks at the head of the answer. Refuses with `attack-suspected` an answer that must not go out.
+   *
+   * @returns Whether the body is to be held back up to `maxBytes` and shown to `body`.
+   */
+  readonly head: (status: number, headers: readonly string[]) => Soon<Result<{ readonly maxBytes: number }>>
+  /** Looks at the body, or at its beginning. Without one it is to be called with undefined. */
+  readonly body: (bytes: Buffer | undefined, whole: boolean) => Soon<Result<void>>
+}
+
+export type WafParts = {
+  readonly ruleSet: RuleSet
+  readonly options: WafOptions
+  /** What the route says differently. */
+  readonly route?: RouteWafOptions
+  readonly clock: Clock
+}
+
+const unwatched: InspectionRecord = Object.freeze({
+  mode: 'detect',
+  inboundScore: 0,
+  outboundScore: 0,
+  rules: [],
+  moreMatches: 0,
+})
+const admitsAll: Inspection = Object.freeze({
+  record: () => unwatched,
+  head: () => pass({ maxBytes: 0 }),
+  body: () => pass(undefined),
+})
+
+/**
+ * Makes the step that asks the rules about a request: head first, then, if it has one, its body (bounded).
+ *
+ * @returns A step that learns the inspection. It refuses with `attack-suspected` what the rules refuse, with
+ *   `body-too-large` or `request-malformed` what exceeds a limit or is not what it says it is, and with what `peek` refuses
+ *   with. An engine that breaks throws, which the way answers with `internal`: never a pass.
+ * @throws WafOptionsError for an exclusion of the route that names no rule.
+ */
+export const waf = ({ ruleSet, options, route = {}, clock }: WafParts) => {
+  const settings = { ...options, ...route }
+  const program = ruleSet.programFor(route)
+  const bounds: TransactionBounds = {
+    limits: {
+      ...defaultBodyLimits,
+      maxArguments: options.limits.maxArguments,
+      maxDepth: options.limits.maxDepth,
+    },
+    maxValueBytes: options.limits.maxValueBytes,
+  }
+  const { mode } = settings
+  if (mode === 'off') return (_: InspectionInput): Soon<Result<Inspection>> => pass(admitsAll)
+  const enforcing = mode === 'enforce'
+
+  const refusing = enforcing && settings.overLimit === 'refuse'
+
+  const inspectBody = (
+    transaction: Transaction,
+    body: { readonly bytes: Buffer; readonly whole: boolean } | undefined,
+  ): Soon<Result<Inspection>> => {
+    const partly = body?.whole === false
+    if (partly && refusing)
+      return refuse('body-too-large', { cause: `more than ${options.limits.maxBodyBytes} bytes to inspect` })
+    if (body) transaction.readBody(body.bytes, body.whole)
+    const fault = refusing ? limitFault(transaction, options) : undefined
+    if (fault !== undefined) return refuse('request-malformed', { cause: fault })
+    return after(transaction.requestBody(), () => {
+      const verdict = judge(transaction, 'request')
+      return verdict.ok ? pass(inspectionOf(transaction, partly)) : verdict
+    })
+  }
+
+  const judge = ({ state }: Transaction, what: 'request' | 'answer'): Result<void> => {
+    if (!enforcing || !state.interruption) return pass(undefined)
+    const record = recordOf(state, 'enforce', false)
+    const { ruleId } = state.interruption
+    return refuse('attack-suspected', { cause: { what, rule: ruleId, waf: record } })
+  }
+
+  const inspectionOf = (transaction: Transaction, partly: boolean): Inspection => ({
+    record: () => recordOf(transaction.state, mode, partly),
+    head: (status, headers) => {
+      if (!settings.responses) return pass({ maxBytes: 0 })
+      return after(transaction.responseHead(status, headers), () => {
+        const verdict = judge(transaction, 'answer')
+        if (!verdict.ok) return verdict
+        const maxBytes = holdsBack(transaction, headers) ? options.limits.maxResponseBodyBytes : 0
+        return pass({ maxBytes })
+      })
+    },
+    body: (bytes, whole) => {
+      if (!settings.responses) return pass(undefined)
+      return after(transaction.responseBody(bytes, whole), () =>
+        after(transaction.end(), () => judge(transaction, 'answer')),
+      )
+    },
+  })
+
+  return (input: InspectionInput): Soon<Result<Inspection>> => {
+    if (!isSampled(input.decisionId, settings.samplingPercent)) return pass(admitsAll)
+    const transaction = begin(program, input, clock(), enforcing, settings.responses, bounds)
+    const fault = refusing ? limitFault(transaction, options) : undefined
+    if (fault !== undefined) return refuse('request-malformed', { cause: fault })
+    return after(transaction.requestHead(), () => {
+      const verdict = judge(transaction, 'request')
+      if (!verdict.ok) return verdict
+      if (!hasBody(input.head) || transaction.state.mode === 'Off')
+        return inspectBody(transaction, undefined)
+      return after(input.peek(options.limits.maxBodyBytes), (peeked) =>
+        peeked.ok ? inspectBody(transaction, peeked.value) : peeked,
+      )
+    })
+  }
+}
+
+/** Goes on now if the value is there, later if it is not: a request without I/O costs no turn of the event loop. */
+const after = <From, To>(value: Soon<From>, next: (value: From) => Soon<To>): Soon<To> =>
+  value instanceof Promise ? value.then(next) : next(value)
+
+const begin = (
+  program: Program,
+  { head, address, decisionId, protocol }: InspectionInput,
+  nowMs: number,
+  enforcing: boolean,
+  responses: boolean,
+  bounds: TransactionBounds,
+): Transaction => {
+  const hasHost = head.headers.some((name, i) => i % 2 === 0 && name === 'host')
+  const authority = head.port === undefined ? head.host : `${head.host}:${head.port}`
+  const transaction = beginTransaction(
+    program,
+    {
+      method: head.method,
+      target: head.path + head.query,
+      protocol,
+      // The gate took Host out of the list when it read it; rules look for it there.
+      headers: hasHost ? head.headers : ['host', authority, ...head.headers],
+      remoteAddress: address,
+      uniqueId: decisionId,
+      nowMs,
+    },
+    bounds,
+  )
+  if (!enforcing && transaction.state.mode === 'On') transaction.state.mode = 'DetectionOnly'
+  transaction.state.responseBodyAccess = responses
+  return transaction
+}
+
+const hasBody = ({ headers }: RequestHead): boolean => {
+  for (let i = 0; i < headers.length; i += 2) {
+    if (headers[i] === 'content-length' && headers[i + 1] !== '0') return true
+    if (headers[i] === 'transfer-encoding' || headers[i] === 'content-type') return true
+  }
+  return false
+}
+
+/** What is over a limit that no rule speaks of. Asked before the rules run, so that they never see more. */
+const limitFault = ({ state }: Transaction, { limits }: WafOptions): string | undefined => {
+  if (state.request.queryOverLimit || state.args.names.length > limits.maxArguments)
+    return `more than ${limits.maxArguments} arguments`
+  if (state.longestValueBytes > limits.maxValueBytes)
+    return `a value of more than ${limits.maxValueBytes} bytes`
+  return state.body.error === undefined ? undefined : `the body: ${state.body.error}`
+}
+
+/** Streams are never held back: who reads them would wait for nothing. */
+const streaming = /^(?:text\/event-stream|application\/(?:grpc|x-ndjson))/i
+const holdsBack = (transaction: Transaction, headers: readonly string[]): boolean => {
+  if (!transaction.wantsResponseBody()) return false
+  for (let i = 0; i < headers.length; i += 2) {
+    const name = headers[i]?.toLowerCase()
+    if (name === 'content-type' && streaming.test(headers[i + 1] ?? '')) return false
+    // What is compressed says nothing to rules.
+    if (name === 'content-encoding' && headers[i + 1] !== 'identity') return false
+  }
+  return true
+}
+
+const isSampled = (decisionId: string, percent: number): boolean => {
+  if (percent >= 100) return true
+  const number = createHash('sha256').update(decisionId).digest().readUInt32BE(0)
+  return number < (percent / 100) * 2 ** 32
+}

@@ -1,0 +1,92 @@
+import type { RuleMatch, State } from './engine/state.ts'
+
+/** One rule that matched, fit for a record: what the client sent is cut short, and secrets are not in it. */
+export type MatchedRule = {
+  readonly id: number
+  readonly message: string
+  readonly severity?: string
+  /** `ARGS:name`. */
+  readonly variable: string
+  /** The part that matched, cut, control bytes escaped; `[redacted]` where it may be a secret. */
+  readonly matched: string
+  /** A line for the configuration that makes this rule leave this variable alone. */
+  readonly exclusion: string
+}
+
+/** What was learned of a request by its rules, for the record. */
+export type InspectionRecord = {
+  readonly mode: 'enforce' | 'detect'
+  /** Score of the request and of the answer; 0 where the rules keep none. */
+  readonly inboundScore: number
+  readonly outboundScore: number
+  readonly rules: readonly MatchedRule[]
+  /** Matches that are not listed, as there were too many. */
+  readonly moreMatches: number
+  /** The rule that refused, or would have. */
+  readonly decidedBy?: number
+  /** The request was only looked at in part. */
+  readonly partly?: true
+}
+
+const maxRules = 20
+const maxMatchedBytes = 100
+const maxNameBytes = 100
+/** Names of what holds secrets: the value must not reach a log, whatever a rule made of it. */
+const secretNames =
+  /authorization|cookie|token|secret|passw|passwd|pwd|api[-_]?key|session|credential|signature|assertion/i
+
+/** Sums up what the rules found. */
+export const recordOf = (state: State, mode: 'enforce' | 'detect', partly: boolean): InspectionRecord => {
+  const distinct = new Map<string, MatchedRule>()
+  for (const match of state.matches) {
+    const rule = describe(match)
+    const key = `${rule.id} ${rule.variable}`
+    if (!distinct.has(key)) distinct.set(key, rule)
+  }
+  const rules = [...distinct.values()]
+  const decidedBy = (state.interruption ?? state.detection)?.ruleId
+  return {
+    mode,
+    inboundScore: scoreOf(state, 'inbound'),
+    outboundScore: scoreOf(state, 'outbound'),
+    rules: rules.slice(0, maxRules),
+    moreMatches: Math.max(0, rules.length - maxRules) + state.droppedMatches,
+    ...(decidedBy === undefined ? {} : { decidedBy }),
+    ...(partly ? { partly: true } : {}),
+  }
+}
+
+/** CRS v4 and the base rules name it one way, CRS v3 another. */
+const scoreOf = ({ tx }: State, direction: 'inbound' | 'outbound'): number => {
+  const older = direction === 'inbound' ? 'anomaly_score' : 'outbound_anomaly_score'
+  const text = tx.get(`blocking_${direction}_anomaly_score`) ?? tx.get(older) ?? '0'
+  const score = Number(text)
+  return Number.isFinite(score) ? score : 0
+}
+
+const describe = (match: RuleMatch): MatchedRule => {
+  const [first] = match.matched
+  const variable = escapeBytes((first?.name ?? '').slice(0, maxNameBytes))
+  return {
+    id: match.ruleId,
+    message: escapeBytes(match.message.slice(0, 200)),
+    ...(match.severity === undefined ? {} : { severity: match.severity }),
+    variable,
+    matched: matchedPart(match, variable),
+    exclusion: `{ rule: "${match.ruleId}", target: ${JSON.stringify(variable.replace(/^&/, ''))} }`,
+  }
+}
+
+/** What CRS puts into logdata as `Matched Data: … found within …`, or else the beginning of the value. */
+const matchedPart = (match: RuleMatch, variable: string): string => {
+  if (secretNames.test(variable)) return '[redacted]'
+  const [, captured] = /^Matched Data: ([^]*?) found within /.exec(match.logData) ?? []
+  const part = captured ?? match.matched[0]?.value ?? ''
+  return escapeBytes(part.slice(0, maxMatchedBytes))
+}
+
+const escapeBytes = (text: string): string =>
+  text.replace(
+    /[^ -~]/g,
+    (char) => `\\x${(char.charCodeAt(0) & 255).toString(16).padStart(2, '0')}`,
+  )
