@@ -57,10 +57,8 @@ export const trackConnections = (
       socket.destroy()
       return
     }
-    raw.add(socket)
     if (claim) claims.set(id, claim)
     socket.once('close', () => {
-      raw.delete(socket)
       perAddress.leave(address)
       claims.delete(id)
     })
@@ -70,6 +68,8 @@ export const trackConnections = (
 
   const isTls = 'setSecureContext' in server
   beforeNode(server, (socket, goOn) => {
+    raw.add(socket)
+    socket.once('close', () => raw.delete(socket))
     if (proxyProtocol === undefined) return admit(socket, undefined, goOn)
     readProxyHeader(
       socket,

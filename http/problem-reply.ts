@@ -25,7 +25,7 @@ const endsConnection: ReadonlySet<ProblemTag> = new Set([
 ] satisfies ProblemTag[])
 
 /** How long what is still being sent is read after a refusal, so that a reset does not take the answer away. */
-const lingerMs = 1000
+const lingerMs = 500
 
 /**
  * Refuses a request: `application/problem+json`, with the tag in `x-sallyport-problem` and, if given, the decision id in
@@ -52,7 +52,7 @@ export const replyProblem = (
     ...headersOf(problem, bytesOut, decisionId),
     ...(isWhole && !endsConnection.has(problem.tag) ? [] : ['connection', 'close']),
   ])
-  if (isWhole || res.req.headers.expect !== undefined) res.end(text)
+  if (isWhole) res.end(text)
   else endLater(res, text)
   return { status, bytesOut: res.req.method === 'HEAD' ? 0 : bytesOut }
 }

@@ -72,7 +72,8 @@ export const hardenedServer = (
 ): HardenedServer => {
   requireFixedHeaderCount(process.versions.node)
   const options = {
-    headersTimeout: limits.headersTimeoutMs,
+    // Node refuses to start if the head may take longer than the whole.
+    headersTimeout: Math.min(limits.headersTimeoutMs, limits.requestTimeoutMs || Infinity),
     requestTimeout: limits.requestTimeoutMs,
     connectionsCheckingInterval: checkInterval(limits),
     keepAliveTimeout: limits.keepAliveTimeoutMs,
@@ -91,7 +92,8 @@ export const hardenedServer = (
   server.maxHeadersCount = limits.maxHeaderPairs
   server.maxRequestsPerSocket = limits.maxRequestsPerConnection
   server.maxConnections = limits.maxConnections
-  Object.assign(server, { dropMaxConnection: true }) // in a cluster the types lag behind: do not pass it around
+  // Not in the types yet: a worker that is full closes the connection and does not push it on to the next.
+  Object.assign(server, { dropMaxConnection: true })
   if (handshaken) tellOfHandshakes(server, handshaken)
   const connections = trackConnections(server, {
     limits,

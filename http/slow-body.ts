@@ -8,7 +8,7 @@ export type SlownessLimits = {
   readonly slowGraceMs: number
 }
 
-const checkEveryMs = 500
+const checkEveryMs = 250
 
 /** A stop-watch for one body that runs only while its caller is waited for. */
 export type SlownessWatch = {

@@ -76,8 +76,8 @@ export const serveTls = (settings: TlsSettings): TlsServing => {
       handshakeTimeout: settings.handshakeTimeoutMs ?? 10_000,
     },
     reload: (server, certificates, clientCertificates) => {
-      if ((clientCertificates === undefined) !== (settings.clientCertificates === undefined))
-        throw new Error('asking callers for certificates or not cannot change without a restart')
+      if (clientCertificates?.mode !== settings.clientCertificates?.mode)
+        throw new Error('whether callers need a certificate cannot change without a restart')
       const changed = { ...settings, certificates, clientCertificates }
       const next = contextsByName(changed)
       server.setSecureContext(contextOptions(changed, firstOf(certificates)))

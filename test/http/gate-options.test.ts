@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { rawGate, strictGate, type RawGateOptions } from '#http/raw-gate'
 import { hopByHopNames, reservedNames, reservedPrefixes } from '#http/reserved-headers'
 
@@ -151,8 +151,8 @@ suite('of any headers', () => {
             assert.ok(!nominated.includes(name), name)
           }
         }),
-        { numRuns: 3000 },
+        { numRuns: 1000 },
       )
-      assert.ok(admitted > 200, `only ${admitted} were admitted`)
+      assert.ok(admitted > 60, `only ${admitted} were admitted`)
     })
 })

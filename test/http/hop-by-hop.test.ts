@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { connectionOptions, endToEndHeaders, isHopByHop } from '#http/hop-by-hop'
 
 suite('headers of an answer', () => {

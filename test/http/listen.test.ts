@@ -48,7 +48,7 @@ suite('a plain listener', () => {
   const logged: object[] = []
   const refused: string[] = []
   const routes = (app: Awaited<ReturnType<typeof runPlain>>['listener']['app']) => {
-    app.get('/a', async (request) => ({ url: request.url, ip: request.ip }))
+    app.get('/a', (request, reply) => reply.send({ url: request.url, ip: request.ip }))
     app.get('/throws', async () => {
       throw new Error('a secret of ours')
     })

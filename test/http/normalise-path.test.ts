@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { suite, test } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { targetReader, type PathPolicy } from '#http/normalise-path'
 import { replyProblem } from '#http/problem-reply'
 import { rawGate, strictGate } from '#http/raw-gate'

@@ -3,7 +3,7 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, suite, test } from 'node:test'
-import { connect, type ConnectionOptions, type PeerCertificate, type TLSSocket } from 'node:tls'
+import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls'
 import { systemClock } from '#contract/clock'
 import { checkCertificate, readCertificateFiles } from '#http/certificates'
 import type { Handshake } from '#http/server'
@@ -49,7 +49,7 @@ const visit = async (port: number, options: ConnectionOptions) => {
   wire.write(get)
   try {
     const answer = await wire.answer()
-    const { subject } = socket.getPeerCertificate() as PeerCertificate
+    const { subject } = socket.getPeerCertificate()
     return {
       refused: false,
       name: subject.CN,
@@ -64,6 +64,25 @@ const visit = async (port: number, options: ConnectionOptions) => {
   }
 }
 
+/** Whether a first and a second visit with the session of the first were resumed. */
+const twice = async (port: number, options: ConnectionOptions) => {
+  handshakes.length = 0
+  const socket = connect({
+    port,
+    host: '127.0.0.1',
+    servername: 'localhost',
+    ...trusting,
+    ...options,
+  })
+  let session: Buffer | undefined
+  socket.on('session', (given: Buffer) => (session = given))
+  const wire = await wireOn(socket, 'secureConnect')
+  wire.write(get)
+  await wire.answer()
+  wire.destroy()
+  await visit(port, { ...options, ...(session ? { session } : {}) })
+  return handshakes.map(({ resumed }) => resumed)
+}
 suite('which certificate a caller gets', () => {
   const unverified = { checkServerIdentity: () => undefined }
   for (const [serverName, name] of [
@@ -156,24 +175,6 @@ suite('certificates of callers', () => {
 })
 
 suite('resumption', () => {
-  const twice = async (port: number, options: ConnectionOptions) => {
-    handshakes.length = 0
-    const socket = connect({
-      port,
-      host: '127.0.0.1',
-      servername: 'localhost',
-      ...trusting,
-      ...options,
-    })
-    let session: Buffer | undefined
-    socket.on('session', (given: Buffer) => (session = given))
-    const wire = await wireOn(socket, 'secureConnect')
-    wire.write(get)
-    await wire.answer()
-    wire.destroy()
-    await visit(port, { ...options, ...(session ? { session } : {}) })
-    return handshakes.map(({ resumed }) => resumed)
-  }
   for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const) {
     test(`is offered where callers have no certificates (${maxVersion})`, async () => {
       const edge = await edgeWith()
@@ -204,6 +205,15 @@ suite('a reload', () => {
     open.destroy()
   })
 
+  test('keeps the profile, and whether connections may be resumed', async () => {
+    const clientCertificates = { roots: [pem('ca')], mode: 'require' } as const
+    const edge = await edgeWith({ profile: 'modern', clientCertificates })
+    edge.listener.reloadTls([certificate('renewed')], clientCertificates)
+    const caller = { cert: pem('client'), key: pem('client.key') }
+    assert.equal((await visit(edge.port, { ...caller, maxVersion: 'TLSv1.2' })).refused, true)
+    assert.deepEqual(await twice(edge.port, caller), [false, false])
+  })
+
   test('of something that cannot be served changes nothing', async () => {
     const edge = await edgeWith()
     assert.throws(
@@ -221,7 +231,11 @@ suite('a reload', () => {
     assert.equal((await visit(edge.port, stranger)).refused, true)
     edge.listener.reloadTls([certificate('server')], { roots: [pem('other-ca')], mode })
     assert.equal((await visit(edge.port, stranger)).refused, false)
-    assert.throws(() => edge.listener.reloadTls([certificate('server')]), /without a restart/)
+    for (const other of [undefined, { roots: [pem('ca')], mode: 'request' } as const])
+      assert.throws(
+        () => edge.listener.reloadTls([certificate('server')], other),
+        /without a restart/,
+      )
   })
 })
 
