@@ -36,7 +36,7 @@ export type RuleSet = {
 
 const ownRules = fileURLToPath(new URL('../../config/waf/', import.meta.url))
 /** Rules that sum scores up and decide: without them nothing is refused. */
-const deciding = [949110, 949111, 959100, 959101]
+const deciding = [949110, 949111, 959100, 959101, 8190010]
 
 /**
  * Loads the rules that the options name: engine settings, the setup of CRS, the options, the rules, files of one's own.
