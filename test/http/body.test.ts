@@ -264,6 +264,26 @@ suite('a body that cannot be read whole', () => {
       })
   }
 
+  for (const [name, send, consume] of [
+    ['by its announced length', `${post(101)}${'a'.repeat(101)}`, undefined],
+    ['once more has arrived', chunkedPost + chunk('a'.repeat(101)) + '0\r\n\r\n', undefined],
+    ['though it was read whole before', `${post(101)}${'a'.repeat(101)}`, 1000],
+  ] as const)
+    test(`is body-too-large by the limit of its route, ${name}`, async () => {
+      handle = async (body, res) => {
+        if (consume !== undefined) assert.ok((await body.peek(consume)).ok)
+        const taken = body.take(100)
+        await readAll(taken).catch(() => {})
+        reply(res, body.fault()?.tag ?? 'none')
+      }
+      assert.equal((await talk(send)).json(), 'body-too-large')
+    })
+
+  test('is not too large by the limit of its route if it just fits', async () => {
+    handle = async (body, res) => reply(res, (await readAll(body.take(100))).length)
+    assert.equal((await talk(post(100) + 'a'.repeat(100))).json(), 100)
+  })
+
   test('does not come of a consumer that takes its time', async () => {
     limits = { ...noLimits, maxWaitMs: 200, minBytesPerSecond: 1e6 }
     handle = async (body, res) => {
