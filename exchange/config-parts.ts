@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import type { SpiffeId, TrustDomain } from '#contract/spiffe-id'
 import type { Log } from '#contract/telemetry'
 import type { ExchangeConfig } from '#config/schema'
-import type { KeyLifetimes } from './ca/turn-keys.ts'
+import type { KeyLifetimes } from './ca/make-keys.ts'
 import type { JoinTokenFile } from './join-token-files.ts'
 import { diskKeyStore } from './keys/disk.ts'
 import type { KeyStore } from './keys/key-store.ts'
@@ -21,7 +21,7 @@ export type Parties = {
   /** Whom nobody becomes by a token from outside. */
   readonly reserved: ReadonlySet<SpiffeId>
   readonly joinTokenFiles: readonly JoinTokenFile[]
-  /** Whom a join token may be for. */
+  /** Who may hold a certificate: whom a join token may be for. */
   readonly joinable: ReadonlySet<SpiffeId>
 }
 

@@ -4,7 +4,7 @@ import { plainListener, type Listener } from '#http/listen'
 import type { ListeningAt } from '#http/listen-on'
 import type { Log, Meter } from '#contract/telemetry'
 import type { ExchangeConfig } from '#config/schema'
-import type { AuthoritySnapshot } from './ca/authority.ts'
+import type { AuthoritySnapshot } from './ca/snapshot.ts'
 import { certificatePem } from './ca/bundle.ts'
 import { recordTurnedDown, type RecordParts } from './record.ts'
 

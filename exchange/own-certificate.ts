@@ -3,7 +3,7 @@ import type { Clock, RandomBytes } from '#contract/clock'
 import { secret } from '#contract/secret'
 import type { SpiffeId } from '#contract/spiffe-id'
 import { checkCertificate, type ServerCertificate } from '#http/certificates'
-import type { AuthoritySnapshot } from './ca/authority.ts'
+import type { AuthoritySnapshot } from './ca/snapshot.ts'
 import { generateP256 } from './ca/p256.ts'
 import { issueX509Svid } from './svid/x509.ts'
 

@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from '#http/listen'
-import type { AuthoritySnapshot } from './ca/authority.ts'
+import type { AuthoritySnapshot } from './ca/snapshot.ts'
 import { refreshHintSeconds, type PublishedDocument } from './ca/bundle.ts'
 import { authorizationServerMetadata, openIdConfiguration, type Locations } from './discovery.ts'
 

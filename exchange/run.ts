@@ -2,7 +2,6 @@ import type { AuditSink } from '#contract/audit-event'
 import type { Clock, RandomBytes } from '#contract/clock'
 import type { Log, Meter } from '#contract/telemetry'
 import type { ExchangeConfig } from '#config/schema'
-import type { Listener } from '#http/listen'
 import type { ListeningAt } from '#http/listen-on'
 import { trustedIssuers } from '#identity/jwt/issuers'
 import { tokenVerifier } from '#identity/jwt/verify'
@@ -26,7 +25,7 @@ import { ownCertificate } from './own-certificate.ts'
 import { exchangeRoutes } from './server.ts'
 import { tlsPeer } from './tls-peer.ts'
 import { verifySubjectToken } from './token/subject-token.ts'
-import { upkeepEveryMs, upkeepOf } from './upkeep.ts'
+import { everySoOften, upkeepOf } from './upkeep.ts'
 import { visitsOf } from './visits.ts'
 
 /** What the exchange is given: plugins, clocks. */
@@ -125,7 +124,7 @@ export const runExchange = async (
     },
     joinTokens,
     lifetimeMs,
-    ownId: spiffeId,
+    holders: parties.joinable,
   })
   let isDraining = false
   const reads = {
@@ -182,20 +181,4 @@ export const runExchange = async (
     await end()
     throw cause
   }
-}
-
-/** Upkeep, and gauges that nobody sets when they change. */
-const everySoOften = (
-  tick: () => Promise<void>,
-  [listener, admin]: readonly [Listener, Listener],
-  meter: Meter,
-) => {
-  const showExchange = meter.gauge('sallyport_connections', { listener: 'exchange' })
-  const showAdmin = meter.gauge('sallyport_connections', { listener: 'admin' })
-  const timer = setInterval(() => {
-    showExchange(listener.connections())
-    showAdmin(admin.connections())
-    void tick()
-  }, upkeepEveryMs).unref()
-  return () => clearInterval(timer)
 }

@@ -1,5 +1,5 @@
 import type { FastifyInstance } from '#http/listen'
-import type { AuthoritySnapshot } from './ca/authority.ts'
+import type { AuthoritySnapshot } from './ca/snapshot.ts'
 import type { Locations } from './discovery.ts'
 import { publishedRoutes } from './published-routes.ts'
 import { x509Route, type X509RouteParts } from './svid/route.ts'

@@ -4,7 +4,7 @@ import type { TLSSocket } from 'node:tls'
 import { trustDomainOf, type TrustDomain } from '#contract/spiffe-id'
 import { readSvidLeaf } from '#identity/svid/certificate'
 import { peerSpiffeId } from '#identity/svid/peer'
-import type { AuthoritySnapshot } from './ca/authority.ts'
+import type { AuthoritySnapshot } from './ca/snapshot.ts'
 import type { Peer, PeerOf } from './peer.ts'
 
 type Seen = {

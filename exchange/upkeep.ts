@@ -1,6 +1,7 @@
 import type { Clock } from '#contract/clock'
 import { causeText } from '#contract/cause'
 import type { Log, Meter } from '#contract/telemetry'
+import type { Listener } from '#http/listen'
 import type { Authority } from './ca/authority.ts'
 import type { OwnCertificate } from './own-certificate.ts'
 
@@ -24,7 +25,7 @@ export type UpkeepParts = {
 }
 
 /** How often it is asked what is due; SPIRE asks as often. */
-export const upkeepEveryMs = 10_000
+const upkeepEveryMs = 10_000
 
 /** Keeps keys, certificates and what others see of them up to date. */
 export const upkeepOf = (parts: UpkeepParts): Upkeep => {
@@ -61,4 +62,20 @@ export const upkeepOf = (parts: UpkeepParts): Upkeep => {
     },
     fault: () => fault,
   }
+}
+
+/** Upkeep, and gauges that nobody sets when they change. */
+export const everySoOften = (
+  tick: () => Promise<void>,
+  [listener, admin]: readonly [Listener, Listener],
+  meter: Meter,
+) => {
+  const showExchange = meter.gauge('sallyport_connections', { listener: 'exchange' })
+  const showAdmin = meter.gauge('sallyport_connections', { listener: 'admin' })
+  const timer = setInterval(() => {
+    showExchange(listener.connections())
+    showAdmin(admin.connections())
+    void tick()
+  }, upkeepEveryMs).unref()
+  return () => clearInterval(timer)
 }

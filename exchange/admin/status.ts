@@ -1,5 +1,5 @@
 import { isoTime } from '#contract/clock'
-import type { AuthoritySnapshot } from '../ca/authority.ts'
+import type { AuthoritySnapshot } from '../ca/snapshot.ts'
 import type { Lived, Slots } from '../ca/slots.ts'
 
 /** What operators see of the keys: ids and times, nothing that is secret. */

@@ -1,55 +1,16 @@
-import type { KeyObject } from 'node:crypto'
-import type { Clock, RandomBytes } from '#contract/clock'
-import type { TrustDomain } from '#contract/spiffe-id'
-import type { CertifiedKey, KeyState, KeyStore, SigningKey } from '../keys/key-store.ts'
-import { bundleOf, jwksOf, certificatePem, rootsOf, type PublishedDocument } from './bundle.ts'
-import { p256PublicKeyOf } from './p256.ts'
-import { everyKey } from './slots.ts'
-import { tokenHeaders, type TokenHeaders } from './token-headers.ts'
+import type { Clock } from '#contract/clock'
+import type { KeyState, KeyStore } from '../keys/key-store.ts'
+import { firstKeys, type KeyMaking } from './make-keys.ts'
+import { snapshotOf, type AuthoritySnapshot } from './snapshot.ts'
 import {
-  firstKeys,
   publicationLeftMs,
   slotsOf,
   turnKeys,
   turnWhatIsDue,
   withdrawKey,
   type KeyKind,
-  type KeyLifetimes,
   type Turn,
 } from './turn-keys.ts'
-
-export type CertificateIssuer = {
-  readonly privateKey: KeyObject
-  readonly subject: string
-  readonly keyId: Buffer
-  /** DER. */
-  readonly certificate: Buffer
-  readonly certificatePem: string
-  readonly notAfterMs: number
-}
-
-export type TokenKey = {
-  readonly kid: string
-  /** The headers of what it signs, encoded once. */
-  readonly headers: TokenHeaders
-  readonly privateKey: KeyObject
-  readonly notAfterMs: number
-}
-
-/** What signs and what is published at one moment. A request keeps the one that it began with. */
-export type AuthoritySnapshot = {
-  readonly issuer: CertificateIssuer
-  readonly tokenKey: TokenKey
-  readonly bundle: PublishedDocument
-  readonly jwks: PublishedDocument
-  /** DER of every intermediate that may have signed what still lives. */
-  readonly intermediates: readonly Buffer[]
-  /** DER of every root that is published: active, next and retired. */
-  readonly roots: readonly Buffer[]
-  /** The same as PEM. */
-  readonly rootsPem: string
-  readonly keys: KeyState
-}
 
 /** What an operator may ask for besides what the clock asks for. */
 export type KeyOrder =
@@ -67,17 +28,9 @@ export type Authority = {
   /** Takes the steps that are due. Rejects if they could not be saved; then nothing has changed. */
   readonly rotate: () => Promise<readonly Turn[]>
   readonly order: (order: KeyOrder) => Promise<KeyOrderOutcome>
-  /** Calls `listener` after each change. */
-  readonly onChange: (listener: (snapshot: AuthoritySnapshot) => void) => void
 }
 
-export type AuthorityParts = {
-  readonly store: KeyStore
-  readonly trustDomain: TrustDomain
-  readonly lifetimes: KeyLifetimes
-  readonly clock: Clock
-  readonly randomBytes: RandomBytes
-}
+export type AuthorityParts = KeyMaking & { readonly store: KeyStore; readonly clock: Clock }
 
 /**
  * The keys of the exchange at work: loaded, or made at the very first start, and turned when they are due. Every change is
@@ -87,14 +40,12 @@ export type AuthorityParts = {
  */
 export const openAuthority = async (parts: AuthorityParts): Promise<Authority> => {
   const { store, clock } = parts
-  const listeners: ((snapshot: AuthoritySnapshot) => void)[] = []
   let snapshot = snapshotOf(await loadOrMake(parts))
 
   const accept = async (state: KeyState) => {
     if (state === snapshot.keys) return
     await store.save(state)
     snapshot = snapshotOf(state)
-    for (const listener of listeners) listener(snapshot)
   }
   const oneByOne = serially()
 
@@ -120,9 +71,6 @@ export const openAuthority = async (parts: AuthorityParts): Promise<Authority> =
         )
         return { done: true }
       }),
-    onChange: (listener) => {
-      listeners.push(listener)
-    },
   }
 }
 
@@ -161,33 +109,6 @@ const objectionTo = (order: KeyOrder, state: KeyState, nowMs: number): string | 
       return order satisfies never
   }
 }
-
-const snapshotOf = (keys: KeyState): AuthoritySnapshot => ({
-  issuer: issuerOf(keys.intermediates.active),
-  tokenKey: tokenKeyOf(keys.jwtKeys.active),
-  bundle: bundleOf(keys),
-  jwks: jwksOf(keys),
-  intermediates: everyKey(keys.intermediates).map(({ certificate }) => certificate),
-  roots: rootsOf(keys),
-  rootsPem: rootsOf(keys).map(certificatePem).join(''),
-  keys,
-})
-
-const issuerOf = (key: CertifiedKey): CertificateIssuer => ({
-  privateKey: key.privateKey,
-  subject: key.subject,
-  keyId: p256PublicKeyOf(key.publicKey).keyId,
-  certificate: key.certificate,
-  certificatePem: certificatePem(key.certificate),
-  notAfterMs: key.notAfterMs,
-})
-
-const tokenKeyOf = ({ id, privateKey, notAfterMs }: SigningKey): TokenKey => ({
-  kid: id,
-  headers: tokenHeaders(id),
-  privateKey,
-  notAfterMs,
-})
 
 /** Each task begins when the one before has ended, well or not. */
 const serially = () => {

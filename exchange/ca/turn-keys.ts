@@ -1,32 +1,13 @@
-import type { RandomBytes } from '#contract/clock'
-import type { TrustDomain } from '#contract/spiffe-id'
 import type { CertifiedKey, KeyState, SigningKey } from '../keys/key-store.ts'
 import { bundleContent, nextSequence, refreshHintSeconds } from './bundle.ts'
-import { makeIntermediate, makeRoot } from './ca-certificates.ts'
-import { generateP256, thumbprintOf } from './p256.ts'
+import { newIntermediate, newJwtKey, newRoot, type KeyMaking } from './make-keys.ts'
 import { dueSteps, type RotationStep } from './rotate.ts'
-import { activated, firstSlots, prepared, pruned, withdrawn, type Slots } from './slots.ts'
+import { activated, prepared, pruned, withdrawn, type Slots } from './slots.ts'
 
 export const keyKinds = ['root', 'intermediate', 'jwt'] as const
 export type KeyKind = (typeof keyKinds)[number]
 
-export type KeyLifetimes = {
-  readonly rootMs: number
-  readonly intermediateMs: number
-  readonly jwtKeyMs: number
-  /** The longest that anything lives which these keys sign. */
-  readonly longestX509SvidMs: number
-  readonly longestTokenMs: number
-}
-
-/** What it takes to make keys. */
-export type KeyMaking = {
-  readonly trustDomain: TrustDomain
-  readonly lifetimes: KeyLifetimes
-  readonly randomBytes: RandomBytes
-}
-
-export type Turn = { readonly kind: KeyKind; readonly step: RotationStep | 'withdraw' }
+export type Turn = { readonly kind: KeyKind; readonly step: RotationStep }
 
 /** Other clocks may be behind ours by so much: so long a retired key is still needed. */
 const skewMs = 60_000
@@ -34,18 +15,6 @@ const skewMs = 60_000
 const publishMs = 3 * refreshHintSeconds * 1000
 /** More turns than any state can need: a loop that goes on is a bug. */
 const maxTurns = 20
-
-/** The keys of an exchange that has none yet. They sign from the first moment on. */
-export const firstKeys = async (making: KeyMaking, nowMs: number): Promise<KeyState> => {
-  const root = await makeRoot(ofKind(making, 'root', nowMs))
-  return {
-    trustDomain: making.trustDomain,
-    sequence: nextSequence(0, nowMs),
-    roots: firstSlots(root),
-    intermediates: firstSlots(await makeIntermediate(root, ofKind(making, 'intermediate', nowMs))),
-    jwtKeys: firstSlots(await makeJwtKey(making, nowMs)),
-  }
-}
 
 /** Takes every step that is due, the keys that sign others first. */
 export const turnWhatIsDue = async (
@@ -131,14 +100,14 @@ const take = async (
   const tokensEndMs = nowMs + making.lifetimes.longestTokenMs + skewMs
   switch (kind) {
     case 'root': {
-      const make = () => makeRoot(ofKind(making, 'root', nowMs))
+      const make = () => newRoot(making, nowMs)
       const roots = await takeInSlots(state.roots, step, make, certificatesEndMs, nowMs)
       return step === 'activate'
         ? underNewRoot({ ...state, roots }, making, nowMs, certificatesEndMs)
         : { ...state, roots }
     }
     case 'intermediate': {
-      const make = () => makeIntermediate(state.roots.active, ofKind(making, 'intermediate', nowMs))
+      const make = () => newIntermediate(state.roots.active, making, nowMs)
       const { intermediates } = state
       return {
         ...state,
@@ -146,7 +115,7 @@ const take = async (
       }
     }
     case 'jwt': {
-      const make = () => makeJwtKey(making, nowMs)
+      const make = () => newJwtKey(making, nowMs)
       return {
         ...state,
         jwtKeys: await takeInSlots(state.jwtKeys, step, make, tokensEndMs, nowMs),
@@ -184,7 +153,7 @@ const underNewRoot = async (
   nowMs: number,
   publishedUntilMs: number,
 ): Promise<KeyState> => {
-  const made = await makeIntermediate(state.roots.active, ofKind(making, 'intermediate', nowMs))
+  const made = await newIntermediate(state.roots.active, making, nowMs)
   return {
     ...state,
     intermediates: activated<CertifiedKey>(state.intermediates, made, nowMs, publishedUntilMs),
@@ -196,25 +165,3 @@ const numbered = (before: KeyState, after: KeyState, nowMs: number): KeyState =>
   bundleContent(before) === bundleContent(after)
     ? after
     : { ...after, sequence: nextSequence(before.sequence, nowMs) }
-
-const makeJwtKey = async ({ lifetimes }: KeyMaking, nowMs: number): Promise<SigningKey> => {
-  const { privateKey, publicKey } = await generateP256()
-  return {
-    id: thumbprintOf(publicKey),
-    createdAtMs: nowMs,
-    notAfterMs: nowMs + lifetimes.jwtKeyMs,
-    privateKey,
-    publicKey: publicKey.key,
-  }
-}
-
-const ofKind = (
-  { trustDomain, lifetimes, randomBytes }: KeyMaking,
-  kind: 'root' | 'intermediate',
-  nowMs: number,
-) => ({
-  trustDomain,
-  lifetimeMs: kind === 'root' ? lifetimes.rootMs : lifetimes.intermediateMs,
-  nowMs,
-  randomBytes,
-})

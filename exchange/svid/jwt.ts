@@ -2,8 +2,8 @@ import { sign } from 'node:crypto'
 import type { RandomBytes } from '#contract/clock'
 import type { SpiffeId } from '#contract/spiffe-id'
 import { derToP1363 } from '#identity/jwt/ecdsa-signature'
-import type { TokenKey } from '../ca/authority.ts'
-import type { TokenType } from '../ca/token-headers.ts'
+import type { TokenKey } from '../ca/snapshot.ts'
+import type { HeaderType } from '../ca/token-headers.ts'
 
 /** What a token says, times in whole seconds since 1970. */
 export type TokenContent = {
@@ -45,7 +45,7 @@ const jtiBytes = 16
 const es256Bytes = 32
 
 const signToken = (
-  type: TokenType,
+  type: HeaderType,
   content: TokenContent,
   more: Readonly<Record<string, string>>,
   { kid, headers, privateKey }: TokenKey,

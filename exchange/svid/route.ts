@@ -21,8 +21,8 @@ export type X509RouteParts = AnswerCsrParts & {
   readonly audit: AuditSink
   readonly figures: MintFigures
   readonly log: Log
-  /** The exchange itself: nobody else gets a certificate for it. */
-  readonly ownId: SpiffeId
+  /** Who may hold a certificate at all: whom the configuration names no more cannot renew for ever. */
+  readonly holders: ReadonlySet<SpiffeId>
 }
 
 /** RFC 5967: a PKCS #10 request in DER. */
@@ -33,7 +33,7 @@ const csrType = 'application/pkcs10'
  * bearer token, the next ones over mTLS with the last, for the same SPIFFE ID.
  */
 export const x509Route = (parts: X509RouteParts) => async (app: FastifyInstance) => {
-  const { visits, audit, figures, log, joinTokens, ownId } = parts
+  const { visits, audit, figures, log, joinTokens, holders } = parts
   const applicants = new WeakMap<FastifyRequest, Applicant>()
 
   const turnDown = (request: FastifyRequest, reply: FastifyReply, problem: Problem) => {
@@ -59,7 +59,7 @@ export const x509Route = (parts: X509RouteParts) => async (app: FastifyInstance)
     const recordable = audit.ready()
     if (!recordable.ok) return turnDown(request, reply, recordable.problem)
     record.at('applicant')
-    const applicant = applicantOf(request.headers.authorization, peer, joinTokens, ownId)
+    const applicant = applicantOf(request.headers.authorization, peer, joinTokens, holders)
     if (!applicant.ok) return turnDown(request, reply, applicant.problem)
     record.learn({ client: applicant.value.spiffeId, spiffeId: applicant.value.spiffeId })
     record.at('body')
@@ -99,7 +99,7 @@ const applicantOf = (
   authorization: string | undefined,
   peer: Peer,
   joinTokens: JoinTokens,
-  ownId: SpiffeId,
+  holders: ReadonlySet<SpiffeId>,
 ): Result<Applicant> => {
   if (authorization !== undefined) {
     const [, token] = /^Bearer +([\w.~+/-]{1,200}=*)$/i.exec(authorization) ?? []
@@ -116,6 +116,6 @@ const applicantOf = (
       headers: { 'www-authenticate': 'Bearer' },
       ...(peer.kind === 'refused' ? { cause: peer.fault } : {}),
     })
-  if (peer.spiffeId === ownId) return refuse('client-not-allowed')
+  if (!holders.has(peer.spiffeId)) return refuse('client-not-allowed')
   return pass({ by: 'certificate', spiffeId: peer.spiffeId })
 }

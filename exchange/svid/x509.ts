@@ -1,6 +1,6 @@
 import type { RandomBytes } from '#contract/clock'
 import type { SpiffeId } from '#contract/spiffe-id'
-import type { CertificateIssuer } from '../ca/authority.ts'
+import type { CertificateIssuer } from '../ca/snapshot.ts'
 import { certificatePem } from '../ca/bundle.ts'
 import { signCertificate } from '../ca/certificate.ts'
 import { checkCertificate } from '../ca/check-certificate.ts'

@@ -4,7 +4,7 @@ import type { SpiffeId } from '#contract/spiffe-id'
 import type { Log } from '#contract/telemetry'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from '#http/listen'
 import { bodyProblemOf } from '../body-error.ts'
-import type { MintFigures } from '../mint-figures.ts'
+import type { MintFigures, MintKind } from '../mint-figures.ts'
 import type { Visits } from '../visits.ts'
 import { exchangeToken, type TokenExchangeParts } from './exchange-token.ts'
 import { authenticateClient } from './grant.ts'
@@ -27,7 +27,14 @@ export const tokenRoute = (parts: TokenRouteParts) => async (app: FastifyInstanc
   const exchange = exchangeToken(parts)
   const clients = new WeakMap<FastifyRequest, SpiffeId>()
 
-  const refuse = (request: FastifyRequest, reply: FastifyReply, error: OAuthError) => {
+  const refuse = (
+    request: FastifyRequest,
+    reply: FastifyReply,
+    error: OAuthError,
+    kind: MintKind = 'unknown',
+  ) => {
+    if (error.problem === 'internal') figures.failed(kind)
+    else figures.refused(kind)
     const { problem: tag, description: detail, cause } = error
     visits.of(request).record.refused({ tag, detail, ...(cause === undefined ? {} : { cause }) })
     return send(request, reply, tokenErrorAnswer(error))
@@ -48,10 +55,7 @@ export const tokenRoute = (parts: TokenRouteParts) => async (app: FastifyInstanc
     if (!recordable.ok) return refuse(request, reply, unavailable(recordable.problem.cause))
     record.at('client')
     const client = authenticateClient(peer, policy.gateways)
-    if (!client.ok) {
-      figures.refused('unknown')
-      return refuse(request, reply, client.error)
-    }
+    if (!client.ok) return refuse(request, reply, client.error)
     record.learn({ client: client.value })
     record.at('body')
     clients.set(request, client.value)
@@ -63,21 +67,14 @@ export const tokenRoute = (parts: TokenRouteParts) => async (app: FastifyInstanc
     if (client === undefined) throw new TypeError('the client was not authenticated')
     const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0)
     const { kind, result } = await exchange(client, body, nowMs, record)
-    if (!result.ok) {
-      figures.refused(kind)
-      return refuse(request, reply, result.error)
-    }
+    if (!result.ok) return refuse(request, reply, result.error, kind)
     figures.issued(kind, performance.now() - beganAt)
     return send(request, reply, tokenAnswer(result.value))
   })
 
   app.setErrorHandler((error, request, reply) => {
     const bodyProblem = bodyProblemOf(error)
-    if (bodyProblem !== undefined) {
-      figures.refused('unknown')
-      return refuse(request, reply, bodyError(bodyProblem))
-    }
-    figures.failed('unknown')
+    if (bodyProblem !== undefined) return refuse(request, reply, bodyError(bodyProblem))
     log.error({ err: error, decisionId: visits.of(request).record.decisionId }, 'exchange failed')
     return refuse(request, reply, broken(error))
   })

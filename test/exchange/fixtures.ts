@@ -7,7 +7,7 @@ import {
 } from '#contract/spiffe-id'
 import type { VerifiedToken } from '#identity/jwt/verified-token'
 import { openAuthority, type Authority } from '#exchange/ca/authority'
-import type { KeyLifetimes } from '#exchange/ca/turn-keys'
+import type { KeyLifetimes } from '#exchange/ca/make-keys'
 import { generateP256, type P256KeyPair } from '#exchange/ca/p256'
 import type { KeyStore } from '#exchange/keys/key-store'
 import { memoryKeyStore } from '#exchange/keys/memory'

@@ -38,9 +38,9 @@ suite('a JWT-SVID', () => {
     assert.equal(jti.length, 22)
   })
 
-  test('verifies a thousand times: r and s of every length are written right', async () => {
+  test('verifies whatever the length of r and s', async () => {
     let shortened = 0
-    for (let i = 0; i < 1000; i++) {
+    for (let i = 0; i < 200 || (shortened === 0 && i < 5000); i++) {
       const { token } = signJwtSvid(content, tokenKey, randomBytes)
       const signature = Buffer.from(token.split('.')[2] ?? '', 'base64url')
       assert.equal(signature.length, 64)

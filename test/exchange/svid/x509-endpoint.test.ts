@@ -207,6 +207,19 @@ suite('a certificate by the last one', () => {
     assert.equal(answer.status, 401)
   })
 
+  test('is not renewed for one whom the configuration names no more', async () => {
+    const ca = { store: { directory: join(exchange.folder, 'shared-ca') } }
+    const other = 'spiffe://mesh.example/other-gateway'
+    const before = await startTestExchange({ ca })
+    const holder = await before.join()
+    await before.stop()
+    const after = await startTestExchange({ ca, gateways: [other], joinTokens: [] })
+    const answer = await askForSvid(after.ask, newRequest().csr, {}, holder)
+    assert.equal(answer.status, 403)
+    assert.equal(problemOf(answer), 'client-not-allowed')
+    await after.stop()
+  })
+
   test('a join token is issued for those alone whom the configuration names', async () => {
     const answer = await fetch(`${exchange.urls.admin}/join-tokens`, {
       method: 'POST',
