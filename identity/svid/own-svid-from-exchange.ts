@@ -29,6 +29,8 @@ const firstRetryMs = 1000
 const longestRetryMs = 30_000
 /** The clock is looked at this often at least, so that a machine that slept or was set right does not renew too late. */
 const longestSleepMs = 60_000
+/** Between two renewals, also for a certificate that is past its half already when it comes, as our clock has it. */
+const shortestRenewalMs = 5000
 const joinTokenShape = /^[!-~]{16,1024}$/
 
 /**
@@ -78,18 +80,19 @@ export const ownSvidFromExchange = async (
   }
 
   let current = await first()
-  let failures = 0
   const changed = listeners<Svid>()
   const stop = new AbortController()
-  const renewalOf = ({ notBeforeMs, notAfterMs }: Svid): number =>
-    notBeforeMs + jittered((notAfterMs - notBeforeMs) / 2)
+  const renewalOf = ({ notBeforeMs, notAfterMs }: Svid): number => {
+    const halfwayMs = notBeforeMs + jittered((notAfterMs - notBeforeMs) / 2)
+    return Math.max(halfwayMs, clock() + shortestRenewalMs)
+  }
   const announce = (svid: Svid) => {
     showEnd(svid.notAfterMs / 1000)
     log.info({ spiffeId, expiresInMs: svid.notAfterMs - clock() }, 'the own SVID is here')
   }
 
-  /** @returns When to try next. */
-  const renew = async (): Promise<number> => {
+  /** @returns Whether that went well. */
+  const renew = async (): Promise<boolean> => {
     const isOver = current.notAfterMs <= clock()
     const renewed = isOver
       ? await join()
@@ -98,25 +101,31 @@ export const ownSvidFromExchange = async (
       const fields = { fault: renewed.fault, expiresInMs: current.notAfterMs - clock() }
       if (isOver) log.error(fields, 'the own SVID has ended: a new join token is needed')
       else log.warn(fields, 'the own SVID could not be renewed, the last one is used on')
-      return clock() + retryMs(failures++)
+      return false
     }
-    failures = 0
     current = renewed.value
     announce(current)
     changed.tell(current)
-    return renewalOf(current)
+    return true
   }
 
   const keepFresh = async () => {
-    let nextMs = renewalOf(current)
+    let failures = 0
+    let dueAtMs = renewalOf(current)
     while (!stop.signal.aborted) {
-      const leftMs = nextMs - clock()
-      if (leftMs > 0) await sleep(Math.min(leftMs, longestSleepMs), stop.signal)
-      else
-        nextMs = await renew().catch((cause: unknown) => {
-          log.error({ err: cause }, 'renewing the own SVID broke')
-          return clock() + retryMs(failures++)
-        })
+      const leftMs = dueAtMs - clock()
+      if (leftMs > 0) {
+        await sleep(Math.min(leftMs, longestSleepMs), stop.signal)
+        continue
+      }
+      const isRenewed = await renew().catch((cause: unknown) => {
+        log.error({ err: cause }, 'renewing the own SVID broke')
+        return false
+      })
+      if (isRenewed) {
+        failures = 0
+        dueAtMs = renewalOf(current)
+      } else await sleep(retryMs(failures++), stop.signal)
     }
   }
 

@@ -74,11 +74,11 @@ export const spiffePeer = ({
  * @returns A fault if the chain was not verified, the session is resumed, or the certificate is no X509-SVID.
  */
 export const peerSpiffeId = (socket: TLSSocket): Outcome<SpiffeId> => {
+  if (socket.isSessionReused()) return bad('the session is resumed, so its chain was not checked')
   const certificate = socket.getPeerX509Certificate()
   if (!certificate) return bad('the peer has shown no certificate')
   if (!socket.authorized)
     return bad(`the peer's certificate is not trusted: ${codeOf(socket.authorizationError)}`)
-  if (socket.isSessionReused()) return bad('the session is resumed, so its chain was not checked')
   const leaf = readSvidLeaf(certificate.raw)
   return leaf.ok ? good(leaf.value.spiffeId) : bad(`the peer's certificate: ${leaf.fault}`)
 }

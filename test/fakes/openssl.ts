@@ -91,3 +91,29 @@ export const makeSvid = (
     issuer,
     extensions: leafExtensions([`URI:${spiffeId}`, ...more].join(', ')),
   })
+
+/** Certifies the key of a request, whose signature openssl checks. */
+export const signCsr = (
+  issuer: MadeCertificate,
+  csr: string,
+  extensions: readonly string[],
+  days = 1,
+): string => {
+  const folder = mkdtempSync(join(tmpdir(), 'sallyport-openssl-'))
+  try {
+    const at = (name: string) => join(folder, name)
+    writeFileSync(at('csr.pem'), csr)
+    writeFileSync(at('ca.pem'), issuer.pem)
+    writeFileSync(at('ca.key'), issuer.keyPem)
+    writeFileSync(at('extensions'), ['[v3]', ...extensions, ''].join('\n'))
+    return execFileSync(
+      'openssl',
+      ['x509', '-req', '-in', at('csr.pem'), '-sha256', '-days', String(days), '-extensions', 'v3']
+        .concat(['-CA', at('ca.pem'), '-CAkey', at('ca.key'), '-CAcreateserial'])
+        .concat(['-extfile', at('extensions')]),
+      { encoding: 'utf8', stdio: 'pipe' },
+    )
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}

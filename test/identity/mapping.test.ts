@@ -2,7 +2,6 @@ import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import type { IdentityRule } from '#config/schema'
 import { identityMapping } from '#identity/mapping'
-import { findOverlaps } from '#identity/mapping-overlaps'
 import type { VerifiedToken } from '#identity/jwt/verified-token'
 
 const rule = (
@@ -168,37 +167,5 @@ suite('names of claims', () => {
   test('what every object has is no claim', () => {
     for (const path of ['constructor', 'constructor.name', '__proto__', 'a.length'])
       assert.ok(!has(path, { a: ['yes'] }))
-  })
-})
-
-suite('rules that overlap', () => {
-  const overlaps = (...rules: readonly IdentityRule[]) =>
-    findOverlaps(rules).map(({ first, second, kind }) => `${first} ${second} ${kind}`)
-
-  test('different values of one claim exclude each other', () => {
-    assert.deepEqual(overlaps(rule('a', { sub: 'a' }), rule('b', { sub: ['b', 'c'] })), [])
-  })
-  test('a common value, different claims or no claim at all do not', () => {
-    assert.deepEqual(
-      overlaps(
-        rule('a', { sub: ['a', 'x'] }),
-        rule('b', { sub: ['b', 'x'] }),
-        rule('c', { tenant: 't' }),
-        rule('d', {}),
-        rule('e', { sub: 'e' }, undefined, 'other'),
-      ),
-      ['a b certain', 'a c certain', 'a d certain', 'b c certain', 'b d certain', 'c d certain'],
-    )
-  })
-  test('a claim that is usually a list may have both values', () => {
-    assert.deepEqual(
-      findOverlaps([
-        rule('a', { 'realm_access.roles': 'a' }),
-        rule('b', { 'realm_access.roles': 'b' }),
-      ]),
-      [{ first: 'a', second: 'b', kind: 'list', claim: 'realm_access.roles' }],
-    )
-    const apart = { 'realm_access.roles': 'b', tenant: 'b' }
-    assert.deepEqual(overlaps(rule('a', { groups: 'a', tenant: 'a' }), rule('b', apart)), [])
   })
 })

@@ -1,0 +1,216 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, suite, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { systemRandomBytes } from '#contract/clock'
+import { parseSpiffeId } from '#contract/spiffe-id'
+import { noMeter, type Log } from '#contract/telemetry'
+import type { X509SvidAnswer } from '#contract/token-exchange'
+import { ownSvidFromExchange } from '#identity/svid/own-svid-from-exchange'
+import { startTestExchange } from '#test/exchange/running-exchange'
+import { makeRoot, makeSvid } from '#test/fakes/openssl'
+import { runSvidExchange, type SvidExchange } from '#test/fakes/svid-exchange'
+
+const idOf = (text: string) => {
+  const id = parseSpiffeId(text)
+  assert.ok(id.ok)
+  return id.value
+}
+const exchangeId = idOf('spiffe://mesh.example/exchange')
+const gateway = idOf('spiffe://mesh.example/gateway')
+const joinToken = 'join-token-0123456789'
+const hourMs = 3_600_000
+
+const until = async (what: string, isSo: () => boolean) => {
+  for (let waited = 0; !isSo(); waited += 5) {
+    assert.ok(waited < 5000, `never happened: ${what}`)
+    await sleep(5)
+  }
+}
+
+/** Asks `exchange` for an SVID, on a clock that can be moved, with pauses that are short. */
+const own = (exchange: Pick<SvidExchange, 'url'> & { readonly ca: string }, token = joinToken) => {
+  const folder = mkdtempSync(join(tmpdir(), 'sallyport-own-'))
+  const [caFile, joinTokenFile] = [join(folder, 'ca.pem'), join(folder, 'token')]
+  writeFileSync(caFile, exchange.ca)
+  writeFileSync(joinTokenFile, `${token}\n`)
+  let aheadMs = 0
+  const logged: string[] = []
+  const note = (fields: object, message: string) =>
+    void logged.push(`${message}: ${(fields as { fault?: string }).fault ?? ''}`)
+  const log: Log = { info: note, warn: note, error: note }
+  const stop = new AbortController()
+  const asking = ownSvidFromExchange(
+    {
+      exchange: { url: exchange.url, spiffeId: exchangeId, timeoutMs: 2000 },
+      caFile,
+      joinTokenFile,
+      spiffeId: gateway,
+      clock: () => Date.now() + aheadMs,
+      sleep: async () => sleep(10),
+      randomBytes: systemRandomBytes,
+      meter: noMeter,
+      log,
+    },
+    stop.signal,
+  )
+  after(async () => {
+    stop.abort()
+    await asking.then((svid) => svid.close()).catch(() => {})
+    rmSync(folder, { recursive: true })
+  })
+  return {
+    asking,
+    logged,
+    caFile,
+    joinTokenFile,
+    stop,
+    passTime: (ms: number) => {
+      aheadMs += ms
+    },
+  }
+}
+
+const run = async (...args: Parameters<typeof runSvidExchange>) => {
+  const exchange = await runSvidExchange(...args)
+  after(exchange.close)
+  return Object.assign(exchange, { ca: exchange.root.pem })
+}
+
+suite('the own SVID from the exchange', () => {
+  test('the first is had by join token, the next by mTLS at half of its life', async () => {
+    const exchange = await run(exchangeId, gateway)
+    const { asking, passTime, logged } = own(exchange)
+    const svid = await asking
+    const first = svid.current()
+    assert.equal(first.spiffeId, gateway)
+    assert.deepEqual(exchange.asked, [
+      {
+        path: '/svid/x509',
+        contentType: 'application/pkcs10',
+        authorization: `Bearer ${joinToken}`,
+        isMutual: false,
+      },
+    ])
+    const told: string[] = []
+    svid.onChange(({ certificateChain }) => told.push(certificateChain))
+    passTime(10 * hourMs) // of 24: less than half less 10 %
+    await sleep(50)
+    assert.equal(exchange.asked.length, 1)
+    passTime(3.5 * hourMs)
+    await until('it is renewed', () => told.length > 0)
+    assert.equal(exchange.asked[1]?.isMutual, true)
+    assert.equal(exchange.asked[1]?.authorization, undefined)
+    assert.notEqual(svid.current().privateKey.reveal(), first.privateKey.reveal())
+    assert.equal(told[0], svid.current().certificateChain)
+    assert.ok(!logged.join().includes(joinToken), 'the join token was logged')
+  })
+
+  test('the last good one is kept while renewing fails, and after its end a join token helps', async () => {
+    const exchange = await run(exchangeId, gateway)
+    const { asking, passTime, logged, joinTokenFile } = own(exchange)
+    const svid = await asking
+    const first = svid.current()
+    exchange.setAnswer((response) => response.writeHead(503).end('{"title":"Too busy"}'))
+    passTime(14 * hourMs)
+    await until('it has failed', () => exchange.asked.length > 3)
+    assert.equal(svid.current(), first)
+    assert.match(logged.join(), /could not be renewed.*answered 503: Too busy/)
+    passTime(11 * hourMs)
+    await until('it has ended', () => logged.join().includes('a new join token is needed'))
+    writeFileSync(joinTokenFile, 'another-token-0123456789')
+    exchange.setDays(3) // by the machine's clock, which is 25 hours behind ours
+    exchange.setAnswer(undefined)
+    await until('there is a new one', () => svid.current() !== first)
+  })
+
+  test('a start waits for an exchange that is not there yet, or a file that is not', async () => {
+    const gone = await runSvidExchange(exchangeId, gateway)
+    await gone.close()
+    const { asking, logged, stop, caFile } = own({ url: gone.url, ca: gone.root.pem })
+    await until('it was tried again', () => logged.length > 2)
+    assert.match(logged.join(), /ECONNREFUSED/)
+    rmSync(caFile)
+    await until('it misses the file', () => logged.join().includes('caFile: '))
+    stop.abort()
+    await assert.rejects(asking, /no SVID from https/)
+  })
+
+  test('a text that is no join token is not sent to anybody', async () => {
+    const exchange = await run(exchangeId, gateway)
+    const { logged } = own(exchange, 'two words and a line\nmore')
+    await until('it is noticed', () => logged.length > 1)
+    assert.match(logged.join(), /joinTokenFile: it is not a join token/)
+    assert.equal(exchange.asked.length, 0)
+  })
+})
+
+suite('the join token is not sent to', () => {
+  const root = makeRoot('mesh.example')
+  for (const [what, shows, fault] of [
+    ['somebody else of the mesh', makeSvid(root, 'spiffe://mesh.example/evil'), /must be/],
+    ['an exchange of another root', makeSvid(makeRoot('mesh.example'), exchangeId), /UNABLE_TO/],
+  ] as const)
+    test(what, async () => {
+      const exchange = await run(exchangeId, gateway, { root, shows })
+      const { logged } = own(exchange)
+      await until('it is noticed', () => logged.length > 1)
+      assert.match(logged.join(), fault)
+      assert.equal(exchange.asked.length, 0)
+    })
+})
+
+suite('an answer is refused', () => {
+  const otherKey = (root: SvidExchange['root']) => makeSvid(root, gateway).pem
+  const answers: readonly (readonly [
+    string,
+    (good: X509SvidAnswer, root: SvidExchange['root']) => unknown,
+    RegExp,
+  ])[] = [
+    [
+      'for another key',
+      (good, root) => ({ ...good, x509_svid: otherKey(root) }),
+      /key is not that/,
+    ],
+    [
+      'of another root',
+      (good) => ({ ...good, bundle: makeRoot('mesh.example').pem }),
+      /not end at a root/,
+    ],
+    ['without a bundle', (good) => ({ ...good, bundle: undefined }), /no x509_svid or no bundle/],
+    ['that is a list', (good) => [good], /not a JSON object/],
+    ['that is cut off', (good) => JSON.stringify(good).slice(0, 100), /not JSON/],
+  ]
+  for (const [what, spoil, fault] of answers)
+    test(what, async () => {
+      const exchange = await run(exchangeId, gateway)
+      exchange.setAnswer((response, good) => {
+        const spoilt = spoil(good(), exchange.root)
+        response.end(typeof spoilt === 'string' ? spoilt : JSON.stringify(spoilt))
+      })
+      const { logged } = own(exchange)
+      await until('it is noticed', () => logged.length > 1)
+      assert.match(logged.join(), fault)
+    })
+
+  test('that makes somebody else of us', async () => {
+    const exchange = await run(exchangeId, 'spiffe://mesh.example/another')
+    const { logged } = own(exchange)
+    await until('it is noticed', () => logged.length > 1)
+    assert.match(logged.join(), /says that we are spiffe:\/\/mesh\.example\/another/)
+  })
+})
+
+test('the real exchange gives the first SVID and the next', async () => {
+  const exchange = await startTestExchange()
+  after(exchange.stop)
+  const ask = { url: exchange.urls.exchange, ca: exchange.roots() }
+  const { asking, passTime } = own(ask, await exchange.joinToken())
+  const svid = await asking
+  assert.equal(svid.current().spiffeId, gateway)
+  const first = svid.current()
+  passTime(0.56 * hourMs)
+  await until('it is renewed', () => svid.current() !== first)
+})
