@@ -1,9 +1,10 @@
-import type { Clock } from '#contract/clock'
 import { causeText } from '#contract/cause'
 import type { Log, Meter } from '#contract/telemetry'
+import type { ServerCertificate } from '#http/certificates'
 import type { Listener } from '#http/listen'
 import type { Authority } from './ca/authority.ts'
 import type { OwnCertificate } from './own-certificate.ts'
+import { serially } from './serially.ts'
 
 export type Upkeep = {
   /** Does what is due. Never rejects: a failure is logged, kept for `fault`, and tried again the next time. */
@@ -20,7 +21,6 @@ export type UpkeepParts = {
   /** Writes the roots where others read them. */
   readonly publishRoots: (rootsPem: string) => Promise<void>
   readonly meter: Meter
-  readonly clock: Clock
   readonly log: Log
 }
 
@@ -34,32 +34,37 @@ export const upkeepOf = (parts: UpkeepParts): Upkeep => {
     role: 'svid',
   })
   const caEnds = meter.gauge('sallyport_certificate_not_after_timestamp_seconds', { role: 'ca' })
+  const oneByOne = serially()
   let fault: string | undefined
-  let shownRoots: string | undefined
+  let publishedRoots: string | undefined
+  let shown: { readonly certificate: ServerCertificate; readonly roots: string } | undefined
 
   const work = async () => {
     for (const { kind, step } of await authority.rotate())
       log.info({ kind, step }, 'a key of the exchange has turned')
-    const { rootsPem, issuer } = authority.current()
-    const isRenewed = await own.renewIfDue()
-    if (isRenewed) log.info({}, 'the own certificate was renewed')
-    if (rootsPem !== shownRoots) await publishRoots(rootsPem)
-    if (isRenewed || rootsPem !== shownRoots) reloadTls()
-    shownRoots = rootsPem
-    svidEnds(own.current().notAfterMs / 1000)
+    if (await own.renewIfDue()) log.info({}, 'the own certificate was renewed')
+    const { rootsPem: roots, issuer } = authority.current()
+    const certificate = own.current()
+    if (roots !== publishedRoots) await publishRoots(roots)
+    publishedRoots = roots
+    // Noted only after it went well, so that what failed is done the next time.
+    if (certificate !== shown?.certificate || roots !== shown.roots) reloadTls()
+    shown = { certificate, roots }
+    svidEnds(certificate.notAfterMs / 1000)
     caEnds(issuer.notAfterMs / 1000)
   }
 
   return {
-    tick: async () => {
-      try {
-        await work()
-        fault = undefined
-      } catch (cause) {
-        fault = `keys and certificates could not be kept up to date: ${causeText(cause)}`
-        log.error({ err: cause }, fault)
-      }
-    },
+    tick: () =>
+      oneByOne(async () => {
+        try {
+          await work()
+          fault = undefined
+        } catch (cause) {
+          fault = `keys and certificates could not be kept up to date: ${causeText(cause)}`
+          log.error({ err: cause }, fault)
+        }
+      }),
     fault: () => fault,
   }
 }

@@ -1,5 +1,6 @@
 import type { Clock } from '#contract/clock'
 import type { KeyState, KeyStore } from '../keys/key-store.ts'
+import { serially } from '../serially.ts'
 import { firstKeys, type KeyMaking } from './make-keys.ts'
 import { snapshotOf, type AuthoritySnapshot } from './snapshot.ts'
 import {
@@ -107,15 +108,5 @@ const objectionTo = (order: KeyOrder, state: KeyState, nowMs: number): string | 
         : 'no retired key has this id: only what signs no more can be withdrawn'
     default:
       return order satisfies never
-  }
-}
-
-/** Each task begins when the one before has ended, well or not. */
-const serially = () => {
-  let last: Promise<unknown> = Promise.resolve()
-  return <T>(task: () => Promise<T>): Promise<T> => {
-    const result = last.then(task, task)
-    last = result.catch(() => {})
-    return result
   }
 }

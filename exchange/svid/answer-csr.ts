@@ -46,6 +46,7 @@ export const answerCsr = (
   if (issuer.notAfterMs - nowMs < minLifeMs)
     return refuse('identity-unavailable', {
       cause: 'the intermediate is over and no other is active',
+      headers: { 'retry-after': '10' },
     })
   if (applicant.by === 'join-token' && joinTokens.spend(applicant.token) === undefined)
     return refuse('join-token-refused', { cause: 'it was spent a moment ago' })

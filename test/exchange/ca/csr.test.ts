@@ -142,10 +142,12 @@ const surprises: Readonly<Record<string, Buffer>> = {
   'an address': csr({ attributes: san(0x87, '\x7f\x00\x00\x01') }),
   'an e-mail address': csr({ attributes: san(0x81, 'root@example') }),
   'a SPIFFE ID of another': csr({ attributes: san(0x86, 'spiffe://mesh.example/other') }),
-  'to be a CA': csr({
+  'the wish to be a CA': csr({
     attributes: asking('2.5.29.19', writeSequence(writeDer(1, Buffer.from([0xff])))),
   }),
-  'to sign certificates': csr({ attributes: asking('2.5.29.15', Buffer.from('03020106', 'hex')) }),
+  'the wish to sign certificates': csr({
+    attributes: asking('2.5.29.15', Buffer.from('03020106', 'hex')),
+  }),
   'a challenge password': csr({
     attributes: writeDer(
       contextTag(0, 'constructed'),
