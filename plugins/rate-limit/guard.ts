@@ -1,8 +1,9 @@
 import { pass, refuse, type Result } from '#contract/problem'
+import type { Quota } from '#contract/quota'
 import type { Step } from '#contract/step'
 import type { LabelsOf, Meter } from '#contract/telemetry'
 import type { Bucket, Spent } from './bucket.ts'
-import { quotaHeaders, type Quota } from './quota.ts'
+import { quotaHeaders } from './quota.ts'
 
 type Labels = LabelsOf<'sallyport_limit_decisions_total'>
 

@@ -1,18 +1,4 @@
-import type { LabelsOf } from '#contract/telemetry'
-import type { RateLimitOptions } from './options.ts'
-
-/** What is left of a limit after a request. */
-export type Quota = {
-  readonly name: LabelsOf<'sallyport_limit_decisions_total'>['limit']
-  readonly mode: RateLimitOptions['mode']
-  readonly limit: number
-  readonly windowSeconds: number
-  readonly remaining: number
-  /** Until all points are back. */
-  readonly resetSeconds: number
-  /** It is over the limit and would have been refused, were the limit enforced. */
-  readonly reportOnly?: true
-}
+import type { Quota, QuotaHeaders } from '#contract/quota'
 
 /**
  * What an answer says of the limits that its request counted against. `RateLimit-Policy` and `RateLimit` name every
@@ -20,9 +6,7 @@ export type Quota = {
  *
  * @see draft-ietf-httpapi-ratelimit-headers-10 §3 and §4; the older three are those of its revision 06
  */
-export const quotaHeaders = (
-  quotas: readonly (Quota | undefined)[],
-): Readonly<Record<string, string>> => {
+export const quotaHeaders: QuotaHeaders = (quotas) => {
   let policies = ''
   let states = ''
   let nearest: Quota | undefined

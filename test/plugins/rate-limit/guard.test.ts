@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import { systemClock, systemRandomBytes } from '#contract/clock'
+import type { Quota } from '#contract/quota'
 import { noMeter, type Meter } from '#contract/telemetry'
 import { rateLimit, type RateLimitParts } from '#plugins/rate-limit/guard'
 import { memoryStore } from '#plugins/rate-limit/memory'
-import { quotaHeaders, type Quota } from '#plugins/rate-limit/quota'
+import { quotaHeaders } from '#plugins/rate-limit/quota'
 
 type Request = { readonly address: string }
 

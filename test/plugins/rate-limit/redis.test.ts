@@ -19,11 +19,14 @@ const remembering = () => {
     void lines.push(`${message} ${JSON.stringify(fields)}`)
   return { lines, log: { info: keep, warn: keep, error: keep } satisfies Log }
 }
-const openAt = (port: number, more: { log?: Log; url?: string; ca?: string } = {}) =>
+const openAt = (
+  port: number,
+  more: { log?: Log; url?: string; ca?: string; timeoutMs?: number } = {},
+) =>
   redisStore(
     {
       url: secret(more.url ?? `redis://127.0.0.1:${port}/0`),
-      timeoutMs: 50,
+      timeoutMs: more.timeoutMs ?? 1000, // patient, for a busy machine
       memorySlots: 1024,
       ...(more.ca !== undefined && { ca: more.ca }),
     },
@@ -76,7 +79,7 @@ suite('when Redis is away', needsRedis, () => {
   ) => {
     const server = await startRedis()
     const { lines, log } = remembering()
-    const store = await openAt(server.port, { log })
+    const store = await openAt(server.port, { log, timeoutMs: 100 })
     try {
       await use(server, store, lines)
     } finally {
