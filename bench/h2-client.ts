@@ -215,12 +215,9 @@ const main = async () => {
   try {
     for (let round = 0; round < Number(values.rounds); round++)
       for (const client of clients) {
-        const [command, ...args] = pinned(0, [
-          process.execPath,
-          import.meta.filename,
-          ...['--client', client, '--port', String(port), '--folder', folder],
-          ...['--seconds', values.seconds],
-        ])
+        const script = [process.execPath, import.meta.filename, '--client', client]
+        const where = ['--port', String(port), '--folder', folder, '--seconds', values.seconds]
+        const [command, ...args] = pinned(0, [...script, ...where])
         const output = execFileSync(command as string, args, { encoding: 'utf8' })
         const before = results.get(client) ?? []
         results.set(client, [...before, JSON.parse(output)])

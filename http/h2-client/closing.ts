@@ -62,7 +62,8 @@ const close = (
  */
 export const giveBack = (exchange: Exchange, connection: Connection, cause: Error): void => {
   if (exchange.state !== 'open') return
-  if (!isUntouched(exchange)) {
+  // A peer that began to answer, whatever it says now, has processed the request.
+  if (!isUntouched(exchange) || exchange.headReceived || exchange.informational > 0) {
     failExchange(exchange, { kind: 'broken', cause, unsent: false })
     return
   }

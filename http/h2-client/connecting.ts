@@ -1,7 +1,7 @@
 import { TLSSocket } from 'node:tls'
 import type { Duplex } from 'node:stream'
 import { type Inlet, newInlet } from './open-connection.ts'
-import type { Connect } from './options.ts'
+import type { Connect, Connected } from './options.ts'
 
 export type ConnectFault = {
   readonly kind: 'unreachable' | 'identity-wrong' | 'timeout'
@@ -53,7 +53,10 @@ export const tryToConnect = (
     }
   }
 
-  connect({ onread: inlet.onread, signal: controller.signal }).then(
+  // Within a promise, so that a connect which throws at once is no different from one that rejects.
+  new Promise<Connected>((resolve) => {
+    resolve(connect({ onread: inlet.onread, signal: controller.signal }))
+  }).then(
     (connected) => {
       if (connected.ok) take(connected.socket)
       else fail({ kind: connected.kind, cause: connected.cause })

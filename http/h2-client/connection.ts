@@ -5,6 +5,7 @@ import type { Exchange } from './exchange.ts'
 import { settingsFrame, windowUpdateFrame } from './frame-writer.ts'
 import { answerLimits, type H2Limits } from './options.ts'
 import { connectionPreface, defaultWindowBytes, largestWindowBytes, setting } from './protocol.ts'
+import type { Upload } from './upload.ts'
 
 /** What the owner of a connection is told. */
 export type ConnectionEvents = {
@@ -49,8 +50,8 @@ export type Connection = {
   blocked: boolean
   /** Set by `flush.ts`; one function a connection, so that scheduling it allocates nothing. */
   flush: () => void
-  /** Exchanges with body to send, each in turn. */
-  readonly sending: Exchange[]
+  /** Bodies to be sent, each in turn; those that were stopped are passed over. */
+  readonly sending: Upload[]
 
   /**
    * What is in flight, each in the slot that its stream id gives. Twice as large as there may be requests, so that a long
@@ -88,6 +89,8 @@ export type Connection = {
   idleSinceMs: number
   proved: boolean
   readonly overhead: Budget
+  /** Octets that may still be under way on streams that we reset: those cost the peer nothing. */
+  strayBytes: number
   readonly resets: Budget
   /** Streams to be reset when the budget allows it. */
   readonly deferredResets: Exchange[]
@@ -99,7 +102,7 @@ const presumedMaxConcurrent = 100
 const ringSizeFor = (maxInFlight: number): number => 2 ** Math.ceil(Math.log2(maxInFlight * 2))
 
 /** Large enough for every answer's window at once, so that slow readers cannot hold up the others. */
-const connectionWindow = (limits: H2Limits): number =>
+export const connectionWindow = (limits: H2Limits): number =>
   Math.min(
     largestWindowBytes,
     Math.max(defaultWindowBytes + 1, limits.streamWindowBytes * limits.maxInFlight),
@@ -162,6 +165,7 @@ export const newConnection = (
     pingSentMs: 0,
     idleSinceMs: nowMs,
     proved: false,
+    strayBytes: 0,
     overhead: budget(limits.overheadBurst, limits.overheadPerSecond),
     resets: budget(limits.resetBurst, limits.resetsPerSecond),
     deferredResets: [],

@@ -74,8 +74,8 @@ export const defaultLimits: H2Limits = {
   longestBackoffMs: 10_000,
   overheadBurst: 1_000,
   overheadPerSecond: 200,
-  resetBurst: 100,
-  resetsPerSecond: 20,
+  resetBurst: 400,
+  resetsPerSecond: 25,
 }
 
 /** Limits of an answer's head. */

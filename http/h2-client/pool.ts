@@ -53,8 +53,10 @@ export const newPool = (connect: Connect, limits: H2Limits, decoder: AnswerDecod
 
   /** Opens one more connection, if that is allowed now; one at a time. */
   const reach = (nowMs: number) => {
-    const inUse = connections.filter(isOpen).length
-    if (attempt !== undefined || inUse >= limits.maxConnections) return
+    const open = connections.filter(isOpen)
+    if (attempt !== undefined || open.length >= limits.maxConnections) return
+    // One that has not said yet how much it takes may take it all.
+    if (open.some(({ settingsReceived }) => !settingsReceived)) return
     // Draining ones count too, at another limit: a peer that closes each connection at once must not pile them up.
     if (connections.length >= 2 * limits.maxConnections) return
     if (pause.reason(nowMs) !== undefined) return

@@ -2,7 +2,7 @@ import { breakOff, closeIfDrained, giveBack } from './closing.ts'
 import type { Connection } from './connection.ts'
 import { mayGrow } from './flow-control.ts'
 import { pingFrame, settingsAck } from './frame-writer.ts'
-import { send } from './output.ts'
+import { scheduleFlush, send } from './output.ts'
 import {
   defaultMaxFrameBytes,
   errorCode,
@@ -15,9 +15,11 @@ import {
 import { releaseSlot } from './ring.ts'
 import { endStream, exchangeOf } from './streams.ts'
 import { enqueue, stopUpload } from './upload.ts'
-import { scheduleFlush } from './output.ts'
 import { neverOpened } from './stream-id.ts'
 import { latin1 } from './latin1.ts'
+
+/** In one frame; a change of the initial window looks at every stream. */
+const maxSettings = 32
 
 /** RFC 9113 §6.5. */
 export const receiveSettings = (
@@ -41,6 +43,10 @@ export const receiveSettings = (
   }
   if ((end - start) % 6 !== 0) {
     breakOff(connection, errorCode.frameSizeError, 'SETTINGS of a wrong size')
+    return
+  }
+  if (end - start > maxSettings * 6) {
+    breakOff(connection, errorCode.enhanceYourCalm, 'too many settings at once')
     return
   }
   for (let at = start; at < end; at += 6)

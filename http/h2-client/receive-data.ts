@@ -71,7 +71,8 @@ const strayData = (
     breakOff(connection, errorCode.streamClosed, 'DATA after the end of the stream')
   else {
     creditConnection(connection, size)
-    return 'moves-nothing'
+    if (size === 0 || size > connection.strayBytes) return 'moves-nothing'
+    connection.strayBytes -= size
   }
 }
 

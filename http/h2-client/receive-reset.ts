@@ -28,8 +28,7 @@ export const receiveReset = (
   const code = bytes.readUInt32BE(start)
   const cause = new Error(`the peer reset the stream: ${errorCodeName(code)}`)
   releaseStream(connection, exchange)
-  if (code === errorCode.refusedStream && !exchange.headReceived && exchange.informational === 0)
-    giveBack(exchange, connection, cause)
+  if (code === errorCode.refusedStream) giveBack(exchange, connection, cause)
   else if (exchange.state === 'open')
     failExchange(exchange, { kind: 'broken', cause, unsent: false })
 }

@@ -1,6 +1,6 @@
 import type { UpstreamFault } from '../upstream-client.ts'
 import { closeIfDrained } from './closing.ts'
-import type { Connection } from './connection.ts'
+import { type Connection, connectionWindow } from './connection.ts'
 import { type Exchange, failExchange } from './exchange.ts'
 import { headersFrames, rstStreamFrame } from './frame-writer.ts'
 import { emptyTable } from './hpack-encode.ts'
@@ -89,13 +89,26 @@ export const resetStream = (exchange: Exchange, code: ErrorCode): void => {
   else {
     exchange.abandoned = true
     connection.deferredResets.push(exchange)
+    if (connection.deferredResets.length > connection.ring.length) forgetEnded(connection)
   }
 }
 
 const sendReset = (connection: Connection, exchange: Exchange, code: ErrorCode): void => {
   send(connection, rstStreamFrame(exchange.streamId, code))
+  // What the peer sent before it hears of this is not its fault.
+  connection.strayBytes = Math.min(
+    connection.strayBytes + Math.max(0, exchange.receiveWindow),
+    connectionWindow(connection.limits),
+  )
   connection.resetIds[(exchange.streamId >>> 1) & connection.ringMask] = exchange.streamId
   releaseStream(connection, exchange)
+}
+
+/** Most of what waits to be reset ends by itself; what is left is no more than there are slots. */
+const forgetEnded = (connection: Connection): void => {
+  const { deferredResets } = connection
+  const open = deferredResets.filter((each) => exchangeOf(connection, each.streamId) === each)
+  deferredResets.splice(0, deferredResets.length, ...open)
 }
 
 /** Resets what had to wait, as far as the budget goes. */

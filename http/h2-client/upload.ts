@@ -5,8 +5,9 @@ import { frameHeader } from './frame-writer.ts'
 import { pendingBytes, scheduleFlush, send, sendBytes } from './output.ts'
 import { defaultMaxFrameBytes, flag, frameType } from './protocol.ts'
 
-/** A request's body on its way out. */
+/** A request's body on its way out over one connection; sent again, the request gets another. */
 export type Upload = {
+  readonly exchange: Exchange
   readonly source: Readable | undefined
   /** Whether anything was taken from `source`: after that, the request cannot be sent a second time. */
   sourceWasRead: boolean
@@ -26,6 +27,8 @@ export type Upload = {
 
 /** How much of bodies goes into one turn, so that answers are read in between. */
 const maxBytesPerTurn = 262_144
+/** How many WINDOW_UPDATEs may well answer one frame: some peers send two for each small read of their application. */
+const windowUpdatesPerFrame = 16
 const nothing = () => {}
 
 /**
@@ -41,6 +44,7 @@ export const startUpload = (
 ): void => {
   const whole = Buffer.isBuffer(body)
   const upload: Upload = {
+    exchange,
     source: whole ? undefined : body,
     sourceWasRead: false,
     sourceEnded: whole,
@@ -54,19 +58,14 @@ export const startUpload = (
     detach: nothing,
   }
   exchange.upload = upload
-  if (!whole) listen(connection, exchange, upload, body)
-  enqueue(connection, exchange)
+  if (!whole) listen(connection, upload, body)
+  enqueueUpload(connection, upload)
 }
 
-const listen = (
-  connection: Connection,
-  exchange: Exchange,
-  upload: Upload,
-  source: Readable,
-): void => {
+const listen = (connection: Connection, upload: Upload, source: Readable): void => {
   const readable = () => {
     upload.starved = false
-    enqueue(connection, exchange)
+    enqueueUpload(connection, upload)
   }
   const end = () => {
     upload.sourceEnded = true
@@ -101,10 +100,13 @@ export const isUploading = (exchange: Exchange): boolean =>
 
 /** Puts an exchange in line that has, or may have, something to send. */
 export const enqueue = (connection: Connection, exchange: Exchange): void => {
-  const { upload } = exchange
-  if (upload === undefined || upload.queued || upload.finished || upload.starved) return
+  if (exchange.upload !== undefined) enqueueUpload(connection, exchange.upload)
+}
+
+const enqueueUpload = (connection: Connection, upload: Upload): void => {
+  if (upload.queued || upload.finished || upload.starved) return
   upload.queued = true
-  connection.sending.push(exchange)
+  connection.sending.push(upload)
   scheduleFlush(connection)
 }
 
@@ -112,17 +114,17 @@ export const enqueue = (connection: Connection, exchange: Exchange): void => {
 export const pumpUploads = (connection: Connection): void => {
   const { sending } = connection
   while (sending.length > 0 && pendingBytes(connection) < maxBytesPerTurn) {
-    const exchange = sending[0] as Exchange
-    const upload = exchange.upload as Upload
+    const upload = sending[0] as Upload
     if (!upload.finished && upload.chunk !== undefined && connection.sendWindow <= 0) return
     sending.shift()
     upload.queued = false
-    if (!upload.finished && sendFrame(connection, exchange, upload)) enqueue(connection, exchange)
+    if (!upload.finished && sendFrame(connection, upload)) enqueueUpload(connection, upload)
   }
 }
 
 /** @returns Whether there may be more to send at once. */
-const sendFrame = (connection: Connection, exchange: Exchange, upload: Upload): boolean => {
+const sendFrame = (connection: Connection, upload: Upload): boolean => {
+  const { exchange } = upload
   const chunk = upload.chunk ?? nextChunk(upload)
   const declared = exchange.head.contentLength
   if (chunk === undefined) {
@@ -147,7 +149,7 @@ const sendFrame = (connection: Connection, exchange: Exchange, upload: Upload): 
   connection.sendWindow -= size
   exchange.sendWindow -= size
   exchange.progressMs = connection.nowMs
-  connection.overhead.give(1) // each frame of ours may well be answered by a WINDOW_UPDATE or two
+  connection.overhead.give(windowUpdatesPerFrame)
   send(
     connection,
     frameHeader(size, frameType.data, last ? flag.endStream : flag.none, exchange.streamId),

@@ -66,6 +66,18 @@ test('a second connection is opened when the first is full, and not before', asy
   await Promise.all(asked)
 })
 
+test('a burst at the start waits for the settings of the first connection before it opens a second', async (t) => {
+  const { peer, client } = await start(t, {
+    greeting: '',
+    acknowledges: false,
+    onConnection: (connection) => void setTimeout(() => connection.send(settings([3, 1_000])), 30),
+    onRequest: (connection, id) => void setTimeout(() => connection.send(answer(id)), 60),
+  })
+  const answers = await Promise.all(Array.from({ length: 300 }, () => ask(client)))
+  assert.ok(answers.every(({ fault }) => fault === undefined))
+  assert.deepEqual(streams(peer), [300])
+})
+
 test('what neither a connection nor the queue can take is busy, and unsent', async (t) => {
   const { client } = await start(t, {}, { maxInFlight: 1, maxConnections: 1, maxQueued: 2 })
   const opened = ask(client)
@@ -174,8 +186,14 @@ for (const kind of ['identity-wrong', 'timeout', 'unreachable'] as const)
   })
 
 test('a connect that throws is unreachable, one that never ends is a timeout and is told so', async () => {
-  const thrown = h2Client({ connect: () => Promise.reject(new Error('a bug')) })
-  assert.equal((await ask(thrown)).fault?.kind, 'unreachable')
+  const rejecting = h2Client({ connect: () => Promise.reject(new Error('a bug')) })
+  assert.equal((await ask(rejecting)).fault?.kind, 'unreachable')
+  const throwing = h2Client({
+    connect: () => {
+      throw new Error('a bug')
+    },
+  })
+  assert.equal((await ask(throwing)).fault?.kind, 'unreachable')
   let signal: AbortSignal | undefined
   const endless = h2Client({
     connect: (wishes) => {
@@ -186,7 +204,7 @@ test('a connect that throws is unreachable, one that never ends is a timeout and
   })
   assert.equal((await ask(endless)).fault?.kind, 'timeout')
   assert.equal(signal?.aborted, true)
-  await Promise.all([thrown.close(), endless.close()])
+  await Promise.all([rejecting.close(), throwing.close(), endless.close()])
 })
 
 test('close lets what is in flight and what waits finish, and takes nothing new', async (t) => {

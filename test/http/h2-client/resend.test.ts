@@ -13,6 +13,7 @@ import {
   type Script,
   settings,
   status200,
+  windowUpdate,
 } from './scripted-peer.ts'
 
 const refusedStream = 7
@@ -90,6 +91,31 @@ test('GOAWAY before anything of a body was read has it sent again, whole', async
   assert.equal(body, 'got 500')
 })
 
+test('a body that stands in line when its request is refused goes out on the new connection alone', async (t) => {
+  const { peer, client } = await start(t, {
+    onRequest: (connection, id, number) => {
+      if (number === 2) connection.send(windowUpdate(0, 100_000) + windowUpdate(id, 100_000))
+    },
+    onFrame: (connection, { type, flags, streamId }) => {
+      if (type === 0 && (flags & 1) !== 0) connection.send(answer(streamId, 'uploaded'))
+    },
+  })
+  const held = ask(client)
+  const uploads = [1, 2].map(() => ask(client, { method: 'POST', body: Buffer.alloc(80_000) }))
+  const sent = (at: number) =>
+    (peer.connections[at]?.frames ?? [])
+      .filter(({ type }) => type === 0)
+      .reduce((sum, { payload }) => sum + payload.length, 0)
+  await until(() => sent(0) === 65_535, 'the window to be full')
+  const [first] = peer.connections
+  first?.send(goaway(1))
+  for (const { body } of await Promise.all(uploads)) assert.equal(body, 'uploaded')
+  assert.equal(sent(1), 160_000)
+  first?.send(windowUpdate(0, 1_000_000) + answer(1))
+  assert.equal((await held).body, 'answer 1')
+  assert.equal(sent(0), 65_535)
+})
+
 test('REFUSED_STREAM: the request is sent once more', async (t) => {
   const { peer, client } = await start(t, {
     onRequest: (connection, id) => connection.send(id === 1 ? reset(1, refusedStream) : answer(id)),
@@ -118,6 +144,20 @@ test('REFUSED_STREAM after a head is not believed', async (t) => {
   assert.equal(fault?.kind, 'broken')
   assert.equal(fault?.unsent, false)
 })
+
+for (const [name, began] of [
+  ['head', headers(1, status200)],
+  ['1xx answer', headers(1, '\x08\x03103')],
+] as const)
+  test(`GOAWAY is not believed about a request to which a ${name} came already`, async (t) => {
+    const { peer, client } = await start(t, {
+      onRequest: (connection) => connection.send(began + goaway(0)),
+    })
+    const { fault } = await ask(client)
+    assert.equal(fault?.kind, 'broken')
+    assert.equal(fault?.unsent, false)
+    assert.equal(peer.connections.length, 1)
+  })
 
 test('a connection that is lost after the request was written does not have it sent again', async (t) => {
   const { peer, client } = await start(t, {

@@ -119,6 +119,13 @@ export const frameTypeFaults: readonly Fault[] = [
     code.protocol,
   ],
   ['6.5.2', 'a setting given twice', () => settings([4, 1], [4, 70_000]), 'none'],
+  [
+    '6.5',
+    'more settings at once than there are',
+    () => settings(...Array.from({ length: 33 }, () => [4, 70_000] as const)),
+    'connection',
+    code.calm,
+  ],
   // §6.6 PUSH_PROMISE
   [
     '6.6',
