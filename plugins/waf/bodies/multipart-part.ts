@@ -1,10 +1,5 @@
-import type { MultipartFlags } from './body.ts'
 import { parseDisposition } from './multipart-disposition.ts'
-
-/** Flags while they are being found out. */
-export type OpenFlags = { -readonly [Name in keyof MultipartFlags]: MultipartFlags[Name] } & {
-  crlfLine: boolean
-}
+import type { OpenFlags } from './multipart-flags.ts'
 
 /** A part that is being read: its header lines, and once they have ended, where its data begins. */
 export type Part = {

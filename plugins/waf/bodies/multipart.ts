@@ -1,217 +1,47 @@
-import type {
-  Argument,
-  BodyLimits,
-  BodyProcessor,
-  MultipartFlags,
-  ParsedBody,
-  PartHeader,
-  UploadedFile,
-} from './body.ts'
-import { tooManyArguments } from './body.ts'
-import type { Boundary } from './multipart-boundary.ts'
+import type { BodyLimits, BodyProcessor, ParsedBody } from './body.ts'
 import { boundaryOf } from './multipart-boundary.ts'
-import type { OpenFlags, Part } from './multipart-part.ts'
-import { newPart, readHeaderLine } from './multipart-part.ts'
+import { closeFlags, noFlags } from './multipart-flags.ts'
+import type { Fault, Walk } from './multipart-lines.ts'
+import { readLine, readRest, recordHeaders, seeMark } from './multipart-lines.ts'
 
-type Fault = { readonly error: string; readonly overLimit?: boolean }
+/** Work that may be interrupted where it yields. */
+type Steps<Result> = Generator<undefined, Result, undefined>
 
-type Walk = {
-  readonly body: string
-  readonly boundary: Boundary
-  /** What a boundary line begins with. */
-  readonly mark: string
-  readonly limits: BodyLimits
-  readonly flags: OpenFlags
-  readonly args: Argument[]
-  readonly files: UploadedFile[]
-  readonly partHeaders: PartHeader[]
-  part: Part | undefined
-  boundaries: number
-  /** Lines that begin with two dashes, but not with our boundary. */
-  dashLines: number
-  headerLines: number
-  noFilesBytes: number
-  /** Where `mark` is next, or the length of the body: so that it is looked for once. */
-  nextMark: number
-}
+/** How far a search goes before others get their turn: a few milliseconds, whatever is searched. */
+const windowBytes = 131_072
+/** How many lines are read before others get their turn. */
+const linesInTurn = 1024
 
-/** Each has to be looked at, and 13 MB of nothing else would take half a second. */
-const maxDashLines = 50_000
-/** On average; all parts together may have so many times `maxParts`. */
-const maxHeaderLinesPerPart = 5
-
-const noFlags: OpenFlags = {
-  boundaryQuoted: false,
-  boundaryWhitespace: false,
-  dataBefore: false,
-  dataAfter: false,
-  headerFolding: false,
-  invalidHeaderFolding: false,
-  lfLine: false,
-  crlfLine: false,
-  crlfLfLines: false,
-  missingSemicolon: false,
-  invalidQuoting: false,
-  invalidPart: false,
-  fileLimitExceeded: false,
-  unmatchedBoundary: 0,
-}
-
-const fault = (reason: string): Fault => ({
-  error: `Multipart parsing error: Multipart: ${reason}`,
-})
-
-const endsWithBareLf = (body: string, at: number): boolean => at > 0 && body[at - 2] !== '\r'
-
-/** Where the line end before `at` begins, or `at` if there is none. */
-const beforeLineEnd = (body: string, at: number): number => {
-  if (body[at - 1] !== '\n') return at
-  return body[at - 2] === '\r' ? at - 2 : at - 1
-}
-
-/** How far a search goes before others get their turn. */
-const windowBytes = 1_048_576
-
-/** Where `text` begins next, from `start` on but not beyond a window; undefined if it does not. */
-const findInWindow = ({ body }: Walk, text: string, start: number): number | undefined => {
-  const found = body.slice(start, start + windowBytes + text.length - 1).indexOf(text)
-  return found === -1 ? undefined : start + found
-}
-
-/** Whether `mark` begins somewhere from `start` to `end`, which are no more than a window apart. */
-const hasMark = (w: Walk, start: number, end: number): boolean => {
-  if (w.nextMark < start)
-    w.nextMark = findInWindow(w, w.mark, start) ?? Math.min(start + windowBytes, w.body.length)
-  return w.nextMark < end
-}
-
-/** Whether a part's data, or its headers, have only just begun: what looks like a boundary here is not one. */
-const isAtBeginning = ({ dataStart }: Part, at: number): boolean =>
-  dataStart === undefined || dataStart === at
-
-const recordHeaders = (w: Walk, { name = '', headerLines }: Part): void => {
-  for (const line of headerLines) w.partHeaders.push([name, line])
-}
-
-/** Ends the part that is being read: its data are all up to the line end before `at`. */
-const finishPart = (w: Walk, at: number): Fault | undefined => {
-  const { body, limits, part } = w
-  if (part === undefined) return undefined
-  w.part = undefined
-  recordHeaders(w, part)
-  const { name, filename, dataStart = at } = part
-  if (name === undefined) {
-    w.flags.invalidPart = true
-    return undefined
-  }
-  const content = body.slice(dataStart, Math.max(dataStart, beforeLineEnd(body, at)))
-  if (filename !== undefined) {
-    w.files.push({ field: name, filename, sizeBytes: content.length, content })
-    w.flags.fileLimitExceeded ||= w.files.length > limits.maxFiles
-    return undefined
-  }
-  w.noFilesBytes += content.length
-  if (w.args.length === limits.maxArguments) return tooManyArguments(limits)
-  w.args.push([name, content])
-  return undefined
-}
-
-/** A line that begins with the boundary, up to `end`. @returns Whether it was the last one. */
-const readBoundary = (w: Walk, at: number, end: number): boolean | Fault => {
-  const { body, flags, limits, mark } = w
-  const rest = body.slice(at + mark.length, end)
-  const isFinal = rest.startsWith('--')
-  const lineEnd = isFinal ? rest.slice(2) : rest
-  if (lineEnd === '\r\n') flags.crlfLine = true
-  else if (lineEnd === '\n') flags.lfLine = true
-  else return fault('Invalid boundary.')
-  const failed = finishPart(w, at)
-  if (failed !== undefined) return failed
-  w.boundaries++
-  if (isFinal) return true
-  if (w.boundaries > limits.maxParts)
-    return { error: `More than ${limits.maxParts} parts.`, overLimit: true }
-  w.part = newPart()
-  return false
-}
-
-/** A line that begins with two dashes, but not with our boundary. */
-const readUnmatched = (w: Walk, at: number, end: number): Fault | undefined => {
-  const { body, boundary, flags } = w
-  if (++w.dashLines > maxDashLines)
-    return { error: `More than ${maxDashLines} lines like boundaries.`, overLimit: true }
-  if (end - at <= 3) return undefined
-  const after = body.slice(at + 2, end)
-  if (boundary.isQuoted && after.startsWith(`"${boundary.boundary}`))
-    return fault('Invalid boundary (quotes).')
-  const trimmed = after.replace(/^[ \t\n\v\f\r]+/, '')
-  if (trimmed !== after && trimmed.startsWith(boundary.boundary))
-    return fault('Invalid boundary (whitespace).')
-  if (flags.unmatchedBoundary === 0) flags.unmatchedBoundary = 2
-  return undefined
-}
-
-/** A line that is not a boundary: before the first part, or a header or data of one. */
-const readOther = (w: Walk, at: number, end: number): Fault | undefined => {
-  const { part } = w
-  if (part === undefined) w.flags.dataBefore = true
-  else if (part.dataStart === undefined) {
-    const maxHeaderLines = w.limits.maxParts * maxHeaderLinesPerPart
-    if (++w.headerLines > maxHeaderLines)
-      return { error: `More than ${maxHeaderLines} lines of part headers.`, overLimit: true }
-    w.noFilesBytes += end - at
-    const reason = readHeaderLine(part, w.flags, w.body.slice(at, end), end)
-    if (reason !== undefined) return fault(reason)
-  }
-  return undefined
-}
-
-/** Reads one line. @returns Whether it was the last boundary. */
-const readLine = (w: Walk, at: number, end: number): boolean | Fault => {
-  const { body, flags, mark, part } = w
-  if (body.startsWith(mark, at)) {
-    flags.lfLine ||= endsWithBareLf(body, at)
-    if (part === undefined || !isAtBeginning(part, at)) return readBoundary(w, at, end)
-    flags.invalidPart = true
-  } else {
-    if (hasMark(w, at, end)) flags.unmatchedBoundary = 1
-    if (body.startsWith('--', at)) {
-      const failed = readUnmatched(w, at, end)
-      if (failed !== undefined) return failed
-    }
-  }
-  return readOther(w, at, end) ?? false
-}
-
-/** From somewhere in data, or before the first part, to the next line that begins with two dashes: no other matters. */
+/**
+ * From somewhere in data, or before the first part, to the next line that begins with two dashes, for no other matters;
+ * or as far as one window goes.
+ */
 const skipToDashes = (w: Walk, at: number): number => {
-  const found = w.body.indexOf('\n--', at - 1)
-  const next = found === -1 ? w.body.length : found + 1
-  if (hasMark(w, at, next)) w.flags.unmatchedBoundary = 1
+  const found = w.body.slice(at - 1, at + windowBytes).indexOf('\n--')
+  const next = found === -1 ? Math.min(at + windowBytes - 2, w.body.length) : at + found
+  seeMark(w, at, next)
   return next
 }
 
-/** What is left after the last line end: it may be the final boundary. */
-const readRest = (w: Walk, at: number): Fault | undefined => {
-  const { body, flags, mark, part } = w
-  if (w.boundaries === 0) return fault('No boundaries found in payload.')
-  if (body.slice(at) !== `${mark}--`)
-    return finishPart(w, body.length) ?? fault('Final boundary missing.')
-  flags.lfLine ||= endsWithBareLf(body, at)
-  flags.invalidPart ||= part !== undefined && isAtBeginning(part, at)
-  return finishPart(w, at)
-}
-
-const walkThrough = (w: Walk): Fault | undefined => {
+function* walkThrough(w: Walk): Steps<Fault | undefined> {
   const { body } = w
   let at = 0
-  for (;;) {
+  for (let lines = 1; ; lines++) {
     // In headers every line matters; of a part's data, and of what is before the first part, the first one.
     const firstLine = w.part === undefined ? 0 : w.part.dataStart
-    if (firstLine !== undefined && at > firstLine) at = skipToDashes(w, at)
+    if (firstLine !== undefined && at > firstLine) {
+      at = skipToDashes(w, at)
+      const isLine = body.startsWith('--', at) && body[at - 1] === '\n'
+      if (!isLine && at < body.length) {
+        yield
+        continue
+      }
+    }
+    if (lines % linesInTurn === 0) yield
     const found = body.indexOf('\n', at)
     if (found === -1) return readRest(w, at)
-    const end = found + 1
+    // The rest of a very long line is skipped like other lines.
+    const end = firstLine === undefined ? found + 1 : Math.min(found + 1, at + windowBytes)
     const read = readLine(w, at, end)
     if (typeof read === 'object') return read
     at = end
@@ -222,48 +52,57 @@ const walkThrough = (w: Walk): Fault | undefined => {
   }
 }
 
-const closed = ({ crlfLine, ...flags }: OpenFlags): MultipartFlags => ({
-  ...flags,
-  crlfLfLines: crlfLine && flags.lfLine,
-})
-
 /**
  * multipart/form-data (RFC 7578) as ModSecurity 2 reads it: fields are arguments, files are not, and whatever two
  * parsers could disagree on is an error or a flag. Errors are worded as ModSecurity words them, without the quotations.
  * A line that merely begins with `--`, as in a PEM file, is told from one with our boundary in it, as in ModSecurity 3.
  *
+ * A body of 13 MB can be made to take 0.1 s; so this yields every few milliseconds.
+ *
  * @param contentType The header, latin1.
  */
+export function* multipartSteps(
+  contentType: string,
+  body: string,
+  limits: BodyLimits,
+): Steps<ParsedBody> {
+  const boundary = boundaryOf(contentType)
+  if ('error' in boundary)
+    return { args: [], files: [], partHeaders: [], multipart: closeFlags(noFlags), ...boundary }
+  const w: Walk = {
+    body,
+    boundary,
+    mark: `--${boundary.boundary}`,
+    limits,
+    flags: {
+      ...noFlags,
+      boundaryQuoted: boundary.isQuoted,
+      boundaryWhitespace: boundary.hasWhitespace,
+      missingSemicolon: boundary.lacksSemicolon,
+    },
+    args: [],
+    files: [],
+    partHeaders: [],
+    part: undefined,
+    boundaries: 0,
+    dashLines: 0,
+    headerLines: 0,
+    noFilesBytes: 0,
+  }
+  const failed = body === '' ? undefined : yield* walkThrough(w)
+  // A part whose headers could not be read is still there.
+  if (w.part !== undefined) recordHeaders(w, w.part)
+  const { args, files, partHeaders, flags, noFilesBytes } = w
+  return { args, files, partHeaders, multipart: closeFlags(flags), noFilesBytes, ...failed }
+}
+
+/** As `multipartSteps`, in one go: for bodies of less than a megabyte. */
 export const multipartBody =
   (contentType: string): BodyProcessor =>
-  (body, limits): ParsedBody => {
-    const boundary = boundaryOf(contentType)
-    if ('error' in boundary)
-      return { args: [], files: [], partHeaders: [], multipart: closed(noFlags), ...boundary }
-    const w: Walk = {
-      body,
-      boundary,
-      mark: `--${boundary.boundary}`,
-      limits,
-      flags: {
-        ...noFlags,
-        boundaryQuoted: boundary.isQuoted,
-        boundaryWhitespace: boundary.hasWhitespace,
-        missingSemicolon: boundary.lacksSemicolon,
-      },
-      args: [],
-      files: [],
-      partHeaders: [],
-      part: undefined,
-      boundaries: 0,
-      dashLines: 0,
-      headerLines: 0,
-      noFilesBytes: 0,
-      nextMark: -1,
+  (body, limits) => {
+    const steps = multipartSteps(contentType, body, limits)
+    for (;;) {
+      const step = steps.next()
+      if (step.done === true) return step.value
     }
-    const failed = body === '' ? undefined : walkThrough(w)
-    // A part whose headers could not be read is still there.
-    if (w.part !== undefined) recordHeaders(w, w.part)
-    const { args, files, partHeaders, flags, noFilesBytes } = w
-    return { args, files, partHeaders, multipart: closed(flags), noFilesBytes, ...failed }
   }

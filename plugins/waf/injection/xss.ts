@@ -73,6 +73,9 @@ const isDangerousIn = (text: string, context: HtmlContext): boolean => {
  * Cross-site scripting as libinjection detects it (@detectXSS): the text is read as HTML where a page could put it (in
  * its text, among the attributes of a tag, in the value of one), and judged by tags, attributes, URLs and comments.
  *
+ * Its ports differ. Events are whole names (`onclickx` is none), as in Go; `xmlns` and `xlink` are beginnings of names,
+ * and an indirect attribute may name any that is listed, as in C. An end tag is over when the next tag begins.
+ *
  * Linear in the length of the text, which is latin1 (one character, one byte).
  */
 export const detectXss = (text: string): boolean => {

@@ -273,7 +273,7 @@ export const fold = (s: Scanner): readonly Token[] => {
       const extra = w.next > maxTokens ? w.tokens[maxTokens] : undefined
       if (extra !== undefined) w.tokens[1] = extra
       w.next = extra === undefined ? 1 : 2
-      w.left = 0
+      w.left = 0 // as in C; libinjection-go keeps what is first
     }
     if (!w.more || w.left >= maxTokens) break
     if (!look(s, w, 2)) {

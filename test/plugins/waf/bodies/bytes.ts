@@ -1,3 +1,4 @@
+import * as fc from 'fast-check'
 import type { BodyLimits, ParsedBody } from '#plugins/waf/bodies/body'
 import { defaultBodyLimits } from '#plugins/waf/bodies/body'
 
@@ -26,3 +27,19 @@ export const millisecondsOf = (call: () => unknown): number => {
   call()
   return performance.now() - began
 }
+
+/** Texts of the characters that could be read wrong. (Whole-Unicode strings of fast-check take seconds to begin with.) */
+export const anyText: fc.Arbitrary<string> = fc.string({
+  unit: fc.constantFrom(...Array.from('aZ09 é€😀"\'\\/&<>=%+;\0\t\n\r\u2028\x7f\u00a0')),
+  maxLength: 12,
+})
+
+export const anyJson: fc.Arbitrary<unknown> = fc.letrec((tie) => ({
+  value: fc.oneof(
+    { maxDepth: 4, depthSize: 'small' },
+    fc.constantFrom(null, true, false, 0, 1.5, -2e-7, 1e21),
+    anyText,
+    fc.array(tie('value'), { maxLength: 4 }),
+    fc.dictionary(anyText, tie('value'), { maxKeys: 4 }),
+  ),
+})).value

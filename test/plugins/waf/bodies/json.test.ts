@@ -3,7 +3,7 @@ import { suite, test } from 'node:test'
 import * as fc from 'fast-check'
 import { defaultBodyLimits } from '#plugins/waf/bodies/body'
 import { jsonBody } from '#plugins/waf/bodies/json'
-import { bytesOf, limitsWith, millisecondsOf, overgrown } from './bytes.ts'
+import { anyJson, bytesOf, limitsWith, millisecondsOf, overgrown } from './bytes.ts'
 
 const read = (body: string) => jsonBody(body, defaultBodyLimits)
 
@@ -148,21 +148,17 @@ suite('JSON bodies', () => {
 
   test('it reads what JSON.parse reads, and what that says', () =>
     fc.assert(
-      fc.property(
-        fc.jsonValue({ noUnicodeString: false }),
-        fc.constantFrom(0, 1, '\t'),
-        (value, indent) => {
-          const parsed = jsonBody(
-            bytesOf(JSON.stringify(value, null, indent)),
-            limitsWith({ maxArguments: 1e6 }),
-          )
-          assert.equal(parsed.error, undefined)
-          assert.deepEqual(
-            parsed.args,
-            expectedOf(JSON.parse(JSON.stringify(value))).map((pair) => pair.map(encoded)),
-          )
-        },
-      ),
+      fc.property(anyJson, fc.constantFrom(0, 1, '\t'), (value, indent) => {
+        const parsed = jsonBody(
+          bytesOf(JSON.stringify(value, null, indent)),
+          limitsWith({ maxArguments: 1e6 }),
+        )
+        assert.equal(parsed.error, undefined)
+        assert.deepEqual(
+          parsed.args,
+          expectedOf(JSON.parse(JSON.stringify(value))).map((pair) => pair.map(encoded)),
+        )
+      }),
     ))
 
   test('it refuses exactly what JSON.parse refuses', () => {
@@ -203,9 +199,9 @@ suite('JSON bodies', () => {
         if (accepted) valid++
         assert.equal(read(body).error === undefined, accepted, JSON.stringify(body))
       }),
-      { numRuns: 20_000 },
+      { numRuns: 8000 },
     )
-    assert.ok(valid > 200, `only ${valid} were JSON`)
+    assert.ok(valid > 80, `only ${valid} were JSON`)
   })
 
   test('any bytes are read within the limits and in time linear in their number', () => {
@@ -244,8 +240,8 @@ suite('JSON bodies', () => {
       ['[', '{"a":"b"},'],
       ['[', '-'],
     ] as const)
-      assert.ok(millisecondsOf(() => jsonBody(before + piece.repeat(100_000), wide)) < 3000, piece)
+      assert.ok(millisecondsOf(() => jsonBody(before + piece.repeat(30_000), wide)) < 3000, piece)
     for (const piece of ['[', '{"a":', '[{"a":'])
-      assert.ok(millisecondsOf(() => read(piece.repeat(300_000))) < 1000, piece)
+      assert.ok(millisecondsOf(() => read(piece.repeat(60_000))) < 1000, piece)
   })
 })

@@ -9,7 +9,7 @@ import { multipartBody } from '#plugins/waf/bodies/multipart'
 import { urlencodedBody } from '#plugins/waf/bodies/urlencoded'
 import { xmlBody } from '#plugins/waf/bodies/xml'
 import { findToolData, without } from '#test/tools'
-import { bytesOf, limitsWith } from './bytes.ts'
+import { anyJson, bytesOf, limitsWith } from './bytes.ts'
 
 /** What libmodsecurity saw in a body. Texts are in hexadecimal. */
 type Seen = {
@@ -94,7 +94,7 @@ suite('bodies are read as libmodsecurity reads them', options, () => {
       '"',
       'name',
     ]
-    const bodies = sample(soupOf(pieces, 12), 1500)
+    const bodies = sample(soupOf(pieces, 12), 800)
     compare(
       'application/x-www-form-urlencoded',
       bodies,
@@ -134,11 +134,11 @@ suite('bodies are read as libmodsecurity reads them', options, () => {
       '"\\x"',
       '01',
     ]
-    const values = sample(fc.jsonValue({ noUnicodeString: false }), 200)
+    const values = sample(anyJson, 100)
     const written = values
       .map((value) => bytesOf(JSON.stringify(value)))
       .filter((body) => !body.includes('\\ud')) // lone surrogates: it takes some of them for others
-    const bodies = [...written, ...sample(soupOf(pieces, 8), 1500)]
+    const bodies = [...written, ...sample(soupOf(pieces, 8), 800)]
     let wellFormed = 0
     compare(
       'application/json',
@@ -155,7 +155,7 @@ suite('bodies are read as libmodsecurity reads them', options, () => {
         )
       },
     )
-    assert.ok(wellFormed > 250, `only ${wellFormed} were JSON`)
+    assert.ok(wellFormed > 120, `only ${wellFormed} were JSON`)
   })
 
   test('XML', () => {
@@ -185,8 +185,8 @@ suite('bodies are read as libmodsecurity reads them', options, () => {
       '--',
       '\xc3\xa9',
     ]
-    const soups = sample(soupOf(pieces, 6), 1500)
-    const bodies = [...soups.map((soup) => `<r>${soup}</r>`), ...soups.slice(0, 200)]
+    const soups = sample(soupOf(pieces, 6), 800)
+    const bodies = [...soups.map((soup) => `<r>${soup}</r>`), ...soups.slice(0, 100)]
     let wellFormed = 0
     compare(
       'text/xml',
@@ -200,7 +200,7 @@ suite('bodies are read as libmodsecurity reads them', options, () => {
         assert.deepEqual(parsed.xml?.attributes.map(hex), seen.lists['XML://@*'], body)
       },
     )
-    assert.ok(wellFormed > 200, `only ${wellFormed} were XML`)
+    assert.ok(wellFormed > 80, `only ${wellFormed} were XML`)
   })
 
   test('multipart', () => {
@@ -249,7 +249,7 @@ suite('bodies are read as libmodsecurity reads them', options, () => {
         usual('--B--\r\n', '--B--', '--B-', '--B--\r\nx', ''),
       )
       .map(([before, parts, after]) => before + parts.join('') + after)
-    const bodies = sample(body, 1500).filter((one) => one !== '')
+    const bodies = sample(body, 900).filter((one) => one !== '')
     let wellFormed = 0
     compare(
       'multipart/form-data; boundary=B',
@@ -284,6 +284,6 @@ suite('bodies are read as libmodsecurity reads them', options, () => {
         assert.deepEqual(ourFlags, flags, one)
       },
     )
-    assert.ok(wellFormed > 300, `only ${wellFormed} were well-formed`)
+    assert.ok(wellFormed > 150, `only ${wellFormed} were well-formed`)
   })
 })

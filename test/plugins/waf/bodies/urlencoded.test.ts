@@ -3,7 +3,7 @@ import { suite, test } from 'node:test'
 import * as fc from 'fast-check'
 import { defaultBodyLimits } from '#plugins/waf/bodies/body'
 import { urlencodedBody } from '#plugins/waf/bodies/urlencoded'
-import { bytesOf, limitsWith, millisecondsOf, overgrown } from './bytes.ts'
+import { anyText, bytesOf, limitsWith, millisecondsOf, overgrown } from './bytes.ts'
 
 const argsOf = (body: string) => urlencodedBody(body, defaultBodyLimits).args
 
@@ -71,7 +71,7 @@ suite('urlencoded bodies', () => {
 
   test('what a form sends arrives', () =>
     fc.assert(
-      fc.property(fc.array(fc.tuple(fc.string({ unit: 'grapheme' }), fc.string())), (form) => {
+      fc.property(fc.array(fc.tuple(anyText, anyText)), (form) => {
         const body = new URLSearchParams(form).toString()
         const { args, invalidEncoding } = urlencodedBody(body, defaultBodyLimits)
         assert.deepEqual(
@@ -95,7 +95,7 @@ suite('urlencoded bodies', () => {
     for (const piece of ['%', '%4', '%41', '+', '=', '&', 'a=1&', '%zz%41'])
       assert.ok(
         millisecondsOf(() =>
-          urlencodedBody(piece.repeat(300_000), limitsWith({ maxArguments: 1e6 })),
+          urlencodedBody(piece.repeat(20_000), limitsWith({ maxArguments: 1e6 })),
         ) < 3000,
         piece,
       )

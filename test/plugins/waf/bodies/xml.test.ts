@@ -3,7 +3,7 @@ import { suite, test } from 'node:test'
 import * as fc from 'fast-check'
 import { defaultBodyLimits } from '#plugins/waf/bodies/body'
 import { xmlBody } from '#plugins/waf/bodies/xml'
-import { bytesOf, limitsWith, millisecondsOf, overgrown } from './bytes.ts'
+import { anyText, bytesOf, limitsWith, millisecondsOf, overgrown } from './bytes.ts'
 
 const read = (body: string) => xmlBody(body, defaultBodyLimits)
 const utf16 = (text: string) => Buffer.from(`\ufeff${text}`, 'utf16le').toString('latin1')
@@ -132,9 +132,7 @@ suite('XML bodies', () => {
   })
 
   test('any text and attribute that is written well is read back', () => {
-    const text = fc
-      .string({ unit: 'grapheme' })
-      .map((raw) => raw.replaceAll(/[^\t\n\x20-\ud7ff]/g, ''))
+    const text = anyText.map((raw) => raw.replaceAll(/[^\t\n\x20-\ud7ff]/g, ''))
     const escaped = (raw: string) =>
       raw
         .replaceAll('&', '&amp;')
@@ -194,9 +192,9 @@ suite('XML bodies', () => {
         assert.equal(overgrown(parsed, limits), undefined)
         if (parsed.error === undefined) accepted++
       }),
-      { numRuns: 5000 },
+      { numRuns: 2000 },
     )
-    assert.ok(accepted > 100, `only ${accepted} were well-formed`)
+    assert.ok(accepted > 40, `only ${accepted} were well-formed`)
     const wide = limitsWith({ maxDepth: 1e7, maxXmlAttributes: 1e7 })
     for (const before of [
       '',
@@ -227,7 +225,7 @@ suite('XML bodies', () => {
         '\r',
       ])
         assert.ok(
-          millisecondsOf(() => xmlBody(before + piece.repeat(50_000), wide)) < 3000,
+          millisecondsOf(() => xmlBody(before + piece.repeat(12_000), wide)) < 3000,
           JSON.stringify([before, piece]),
         )
   })

@@ -124,7 +124,7 @@ suite('SQL injection', () => {
     )
     for (const piece of [...pieces, '$aaaaaaaa', "x'1", "q'[", '{a ', '1.e', '- ', '`a`.', '\\\\'])
       for (const quote of ['', "'", '"']) {
-        const text = quote + piece.repeat(60_000 / piece.length)
+        const text = quote + piece.repeat(30_000 / piece.length)
         const began = performance.now()
         detectSqli(text)
         assert.ok(performance.now() - began < 1000, `${quote}${piece}`)

@@ -102,7 +102,7 @@ suite('XSS', () => {
     )
     for (const piece of [...pieces, ...more])
       for (const before of ['<a =', '<a href="', "'", '<!--'])
-        for (const text of [before + piece.repeat(60_000 / piece.length)]) {
+        for (const text of [before + piece.repeat(30_000 / piece.length)]) {
           const began = performance.now()
           detectXss(text)
           assert.ok(performance.now() - began < 1000, `${before}${piece}`)
