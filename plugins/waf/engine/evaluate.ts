@@ -110,7 +110,9 @@ const tryForm = (
   value: string,
 ): boolean => {
   if (test.test(value) === link.negated) return false
-  if (link.capture && !link.negated && test.capture) {
+  // Exact groups cost more than the verdict, so they are not sought where no one would see them.
+  const isSeen = link.captureMatters || state.matches.length < maxMatches
+  if (link.capture && isSeen && !link.negated && test.capture) {
     const groups = test.capture(value)
     if (groups.length > 0) state.tx.capture(groups)
   }

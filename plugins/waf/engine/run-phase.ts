@@ -1,6 +1,6 @@
 import type { PhaseProgram } from './phase-program.ts'
 import { isRemoved } from './removals.ts'
-import { scanValues } from './scan-values.ts'
+import { newCursor, scanValues } from './scan-values.ts'
 import { evaluateUnit } from './evaluate.ts'
 import type { Interruption, State } from './state.ts'
 import { compileMacro } from './read-macro.ts'
@@ -16,7 +16,7 @@ export type PhaseRun = {
 export const startPhase = (program: PhaseProgram, phase: number, state: State): PhaseRun => {
   const { units, required } = program
   const hits = new Int32Array(units.length)
-  const cursor = { scan: 0, entry: 0 }
+  const cursor = newCursor()
   let scanned = false
   let at = 0
   state.phase = phase

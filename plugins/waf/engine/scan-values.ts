@@ -1,12 +1,21 @@
 import type { PhaseProgram } from './phase-program.ts'
 import type { State } from './state.ts'
+import type { VariableScan } from './variable-scan.ts'
 
 /** Where a scan that was interrupted goes on. */
-export type ScanCursor = { scan: number; entry: number }
+export type ScanCursor = {
+  scan: number
+  entry: number
+  /** A long value in the midst of its scan. */
+  running: Generator<undefined, readonly number[]> | undefined
+}
 
-/** Bytes that may be scanned between two looks at the clock: about a millisecond. */
-const bytesPerLook = 16_384
+export const newCursor = (): ScanCursor => ({ scan: 0, entry: 0, running: undefined })
 
+/** Bytes that may be scanned between two looks at the clock. */
+const bytesPerLook = 8192
+/** Longer values are scanned in pieces. */
+const longBytes = 2048
 const presentOnce: readonly string[] = ['']
 
 /**
@@ -25,28 +34,54 @@ export const scanValues = (
   for (; cursor.scan < scans.length; cursor.scan++, cursor.entry = 0) {
     const scan = scans[cursor.scan]
     if (!scan) continue
-    if (scan.variable.kind === 'scalar') {
-      if (bytes > bytesPerLook && isLate()) return false
-      const value = scan.variable.read(state)
-      if (scan.scanCounts) mark(hits, scan.scanCounts(value === undefined ? [] : presentOnce))
-      if (value === undefined) continue
-      bytes = bytes > bytesPerLook ? value.length : bytes + value.length
-      mark(hits, scan.scanEntry('', value))
-      continue
-    }
-    const { keys, values } = scan.variable.read(state)
-    if (cursor.entry === 0 && scan.scanCounts) mark(hits, scan.scanCounts(keys))
+    const { keys, values } = valuesOf(scan, state)
+    if (cursor.entry === 0 && scan.scanCounts && !cursor.running) mark(hits, scan.scanCounts(keys))
     for (; cursor.entry < values.length; cursor.entry++) {
+      const value = values[cursor.entry] ?? ''
+      const key = keys[cursor.entry] ?? ''
+      if (value.length > longBytes) {
+        if (!scanLong(scan, key, value, hits, cursor, isLate)) return false
+        continue
+      }
       if (bytes > bytesPerLook) {
         if (isLate()) return false
         bytes = 0
       }
-      const value = values[cursor.entry] ?? ''
       bytes += value.length + 32
-      mark(hits, scan.scanEntry(keys[cursor.entry] ?? '', value))
+      mark(hits, scan.scanEntry(key, value))
     }
   }
   return true
+}
+
+const nothing: readonly string[] = []
+
+const valuesOf = ({ variable }: VariableScan, state: State) => {
+  if (variable.kind === 'collection') return variable.read(state)
+  const value = variable.read(state)
+  return value === undefined
+    ? { keys: nothing, values: nothing }
+    : { keys: presentOnce, values: [value] }
+}
+
+const scanLong = (
+  scan: VariableScan,
+  key: string,
+  value: string,
+  hits: Int32Array,
+  cursor: ScanCursor,
+  isLate: () => boolean,
+): boolean => {
+  const running = (cursor.running ??= scan.scanSlowly(key, value))
+  for (;;) {
+    const { done, value: found } = running.next()
+    if (done) {
+      mark(hits, found)
+      cursor.running = undefined
+      return true
+    }
+    if (isLate()) return false
+  }
 }
 
 const mark = (hits: Int32Array, found: readonly number[]): void => {

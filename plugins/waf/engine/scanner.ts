@@ -17,6 +17,8 @@ export type Probe = {
 export type Scanner = {
   /** The hits of all probes that match the value, in no order. */
   readonly scan: (value: string) => readonly number[]
+  /** The same in small pieces, for long values: pauses after each that takes time, and returns the hits at last. */
+  readonly scanSlowly: (value: string) => Generator<undefined, readonly number[]>
 }
 
 type Gated = {
@@ -45,8 +47,6 @@ type Step = {
 const noHits: readonly number[] = Object.freeze([])
 /** Distinct forms of one value that are scanned for literals; of more, all literals count as found. */
 const maxForms = 31
-/** Stands for "no class" where -1 wants any: every class there is, of which an empty value fails none by length. */
-const emptyClasses = -1
 
 /**
  * Groups probes by their transformations, each of which runs once a value and only if the value has bytes that it acts
@@ -55,90 +55,127 @@ const emptyClasses = -1
 export const makeScanner = (probes: readonly Probe[]): Scanner => {
   const { steps, groupsOfPhrase, phrases, groupCount } = plan(probes)
   const index = makePhraseIndex(phrases)
-  const texts: string[] = Array.from({ length: steps.length }, () => '')
-  const masks = new Int32Array(steps.length)
-  /** Which distinct form each step's text is, for literals. */
-  const forms = new Int32Array(steps.length)
-  /** Bits of the forms in which each group of literals has one. */
-  const found = new Int32Array(groupCount)
-  const touched: number[] = []
-  let formsWithLiterals = 0
-  let currentBit = 0
+  const makeScratch = (): Scratch => ({
+    texts: Array.from({ length: steps.length }, () => ''),
+    masks: new Int32Array(steps.length),
+    forms: new Int32Array(steps.length),
+    found: new Int32Array(groupCount),
+    touched: [],
+    formCount: 0,
+    formsWithLiterals: 0,
+  })
 
-  const foundPhrase = (phrase: number): boolean => {
-    formsWithLiterals |= currentBit
-    const groups = groupsOfPhrase[phrase]
-    if (groups)
+  const scanLiterals = (scratch: Scratch, text: string, form: number): void => {
+    if (form >= maxForms) return
+    const bit = 1 << form
+    const { found, touched } = scratch
+    index.scan(text, (phrase) => {
+      scratch.formsWithLiterals |= bit
+      const groups = groupsOfPhrase[phrase] ?? []
       for (let i = 0; i < groups.length; i++) {
         const group = groups[i] ?? 0
         if (found[group] === 0) touched.push(group)
-        found[group] = (found[group] ?? 0) | currentBit
+        found[group] = (found[group] ?? 0) | bit
       }
-    return false
+      return false
+    })
   }
-  const scanLiterals = (text: string, form: number): void => {
-    currentBit = form < maxForms ? 1 << form : 0
-    if (form < maxForms) index.scan(text, foundPhrase)
+  const clear = (scratch: Scratch): void => {
+    scratch.formCount = 0
+    scratch.formsWithLiterals = 0
+    while (scratch.touched.length > 0) scratch.found[scratch.touched.pop() ?? 0] = 0
   }
-  const passes = (probe: Gated, length: number, mask: number): boolean =>
-    length >= probe.minLength &&
-    (mask & probe.firstClasses) !== 0 &&
-    (mask & probe.secondClasses) !== 0 &&
-    (probe.moreClasses.length === 0 || probe.moreClasses.every((classes) => (mask & classes) !== 0))
+  /** Transforms for one step; says whether that changed anything. */
+  const enter = (scratch: Scratch, step: Step, at: number, value: string): boolean => {
+    const { texts, masks, forms } = scratch
+    const { parent } = step
+    const before = parent < 0 ? '' : (texts[parent] ?? '')
+    const mask = parent < 0 ? 0 : (masks[parent] ?? 0)
+    const acts = (mask & step.actsOn) !== 0 || step.actsOn === -1
+    const text = parent < 0 ? value : acts ? step.apply(before) : before
+    texts[at] = text
+    masks[at] = mask
+    forms[at] = parent < 0 ? 0 : (forms[parent] ?? 0)
+    if (parent >= 0 && text === before) return false
+    masks[at] = classesIn(text)
+    if (parent < 0 || !step.caseOnly) {
+      forms[at] = scratch.formCount
+      scanLiterals(scratch, text, scratch.formCount++)
+    }
+    return true
+  }
+  const hasLiteral = (scratch: Scratch, group: number, form: number): boolean =>
+    form >= maxForms || (((scratch.found[group] ?? 0) >>> form) & 1) === 1
+  const mayHaveLiterals = (scratch: Scratch, form: number): boolean =>
+    form >= maxForms || ((scratch.formsWithLiterals >>> form) & 1) === 1
 
-  const compute = (value: string): readonly number[] => {
+  const shared = makeScratch()
+  const scan = (value: string): readonly number[] => {
     let hits: number[] | undefined
-    let formCount = 0
-    formsWithLiterals = 0
-    while (touched.length > 0) found[touched.pop() ?? 0] = 0
+    clear(shared)
     for (let at = 0; at < steps.length; at++) {
       const step = steps[at]
       if (!step) continue
-      const parent = step.parent
-      let text = value
-      let mask = 0
-      let form = 0
-      if (parent < 0) {
-        mask = classesIn(text)
-        scanLiterals(text, formCount++)
-      } else {
-        const before = texts[parent] ?? ''
-        mask = masks[parent] ?? 0
-        form = forms[parent] ?? 0
-        text = (mask & step.actsOn) !== 0 || step.actsOn === -1 ? step.apply(before) : before
-        if (text !== before) {
-          mask = classesIn(text)
-          if (!step.caseOnly) {
-            form = formCount++
-            scanLiterals(text, form)
-          }
-        }
-      }
-      texts[at] = text
-      masks[at] = mask
-      forms[at] = form
+      enter(shared, step, at, value)
+      const text = shared.texts[at] ?? ''
+      const form = shared.forms[at] ?? 0
+      // The empty value has no class at all, and what wants none must still be asked; length rules out the rest.
+      const mask = shared.masks[at] || -1
       const { probes, literalProbes } = step
-      // The empty value has no class at all, and what wants none must still be asked.
-      const present = mask === 0 ? emptyClasses : mask
       for (let i = 0; i < probes.length; i++) {
         const probe = probes[i]
-        if (!probe) continue
-        if (!probe.negated && !passes(probe, text.length, present)) continue
+        if (!probe || !(probe.negated || passes(probe, text.length, mask))) continue
         if (probe.test(text) !== probe.negated) (hits ??= []).push(probe.hit)
       }
-      const allForms = form >= maxForms
-      if (!allForms && ((formsWithLiterals >>> form) & 1) === 0) continue
+      if (literalProbes.length === 0 || !mayHaveLiterals(shared, form)) continue
       for (let i = 0; i < literalProbes.length; i++) {
         const probe = literalProbes[i]
-        if (!probe || !passes(probe, text.length, present)) continue
-        if (!allForms && (((found[probe.group] ?? 0) >>> form) & 1) === 0) continue
-        if (probe.test(text)) (hits ??= []).push(probe.hit)
+        if (!probe || !passes(probe, text.length, mask)) continue
+        if (hasLiteral(shared, probe.group, form) && probe.test(text)) (hits ??= []).push(probe.hit)
       }
     }
     return hits ?? noHits
   }
-  return { scan: compute }
+
+  const scanSlowly = function* (value: string): Generator<undefined, readonly number[]> {
+    // Other requests are scanned in the pauses, so it cannot use what they share.
+    const scratch = makeScratch()
+    const hits: number[] = []
+    for (const [at, step] of steps.entries()) {
+      if (enter(scratch, step, at, value)) yield
+      const text = scratch.texts[at] ?? ''
+      const form = scratch.forms[at] ?? 0
+      const mask = scratch.masks[at] || -1
+      for (const probe of [...step.probes, ...step.literalProbes]) {
+        if (!probe.negated && !passes(probe, text.length, mask)) continue
+        if (probe.group >= 0 && !hasLiteral(scratch, probe.group, form)) continue
+        if (probe.test(text) !== probe.negated) hits.push(probe.hit)
+        yield
+      }
+    }
+    return hits
+  }
+  return { scan, scanSlowly }
 }
+
+/** What is worked out of one value. */
+type Scratch = {
+  readonly texts: string[]
+  readonly masks: Int32Array
+  /** Which distinct form each step's text is, for literals. */
+  readonly forms: Int32Array
+  /** Bits of the forms in which each group of literals has one. */
+  readonly found: Int32Array
+  readonly touched: number[]
+  formCount: number
+  formsWithLiterals: number
+}
+
+const passes = (probe: Gated, length: number, mask: number): boolean =>
+  length >= probe.minLength &&
+  (mask & probe.firstClasses) !== 0 &&
+  (mask & probe.secondClasses) !== 0 &&
+  (probe.moreClasses.length === 0 || probe.moreClasses.every((classes) => (mask & classes) !== 0))
 
 const plan = (probes: readonly Probe[]) => {
   const steps: Step[] = [

@@ -29,6 +29,8 @@ export type UnitLink = {
   readonly multiMatch: boolean
   readonly capture: boolean
   readonly effects: ((state: State) => void) | undefined
+  /** Something besides the record reads TX.0 to TX.9 after it. */
+  readonly captureMatters: boolean
 }
 
 /** A rule ready to run, at its place in the list of its phase. */
@@ -45,14 +47,15 @@ export type Unit = {
 
 export const compileUnit = ({ rule, links, skipTo }: FoldedRule): Unit => ({
   rule,
-  links: links.map(compileLink),
+  links: links.map((link) => compileLink(link, readsCaptures(links))),
   skipTo,
   tags: rule.tags.map((tag) => tag.source),
   message: rule.message && compileMacro(rule.message),
   logData: rule.logData && compileMacro(rule.logData),
 })
 
-const compileLink = (link: Link): UnitLink => ({
+const compileLink = (link: Link, captureMatters: boolean): UnitLink => ({
+  captureMatters,
   test: testOf(link),
   negated: link.operator?.negated === true,
   targets: link.targets.flatMap((target) => {
@@ -74,6 +77,17 @@ const compileLink = (link: Link): UnitLink => ({
   capture: link.capture,
   effects: link.effects.length === 0 ? undefined : compileEffects(link.effects),
 })
+
+const readsCaptures = (links: readonly Link[]): boolean =>
+  links.some(
+    ({ targets, operator, effects }) =>
+      targets.some(({ variable, selector }) => variable === 'TX' && selector.kind === 'key' && /^\d$/.test(selector.key)) ||
+      capturePattern.test(operator?.argument.source ?? '') ||
+      effects.some(
+        (effect) => effect.kind === 'setvar' && capturePattern.test(JSON.stringify(effect)),
+      ),
+  )
+const capturePattern = /%\{tx\.\d\}/i
 
 const testOf = (link: Link): ((state: State) => Test) | undefined => {
   const { operator, test } = link

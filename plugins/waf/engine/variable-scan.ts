@@ -13,6 +13,8 @@ export type VariableScan = {
   readonly variable: Variable
   /** Hits of one entry. */
   readonly scanEntry: (key: string, value: string) => readonly number[]
+  /** The same for a long value, in small pieces. */
+  readonly scanSlowly: (key: string, value: string) => Generator<undefined, readonly number[]>
   /** Hits of the numbers of entries. */
   readonly scanCounts: ((keys: readonly string[]) => readonly number[]) | undefined
 }
@@ -61,9 +63,16 @@ export const makeVariableScan = (
     memo.set(value, hits)
     return hits
   }
+  const scanSlowly = function* (key: string, value: string): Generator<undefined, readonly number[]> {
+    const { scanners } = always ?? rememberedChoice(key)
+    const hits: number[] = []
+    for (const scanner of scanners) hits.push(...(yield* scanner.scanSlowly(value)))
+    return hits
+  }
   return {
     variable,
     scanEntry,
+    scanSlowly,
     scanCounts: counts.length === 0 ? undefined : countScan(counts),
   }
 }

@@ -1,8 +1,8 @@
 import { hasByte } from './byte-set.ts'
 import { assertionNames, holds, opcode, type Program } from './program.ts'
 
-/** Instructions times bytes that one search may visit: about 10 ms. */
-export const maxVisits = 1_000_000
+/** Instructions times bytes that one search may visit: some milliseconds. */
+export const maxVisits = 250_000
 
 /**
  * Finds the match that Perl would find, and its groups, in time bounded by instructions times bytes: a backtracking
@@ -14,7 +14,7 @@ export const findGroups = (program: Program, subject: string): Int32Array | unde
   const { ops, next, other, argument, sets } = program
   const columns = subject.length + 1
   if (program.length * columns > maxVisits) return undefined
-  const seen = new Uint8Array(program.length * columns)
+  const seen = new Uint32Array(((program.length * columns) >>> 5) + 1)
   const slots = new Int32Array((program.groupCount + 1) * 2).fill(-1)
   // Jobs to come back to: an instruction and a place; or, with a negative first, a slot to put back and its old value.
   const jobs: number[] = []
@@ -32,8 +32,10 @@ export const findGroups = (program: Program, subject: string): Int32Array | unde
       }
       follow: for (;;) {
         const cell = at * columns + place
-        if (seen[cell] === 1) break
-        seen[cell] = 1
+        const bits = seen[cell >>> 5] ?? 0
+        const bit = 1 << (cell & 31)
+        if ((bits & bit) !== 0) break
+        seen[cell >>> 5] = bits | bit
         switch (ops[at]) {
           case opcode.set: {
             const set = sets[argument[at] ?? 0]

@@ -1,5 +1,5 @@
 import { makeAutomaton, type Automaton } from './automaton.ts'
-import { findGroups } from './capture.ts'
+import { findGroups, maxVisits } from './capture.ts'
 import { parsePattern } from './parse.ts'
 import { printPattern, type Printed } from './print.ts'
 import { compileProgram, maxInstructions, type Program } from './program.ts'
@@ -67,7 +67,21 @@ const groupsOnV8 = ({ regex, groups }: Printed, subject: string): readonly strin
 
 const groupsAt = (program: Program, subject: string, end: number): readonly string[] => {
   const slots = findGroups(program, subject)
-  if (!slots) return [subject.slice(Math.max(0, end - approximateBytes), end)]
+  if (!slots) return groupsNear(program, subject, end)
+  return slicesOf(slots, subject)
+}
+
+/** Of a subject that is too long for exact groups, those of its part around the end of the match. */
+const groupsNear = (program: Program, subject: string, end: number): readonly string[] => {
+  const around = Math.floor(maxVisits / program.length / 2) - 1
+  const part = subject.slice(Math.max(0, end - around), end + around)
+  const slots = around > 0 ? findGroups(program, part) : undefined
+  return slots
+    ? slicesOf(slots, part)
+    : [subject.slice(Math.max(0, end - approximateBytes), end)]
+}
+
+const slicesOf = (slots: Int32Array, subject: string): readonly string[] => {
   const groups: string[] = []
   for (let i = 0; i < slots.length; i += 2) {
     const [from = -1, to = -1] = [slots[i], slots[i + 1]]
