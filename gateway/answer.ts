@@ -59,7 +59,7 @@ export const answer = async <From extends object, Known extends From>(
   close()
   const step = outcome.ok ? (sent.problem ? 'forward' : 'none') : outcome.at
   record({
-    facts: exchange.received as From & Partial<Known>,
+    facts: exchange.received,
     step,
     sent,
     durationMs: performance.now() - began,

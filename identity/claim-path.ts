@@ -16,19 +16,35 @@ const maxDots = 6
 export const claimPath = (path: string): ClaimPath => {
   const parts = path.split('.')
   if (parts.length === 1 || parts.length > maxDots + 1) return (claims) => own(claims, path)
+  const readings = waysToJoin(parts)
   return (claims) => {
-    const found = readings(claims, parts)
-    return found.length === 1 ? found[0] : undefined
+    let found: unknown
+    for (const names of readings) {
+      const value = follow(claims, names)
+      if (value === undefined) continue
+      if (found !== undefined) return undefined
+      found = value
+    }
+    return found
   }
 }
 
-const readings = (value: unknown, parts: readonly string[]): readonly unknown[] => {
-  if (parts.length === 0) return [value]
-  if (!isJsonObject(value)) return []
-  return parts.flatMap((_part, at) => {
-    const name = parts.slice(0, at + 1).join('.')
-    return Object.hasOwn(value, name) ? readings(value[name], parts.slice(at + 1)) : []
-  })
+/** `a.b.c` as [a.b.c], [a, b.c], [a.b, c] and [a, b, c]. */
+const waysToJoin = ([first = '', ...rest]: readonly string[]): readonly (readonly string[])[] => {
+  if (rest.length === 0) return [[first]]
+  return waysToJoin(rest).flatMap(([next = '', ...later]) => [
+    [`${first}.${next}`, ...later],
+    [first, next, ...later],
+  ])
+}
+
+const follow = (claims: JsonObject, names: readonly string[]): unknown => {
+  let value: unknown = claims
+  for (const name of names) {
+    if (!isJsonObject(value)) return undefined
+    value = own(value, name)
+  }
+  return value
 }
 
 const own = (claims: JsonObject, name: string): unknown =>

@@ -101,26 +101,34 @@ const compileRule = (rule: IdentityRule, trustDomain: string): CompiledRule => {
   }
 }
 
+/** Of many rules only those that can hold; what is left out asks for another value of the claim. */
 const candidates = (rules: IssuerRules, { claims }: VerifiedToken): readonly CompiledRule[] => {
-  const values = comparable(rules.claim(claims))
-  const [value] = values
-  if (value === undefined) return rules.others
-  if (values.length === 1) return [...(rules.byValue.get(value) ?? []), ...rules.others]
+  const value = rules.claim(claims)
+  if (!Array.isArray(value)) return [...withValue(rules, value), ...rules.others]
   // A list may name one rule several times.
-  return [...new Set([...values.flatMap((one) => rules.byValue.get(one) ?? []), ...rules.others])]
+  return [...new Set(value.flatMap((one) => withValue(rules, one))), ...rules.others]
+}
+
+const withValue = ({ byValue }: IssuerRules, value: unknown): readonly CompiledRule[] => {
+  const text = comparable(value)
+  return (text === undefined ? undefined : byValue.get(text)) ?? []
 }
 
 const holds = ({ conditions }: CompiledRule, { claims }: VerifiedToken): boolean =>
-  conditions.every(({ claim, values }) => comparable(claim(claims)).some((one) => values.has(one)))
+  conditions.every(({ claim, values }) => {
+    const value = claim(claims)
+    return Array.isArray(value) ? value.some((one) => isAmong(values, one)) : isAmong(values, value)
+  })
 
-/** The values that a claim has, as `match` writes them. Objects and null have none. */
-const comparable = (value: unknown): readonly string[] =>
-  Array.isArray(value) ? value.flatMap(comparableOne) : comparableOne(value)
+const isAmong = (values: ReadonlySet<string>, value: unknown): boolean => {
+  const text = comparable(value)
+  return text !== undefined && values.has(text)
+}
 
-const comparableOne = (value: unknown): readonly string[] => {
-  if (typeof value === 'string') return [value]
-  if (typeof value === 'boolean' || typeof value === 'number') return [JSON.stringify(value)]
-  return []
+/** A value as `match` writes it. Lists within lists, objects and null have no such form. */
+const comparable = (value: unknown): string | undefined => {
+  if (typeof value === 'string') return value
+  return typeof value === 'boolean' || typeof value === 'number' ? JSON.stringify(value) : undefined
 }
 
 const listOf = (wanted: string | readonly string[]): readonly string[] =>

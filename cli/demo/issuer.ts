@@ -2,7 +2,7 @@ import { generateKeyPairSync } from 'node:crypto'
 import { createServer } from 'node:https'
 import { once } from 'node:events'
 import { importJWK, SignJWT, type JWK, type JWTPayload } from 'jose'
-import Provider, { type Configuration, type JWKS } from 'oidc-provider'
+import { Provider, type Configuration } from 'oidc-provider'
 import type { Credentials } from './credentials.ts'
 import { issuerStore } from './issuer-store.ts'
 import { personas, type Persona } from './personas.ts'
@@ -37,7 +37,7 @@ export const startIssuer = async (options: {
   readonly fetch: (
     url: string,
     init: { method: string; headers: Record<string, string>; body: string },
-  ) => Promise<Response>
+  ) => Promise<{ readonly json: () => Promise<unknown> }>
 }): Promise<DemoIssuer> => {
   const url = `https://localhost:${options.port}`
   let keys = [newSigningKey()]
@@ -108,14 +108,14 @@ const newSigningKey = (): JWK => {
     kid: `demo-${count}`,
     use: 'sig',
     alg: 'ES256',
-  } as JWK
+  }
 }
 
 const providerWith = (url: string, keys: readonly JWK[], audience: string) => {
   const configuration: Configuration = {
     adapter: issuerStore,
     ttl: { ClientCredentials: lifetimeSeconds },
-    jwks: { keys } as unknown as JWKS,
+    jwks: { keys: [...keys] } as Configuration['jwks'],
     clients: Object.keys(personas).map((persona) => ({
       client_id: persona,
       client_secret: secretOf(persona as Persona),

@@ -57,8 +57,7 @@ const start = async (
     audience,
     rootFile: files.outsideRoot,
     tls: await outside.issue('issuer'),
-    fetch: (url, init) =>
-      fetchWith(url, { ...init, dispatcher: agent }) as unknown as Promise<Response>,
+    fetch: (url, init) => fetchWith(url, { ...init, dispatcher: agent }),
   })
   ending.push(issuer.close)
 

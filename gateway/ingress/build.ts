@@ -2,7 +2,7 @@ import type { AuditSink } from '#contract/audit-event'
 import type { RandomBytes } from '#contract/clock'
 import type { PolicyEngine } from '#contract/policy'
 import type { Quota, QuotaHeaders } from '#contract/quota'
-import type { SpiffeId, TrustDomain } from '#contract/spiffe-id'
+import type { SpiffeId } from '#contract/spiffe-id'
 import type { Step } from '#contract/step'
 import type { Log, Meter } from '#contract/telemetry'
 import type { GatewayConfig, Route, Upstream } from '#config/schema'
@@ -87,7 +87,7 @@ export const buildIngress = async (
     addressLimit: config.limits.address && ports.limit('address', 'all', config.limits.address),
     routes: config.routes.map((route) => compileRoute(route, upstreams, ports)),
     verify,
-    mapping: identityMapping(config.identities, config.trustDomain as TrustDomain),
+    mapping: identityMapping(config.identities, config.trustDomain),
     policy,
     trustDomain: config.trustDomain,
     issuers: new Map(Object.entries(config.issuers)),

@@ -42,7 +42,7 @@ export const undiciClient = (options: UndiciClientOptions): UpstreamClient => {
       {
         origin: options.endpoint,
         path: request.path,
-        method: request.method as Dispatcher.HttpMethod,
+        method: request.method,
         headers: ['host', request.authority, ...withoutTe(request.headers)],
         body: request.body,
         headersTimeout: request.headersTimeoutMs,

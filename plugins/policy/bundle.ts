@@ -1,6 +1,7 @@
 import type { LoadedPolicy } from '@open-policy-agent/opa-wasm'
 import { createRequire } from 'node:module'
 import { readBundleFile, readDataFile } from './bundle-file.ts'
+import { dryRun } from './dry-run.ts'
 import { evaluateWith, exportsOf, hostBuiltinsOf, type Evaluate } from './evaluate.ts'
 import type { PolicyOptions } from './options.ts'
 import { importedMemoryPages } from './wasm-imports.ts'
@@ -25,7 +26,7 @@ export type PolicyBundle = {
 
 /**
  * Reads a bundle and checks what can be checked before the first request: the archive, the module, that it needs
- * nothing of its host, that it has the entrypoint, and that its data fit.
+ * nothing of its host, that it has the entrypoint, that its data fit, and that it gives a decision.
  *
  * @throws Error that names the file, says what is wrong with it, and the remedy.
  */
@@ -53,6 +54,7 @@ export const loadPolicyBundle = (options: PolicyOptions): PolicyBundle => {
       return policy
     }
     const entrypoint = check(instantiate(), options.entrypoint)
+    dryRun(evaluateWith(instantiate(), entrypoint))
     return {
       revision: replaced ? `${bundle.revision}+data.${replaced.digest}` : bundle.revision,
       instantiate: () => evaluateWith(instantiate(), entrypoint),

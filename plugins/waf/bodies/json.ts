@@ -26,22 +26,29 @@ type Walk = {
 /** What may come next. */
 type Expected = 'value' | 'first-item' | 'key' | 'first-key' | 'after-value'
 
-/**
- * ModSecurity 3's name of the member that is read, of the container that is so many levels deep (0 for the outermost
- * value): `json.user.roles.array_0.name`; a text or number alone is `json`.
- */
-const nameAt = (open: readonly Container[], depth: number): string => {
-  const container = open[depth - 1]
+/** ModSecurity 3's name of a member: `json.user.roles.array_0.name`; a text or number alone is `json`. */
+const memberName = (container: Container | undefined): string => {
   if (container === undefined) return 'json'
-  container.name ??= nameAt(open, depth - 1)
   const { isArray, name, key, index } = container
   return isArray ? `${name}.array_${index}` : `${name}.${key === '' ? 'empty-key' : key}`
+}
+
+/** The name of the member that is read. Names the containers around it that have none yet, from the outside in. */
+const nameOf = (open: readonly Container[]): string => {
+  let named = open.length
+  while (named > 0 && open[named - 1]?.name === undefined) named--
+  let around = open[named - 1]
+  for (const container of open.slice(named)) {
+    container.name = memberName(around)
+    around = container
+  }
+  return memberName(around)
 }
 
 const add = (walk: Walk, value: string): Fault | undefined => {
   const { args, limits, open } = walk
   if (args.length === limits.maxArguments) return tooManyArguments(limits)
-  const name = nameAt(open, open.length)
+  const name = nameOf(open)
   walk.nameBytes += name.length
   if (walk.nameBytes > limits.maxTotalNameBytes)
     return { error: `Names of more than ${limits.maxTotalNameBytes} bytes.`, overLimit: true }

@@ -85,11 +85,24 @@ suite('a policy bundle', () => {
     )
   })
 
+  for (const [what, rego, given] of [
+    ['a bare true', 'decision := true', /gives \[\{"result":true\}\] for a plain request/],
+    ['nothing', 'decision := true if input.nope', /gives undefined for a plain request/],
+    ['a contradiction', 'decision := [1, 2][_]', /conflict/],
+  ] as const)
+    test(`that gives ${what} for a plain request is refused`, needsOpa, () => {
+      const bundleFile = buildBundle(`package sallyport\n\n${rego}`)
+      refuses(() => loadPolicyBundle(optionsOf({ bundleFile })), given)
+    })
+
   test('with many constants gets the memory that it asks for', needsOpa, () => {
     const words = Array.from({ length: 500 }, (_, i) => `"${i}-${'x'.repeat(2000)}"`)
-    const file = buildBundle(`package sallyport\n\ndecision := count([${words.join(', ')}])`)
+    const file =
+      buildBundle(`package sallyport\n\ndecision := {"allow": false, "reasons": [reason]} if {
+	reason := {"code": "count", "class": "policy", "message": format_int(count([${words.join(', ')}]), 10)}
+}`)
     const evaluate = loadPolicyBundle(optionsOf({ bundleFile: file })).instantiate()
-    assert.deepEqual(evaluate('{}'), [{ result: 500 }])
+    assert.match(JSON.stringify(evaluate('{}')), /"message":"500"/)
   })
 })
 

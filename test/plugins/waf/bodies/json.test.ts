@@ -146,6 +146,14 @@ suite('JSON bodies', () => {
     assert.ok(parsed.args.length > 10 && parsed.args.length < 60)
   })
 
+  test('no depth is too deep for it, if it may be', () => {
+    const depth = 100_000
+    const limits = limitsWith({ maxDepth: depth, maxTotalNameBytes: 1e7 })
+    const parsed = jsonBody(`${'['.repeat(depth)}1${']'.repeat(depth)}`, limits)
+    assert.equal(parsed.error, undefined)
+    assert.equal(parsed.args[0]?.[0].length, 'json'.length + depth * '.array_0'.length)
+  })
+
   test('it reads what JSON.parse reads, and what that says', () =>
     fc.assert(
       fc.property(anyJson, fc.constantFrom(0, 1, '\t'), (value, indent) => {
