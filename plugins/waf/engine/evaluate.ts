@@ -11,21 +11,39 @@ const maxMatches = 200
 /** Whether `ctl` took an entry of a variable out of what a rule looks at. */
 type IsGone = ((variable: string, key: string) => boolean) | undefined
 
+/** How far a rule has come that is run in pieces. */
+export type Progress = { link: number; target: number; entry: number; matched: boolean }
+
+export const newProgress = (): Progress => ({ link: 0, target: 0, entry: 0, matched: false })
+
+/** Entries tried between two looks at the clock. */
+const entriesPerLook = 32
+
 /**
  * Runs one rule exactly as ModSecurity does: every value of the first link, then of the next; what a link does
  * happens at each of its matches, even if a later link fails; a chain is recorded when its last link matches.
  *
- * @returns Whether it matched.
+ * @returns Whether it matched; undefined if it was interrupted, then call it again with the same progress.
  */
-export const evaluateUnit = (state: State, unit: Unit): boolean => {
-  state.matchedVar = undefined
-  if (state.matchedVars.length > 0) state.matchedVars = []
+export const evaluateUnit = (
+  state: State,
+  unit: Unit,
+  progress: Progress,
+  isLate: () => boolean,
+): boolean | undefined => {
   const { links } = unit
-  for (let i = 0; i < links.length; i++) {
-    const link = links[i]
+  if (progress.link === 0 && progress.target === 0 && progress.entry === 0) {
+    state.matchedVar = undefined
+    if (state.matchedVars.length > 0) state.matchedVars = []
+  }
+  for (; progress.link < links.length; progress.link++) {
+    const link = links[progress.link]
     if (!link) continue
-    const isGone = i === 0 && state.removals.length > 0 ? removedTargets(state, unit) : undefined
-    if (!evaluateLink(state, unit, link, i === links.length - 1, isGone)) return false
+    const matched = evaluateLink(state, unit, link, progress, isLate)
+    if (matched !== true) return matched
+    progress.target = 0
+    progress.entry = 0
+    progress.matched = false
   }
   return true
 }
@@ -34,77 +52,102 @@ const evaluateLink = (
   state: State,
   unit: Unit,
   link: UnitLink,
-  isLast: boolean,
-  isGone: IsGone,
-): boolean => {
+  progress: Progress,
+  isLate: () => boolean,
+): boolean | undefined => {
+  const isLast = progress.link === unit.links.length - 1
   if (link.test === undefined) {
     link.effects?.(state)
     if (isLast) record(state, unit)
     return true
   }
-  const test = link.test(state)
-  let matched = false
-  for (const target of link.targets)
-    if (evaluateTarget(state, unit, link, target, test, isLast, isGone)) matched = true
-  return matched
+  const isGone =
+    progress.link === 0 && state.removals.length > 0 ? removedTargets(state, unit) : undefined
+  const trial: Trial = { state, unit, link, test: link.test(state), isLast, isGone }
+  for (; progress.target < link.targets.length; progress.target++, progress.entry = 0) {
+    const target = link.targets[progress.target]
+    if (target && !evaluateTarget(trial, target, progress, isLate)) return undefined
+  }
+  return progress.matched
 }
 
+/** What stays the same while one link is tried on all its values. */
+type Trial = {
+  readonly state: State
+  readonly unit: Unit
+  readonly link: UnitLink
+  readonly test: Test
+  readonly isLast: boolean
+  readonly isGone: IsGone
+}
+
+/** @returns Whether it came to the end. */
 const evaluateTarget = (
-  state: State,
-  unit: Unit,
-  link: UnitLink,
+  trial: Trial,
   target: UnitTarget,
-  test: Test,
-  isLast: boolean,
-  isGone: IsGone,
+  progress: Progress,
+  isLate: () => boolean,
 ): boolean => {
   const { variable, variableName, key, accepts } = target
-  /** Tries one value in all the forms that the link wants. */
-  const tryValue = (name: string, value: string): boolean => {
-    let matched = false
-    let form = value
-    if (link.multiMatch || link.transformations.length === 0)
-      matched = tryForm(state, unit, link, test, isLast, variableName, name, form)
-    for (let i = 0; i < link.transformations.length; i++) {
-      const next = link.transformations[i]?.apply(form) ?? form
-      const isEnd = i === link.transformations.length - 1
-      const wanted = link.multiMatch ? next !== form : isEnd
-      form = next
-      if (wanted && tryForm(state, unit, link, test, isLast, variableName, name, form)) matched = true
-    }
-    return matched
-  }
-  const tryCount = (count: number): boolean =>
-    tryForm(state, unit, link, test, isLast, `&${variableName}`, key ?? '', String(count))
-
+  const { state, isGone } = trial
   if (variable.kind === 'scalar' || (variableName === 'TX' && key !== undefined)) {
     const value = isGone?.(variableName, key ?? '')
       ? undefined
       : variable.kind === 'scalar'
         ? variable.read(state)
         : state.tx.get(key ?? '')
-    if (target.count) return tryCount(value === undefined ? 0 : 1)
-    return value !== undefined && tryValue(key ?? '', value)
+    if (target.count) tryCount(trial, target, value === undefined ? 0 : 1, progress)
+    else if (value !== undefined) tryValue(trial, variableName, key ?? '', value, progress)
+    return true
   }
   const entries = variableName === 'TX' ? state.tx.select(accepts) : variable.read(state)
-  let matched = false
+  // What rules change must not change under a loop that pauses.
+  const mayPause = variable.stable && !target.count
   let count = 0
-  for (let i = 0; i < entries.values.length; i++) {
-    const entryKey = entries.keys[i] ?? ''
+  for (; progress.entry < entries.values.length; progress.entry++) {
+    const at = progress.entry
+    const entryKey = entries.keys[at] ?? ''
     if (accepts && !accepts(entryKey)) continue
     if (isGone?.(variableName, entryKey)) continue
     count++
-    if (!target.count && tryValue(entries.names[i] ?? '', entries.values[i] ?? '')) matched = true
+    if (target.count) continue
+    tryValue(trial, variableName, entries.names[at] ?? '', entries.values[at] ?? '', progress)
+    if (mayPause && count % entriesPerLook === 0 && isLate()) {
+      progress.entry++
+      return false
+    }
   }
-  return target.count ? tryCount(count) : matched
+  if (target.count) tryCount(trial, target, count, progress)
+  return true
+}
+
+const tryCount = (trial: Trial, target: UnitTarget, count: number, progress: Progress): void => {
+  if (tryForm(trial, `&${target.variableName}`, target.key ?? '', String(count)))
+    progress.matched = true
+}
+
+/** Tries one value in all the forms that the link wants. */
+const tryValue = (
+  trial: Trial,
+  variableName: string,
+  name: string,
+  value: string,
+  progress: Progress,
+): void => {
+  const { transformations, multiMatch } = trial.link
+  let form = value
+  if ((multiMatch || transformations.length === 0) && tryForm(trial, variableName, name, form))
+    progress.matched = true
+  for (let i = 0; i < transformations.length; i++) {
+    const next = transformations[i]?.apply(form) ?? form
+    const wanted = multiMatch ? next !== form : i === transformations.length - 1
+    form = next
+    if (wanted && tryForm(trial, variableName, name, form)) progress.matched = true
+  }
 }
 
 const tryForm = (
-  state: State,
-  unit: Unit,
-  link: UnitLink,
-  test: Test,
-  isLast: boolean,
+  { state, unit, link, test, isLast }: Trial,
   variableName: string,
   name: string,
   value: string,

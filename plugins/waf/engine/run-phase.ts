@@ -1,7 +1,7 @@
 import type { PhaseProgram } from './phase-program.ts'
 import { isRemoved } from './removals.ts'
 import { newCursor, scanValues } from './scan-values.ts'
-import { evaluateUnit } from './evaluate.ts'
+import { evaluateUnit, newProgress, type Progress } from './evaluate.ts'
 import type { Interruption, State } from './state.ts'
 import { compileMacro } from './read-macro.ts'
 import type { Unit } from './unit.ts'
@@ -19,6 +19,7 @@ export const startPhase = (program: PhaseProgram, phase: number, state: State): 
   const cursor = newCursor()
   let scanned = false
   let at = 0
+  let progress = newProgress()
   state.phase = phase
   if (state.allowed === 'phase') state.allowed = undefined
 
@@ -35,21 +36,32 @@ export const startPhase = (program: PhaseProgram, phase: number, state: State): 
       }
       const unit = units[at]
       if (!unit) break
-      const next = runUnit(state, unit, at)
-      at = next
-      if (isOver(state, phase)) return true
+      const next = runUnit(state, unit, at, progress, isLate)
+      if (next === undefined) return false
       // Only rules with work behind them are worth a look at the clock.
-      if (required[at - 1] !== 0 && isLate()) return false
+      const worked = required[at] !== 0
+      at = next
+      if (progress.link > 0 || progress.target > 0 || progress.matched) progress = newProgress()
+      if (isOver(state, phase)) return true
+      if (worked && isLate()) return false
     }
     return true
   }
   return { advance }
 }
 
-/** Runs one rule and gives the index to go on with. */
-const runUnit = (state: State, unit: Unit, at: number): number => {
+/** Runs one rule and gives the index to go on with; undefined if it was interrupted. */
+const runUnit = (
+  state: State,
+  unit: Unit,
+  at: number,
+  progress: Progress,
+  isLate: () => boolean,
+): number | undefined => {
   if (state.removals.length > 0 && isRemoved(state, unit)) return at + 1
-  if (!evaluateUnit(state, unit)) return at + 1
+  const matched = evaluateUnit(state, unit, progress, isLate)
+  if (matched === undefined) return undefined
+  if (!matched) return at + 1
   disrupt(state, unit)
   return unit.skipTo < 0 ? at + 1 : unit.skipTo
 }
