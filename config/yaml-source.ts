@@ -80,7 +80,7 @@ export const parseSource = (text: string, file: string, environment: Environment
     prettyErrors: false,
     uniqueKeys: false, // ours is not quadratic and names both lines
     resolveKnownTags: false,
-    logLevel: 'silent',
+    logLevel: 'error', // 'silent' would also keep silent about a second document
   })
   const faultAt = (offset: number, path: string, message: string, remedy: string): Fault => {
     const { line, col } = lines.linePos(offset)
