@@ -19,7 +19,8 @@ export type JwsHeader = {
   readonly typ: string | undefined
 }
 
-const maxTokenChars = 16_384
+/** No token is longer; nothing is done with one that is. */
+export const maxTokenChars = 16_384
 const maxHeaderChars = 8192
 const shape = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/
 const kidShape = /^[ -~]{1,256}$/

@@ -8,7 +8,7 @@ import { readStandardClaims, type StandardClaims } from './claims.ts'
 import type { TrustedIssuer } from './issuers.ts'
 import { deepFreeze, type JsonObject } from '../json-strict.ts'
 import type { VerificationKey } from './jwks.ts'
-import { parseClaims, parseCompactJws, type CompactJws } from './strict-parse.ts'
+import { maxTokenChars, parseClaims, parseCompactJws, type CompactJws } from './strict-parse.ts'
 import { checkTimes, readTimes, type TokenTimes } from './times.ts'
 import { tokenCache, type CachedToken } from './token-cache.ts'
 import type { VerifiedToken, VerifyToken } from './verified-token.ts'
@@ -83,7 +83,7 @@ export const tokenVerifier = ({ issuers, maxTokens, meter }: TokenVerifierOption
   }
 
   return (token, accepted, nowMs) => {
-    const cached = cache.get(token)
+    const cached = token.length <= maxTokenChars ? cache.get(token) : undefined
     if (cached && isKeyStillThere(cached)) {
       countHit()
       return checkAgain(cached, accepted, nowMs)

@@ -4,6 +4,7 @@ import type { SpiffeId } from '#contract/spiffe-id'
 import { boundedFetch, type FetchQuestion } from '#http/bounded-fetch'
 import { parseStrictObject } from '../json-strict.ts'
 import { bad, good, type Outcome } from '../outcome.ts'
+import { certificatesOf } from './pem.ts'
 import { spiffePeer } from './peer.ts'
 import type { Svid } from './svid.ts'
 
@@ -57,7 +58,9 @@ export const askExchange = async (
 /** The roots for the first connection, read anew each time: the exchange may not have written them yet. */
 export const readRoots = async (file: string): Promise<Outcome<string>> => {
   try {
-    return good(await readFile(file, 'utf8'))
+    const roots = await readFile(file, 'utf8')
+    const certificates = certificatesOf(roots)
+    return certificates.ok ? good(roots) : bad(`${file}: ${certificates.fault}`)
   } catch (cause) {
     if (!(cause instanceof Error && 'code' in cause)) throw cause
     return bad(causeText(cause))

@@ -36,8 +36,8 @@ const joinTokenShape = /^[!-~]{16,1024}$/
 /**
  * The own X.509-SVID from the exchange: the first by join token over TLS that is pinned to `caFile` and the exchange's
  * SPIFFE ID, later ones over mTLS with the last, at half of its life ± 10 %. After a failure again after 1 s, doubling to
- * 30 s. The last good one is kept until the end of its life; after that only a new join token helps, and it is
- * looked for in the same file.
+ * 30 s. The last good one is kept until the end of its life. While renewing fails, and after the end, a new join token in
+ * the same file is taken: an exchange that has begun anew, with other roots, writes one.
  *
  * @param signal Ends the waiting for the first SVID.
  * @returns Resolves with the first SVID, however long the exchange takes to come up; rejects if `signal` aborts.
@@ -54,13 +54,17 @@ export const ownSvidFromExchange = async (
   const retryMs = (failures: number) =>
     jittered(Math.min(firstRetryMs * 2 ** Math.min(failures, 10), longestRetryMs))
 
+  let spent: Secret<string> | undefined
   const join = async (): Promise<Outcome<Svid>> => {
     const roots = await readRoots(options.caFile)
     if (!roots.ok) return bad(`caFile: ${roots.fault}`)
     const token = await readJoinToken(options.joinTokenFile)
     if (!token.ok) return bad(`joinTokenFile: ${token.fault}`)
+    if (token.value.reveal() === spent?.reveal()) return bad('joinTokenFile: its token is spent')
     const proof = { kind: 'join-token', token: token.value, roots: roots.value } as const
-    return requestSvid(exchange, spiffeId, proof, clock())
+    const svid = await requestSvid(exchange, spiffeId, proof, clock())
+    if (svid.ok) spent = token.value
+    return svid
   }
 
   const first = async (): Promise<Svid> => {
@@ -95,15 +99,18 @@ export const ownSvidFromExchange = async (
   const renew = async (): Promise<boolean> => {
     const isOver = current.notAfterMs <= clock()
     const renewed = isOver
-      ? await join()
+      ? bad('it has ended')
       : await requestSvid(exchange, spiffeId, { kind: 'svid', svid: current }, clock())
-    if (!renewed.ok) {
-      const fields = { fault: renewed.fault, expiresInMs: current.notAfterMs - clock() }
+    const next = renewed.ok ? renewed : await join()
+    if (stop.signal.aborted) return false
+    if (!next.ok) {
+      const faults = { fault: renewed.ok ? '' : renewed.fault, joinFault: next.fault }
+      const fields = { ...faults, expiresInMs: current.notAfterMs - clock() }
       if (isOver) log.error(fields, 'the own SVID has ended: a new join token is needed')
       else log.warn(fields, 'the own SVID could not be renewed, the last one is used on')
       return false
     }
-    current = renewed.value
+    current = next.value
     announce(current)
     changed.tell(current)
     return true

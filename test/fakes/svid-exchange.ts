@@ -36,7 +36,8 @@ export const runSvidExchange = async (
   {
     root = makeRoot('mesh.example'),
     shows,
-  }: { root?: MadeCertificate; shows?: MadeCertificate } = {},
+    port = 0,
+  }: { root?: MadeCertificate; shows?: MadeCertificate; port?: number } = {},
 ): Promise<SvidExchange> => {
   const own = shows ?? makeSvid(root, exchangeId)
   const asked: AskedForSvid[] = []
@@ -66,7 +67,7 @@ export const runSvidExchange = async (
     (request, response) => void handle(request, response),
   )
   server.on('tlsClientError', () => {})
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', () => resolve()))
+  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', () => resolve()))
   return {
     url: `https://localhost:${(server.address() as AddressInfo).port}`,
     root,

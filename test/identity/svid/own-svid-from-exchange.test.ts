@@ -118,6 +118,11 @@ suite('the own SVID from the exchange', () => {
     await until('it has failed', () => exchange.asked.length > 3)
     assert.equal(svid.current(), first)
     assert.match(logged.join(), /could not be renewed.*answered 503: Too busy/)
+    assert.equal(
+      exchange.asked.filter(({ authorization }) => authorization !== undefined).length,
+      1,
+      'a spent join token was sent again',
+    )
     passTime(11 * hourMs)
     await until('it has ended', () => logged.join().includes('a new join token is needed'))
     writeFileSync(joinTokenFile, 'another-token-0123456789')
@@ -126,14 +131,29 @@ suite('the own SVID from the exchange', () => {
     await until('there is a new one', () => svid.current() !== first)
   })
 
+  test('an exchange that has begun anew, with another root, is joined anew', async () => {
+    const exchange = await run(exchangeId, gateway)
+    const { asking, passTime, caFile, joinTokenFile, logged } = own(exchange)
+    const svid = await asking
+    await exchange.close()
+    const anew = await run(exchangeId, gateway, { port: Number(new URL(exchange.url).port) })
+    passTime(14 * hourMs)
+    await until('renewing fails', () => logged.join().includes('could not be renewed'))
+    writeFileSync(caFile, anew.ca)
+    writeFileSync(joinTokenFile, 'another-token-0123456789')
+    await until('it has joined', () => svid.current().bundle === anew.ca)
+  })
+
   test('a start waits for an exchange that is not there yet, or a file that is not', async () => {
     const gone = await runSvidExchange(exchangeId, gateway)
     await gone.close()
     const { asking, logged, stop, caFile } = own({ url: gone.url, ca: gone.root.pem })
     await until('it was tried again', () => logged.length > 2)
     assert.match(logged.join(), /ECONNREFUSED/)
+    writeFileSync(caFile, 'garbage')
+    await until('it reads the file', () => logged.join().includes('it has no PEM certificate'))
     rmSync(caFile)
-    await until('it misses the file', () => logged.join().includes('caFile: '))
+    await until('it misses the file', () => logged.join().includes('ENOENT'))
     stop.abort()
     await assert.rejects(asking, /no SVID from https/)
   })
