@@ -28,7 +28,8 @@ export const findCrs = (folder: string): CrsFiles => {
     .find((files) => files.some((file) => /(?:REQUEST|RESPONSE)-9\d\d-/.test(file)))
   if (!rules) throw new TypeError(`there is no Core Rule Set in ${folder}`)
   const own = setups.map((name) => join(folder, name)).find(isFile)
-  const setup = own ?? (folder.includes('modsecurity-crs') && isFile(debianSetup) ? debianSetup : undefined)
+  const setup =
+    own ?? (folder.includes('modsecurity-crs') && isFile(debianSetup) ? debianSetup : undefined)
   if (setup === undefined) throw new TypeError(`there is no crs-setup.conf in ${folder}`)
   return {
     setup: [setup, ...find('plugins/*-config.conf'), ...find('plugins/*-before.conf')],

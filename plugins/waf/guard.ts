@@ -20,7 +20,9 @@ export type InspectionInput = {
   /** `HTTP/1.1`, `HTTP/2.0`. */
   readonly protocol: string
   /** The first bytes of the body, without taking it. */
-  readonly peek: (maxBytes: number) => Soon<Result<{ readonly bytes: Buffer; readonly whole: boolean }>>
+  readonly peek: (
+    maxBytes: number,
+  ) => Soon<Result<{ readonly bytes: Buffer; readonly whole: boolean }>>
 }
 
 /** A request under inspection: its record, and what is still to be asked about its answer. */
@@ -32,7 +34,10 @@ export type Inspection = {
    *
    * @returns Whether the body is to be held back up to `maxBytes` and shown to `body`.
    */
-  readonly head: (status: number, headers: readonly string[]) => Soon<Result<{ readonly maxBytes: number }>>
+  readonly head: (
+    status: number,
+    headers: readonly string[],
+  ) => Soon<Result<{ readonly maxBytes: number }>>
   /** Looks at the body, or at its beginning. Without one it is to be called with undefined. */
   readonly body: (bytes: Buffer | undefined, whole: boolean) => Soon<Result<void>>
 }
@@ -89,7 +94,9 @@ export const waf = ({ ruleSet, options, route = {}, clock }: WafParts) => {
   ): Soon<Result<Inspection>> => {
     const partly = body?.whole === false
     if (partly && refusing)
-      return refuse('body-too-large', { cause: `more than ${options.limits.maxBodyBytes} bytes to inspect` })
+      return refuse('body-too-large', {
+        cause: `more than ${options.limits.maxBodyBytes} bytes to inspect`,
+      })
     if (body) transaction.readBody(body.bytes, body.whole)
     const fault = refusing ? limitFault(transaction, options) : undefined
     if (fault !== undefined) return refuse('request-malformed', { cause: fault })

@@ -36,7 +36,11 @@ const secretNames =
   /authorization|cookie|token|secret|passw|passwd|pwd|api[-_]?key|session|credential|signature|assertion/i
 
 /** Sums up what the rules found. */
-export const recordOf = (state: State, mode: 'enforce' | 'detect', partly: boolean): InspectionRecord => {
+export const recordOf = (
+  state: State,
+  mode: 'enforce' | 'detect',
+  partly: boolean,
+): InspectionRecord => {
   const distinct = new Map<string, MatchedRule>()
   for (const match of state.matches) {
     const rule = describe(match)

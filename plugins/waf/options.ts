@@ -14,7 +14,8 @@ export const WafExclusion = Type.Object(
     tag: Type.Optional(
       Type.String({
         minLength: 1,
-        description: 'Tag of the rules, such as `attack-sqli`. Exactly one of `rule` and `tag` is given.',
+        description:
+          'Tag of the rules, such as `attack-sqli`. Exactly one of `rule` and `tag` is given.',
       }),
     ),
     target: Type.Optional(
@@ -96,7 +97,9 @@ export const WafOptions = Type.Object(
       description: 'Paranoia level of CRS: 1 is for everybody, 4 refuses much that is harmless.',
     }),
     detectionParanoia: Type.Optional(
-      paranoia('Rules up to this level run and are recorded, but only those up to `paranoia` count.'),
+      paranoia(
+        'Rules up to this level run and are recorded, but only those up to `paranoia` count.',
+      ),
     ),
     inboundThreshold: Type.Integer({
       minimum: 1,

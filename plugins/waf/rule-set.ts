@@ -56,7 +56,8 @@ export const loadRuleSet = (options: WafOptions): RuleSet => {
     if (known) return known
     const own = excludeRules(excluded.entries, exclusions)
     if (own.faults.length > 0) throw new WafOptionsError(own.faults)
-    const entries = paranoia === undefined ? own.entries : withParanoia(own.entries, options, paranoia)
+    const entries =
+      paranoia === undefined ? own.entries : withParanoia(own.entries, options, paranoia)
     const program = compileRules(loaded, entries)
     programs.set(key, program)
     return program
@@ -68,7 +69,9 @@ export const loadRuleSet = (options: WafOptions): RuleSet => {
     notes: loaded.notes,
     warnings: deciding
       .filter((id) => idsOf(loaded.entries).has(id) && !ids.has(id))
-      .map((id) => `rule ${id}, which decides by the score, is excluded: less or nothing is refused`),
+      .map(
+        (id) => `rule ${id}, which decides by the score, is excluded: less or nothing is refused`,
+      ),
     ids,
     programFor,
   }
@@ -82,7 +85,13 @@ const loadAll = (options: WafOptions): LoadedRules => {
   const engine = { name: '(limits)', text: engineText(options) }
   const recommended = `${ownRules}recommended.conf`
   if (options.crs === undefined)
-    return loadRules([recommended, engine, settings, `${ownRules}base/*.conf`, ...options.ruleFiles])
+    return loadRules([
+      recommended,
+      engine,
+      settings,
+      `${ownRules}base/*.conf`,
+      ...options.ruleFiles,
+    ])
   const { setup, rules } = crsFiles(options.crs)
   return loadRules([recommended, ...setup, engine, settings, ...rules, ...options.ruleFiles])
 }
@@ -131,7 +140,9 @@ const withParanoia = (
   options: WafOptions,
   paranoia: number,
 ): readonly Entry[] => {
-  const [replacement] = loadRules([{ name: '(route)', text: settingsText(options, paranoia) }]).entries
+  const [replacement] = loadRules([
+    { name: '(route)', text: settingsText(options, paranoia) },
+  ]).entries
   return entries.map((entry) =>
     entry.kind === 'rule' && entry.rule.id === optionsId && replacement ? replacement : entry,
   )

@@ -9,14 +9,16 @@ export const ctl: Action = (text, so) => {
   const at = text.indexOf('=')
   const word = (at < 0 ? text : text.slice(0, at)).trim()
   const lower = word.toLowerCase()
-  if (at < 0 || !Object.hasOwn(controls, lower)) throw new TypeError(`ctl has no word ${JSON.stringify(word)}`)
+  if (at < 0 || !Object.hasOwn(controls, lower))
+    throw new TypeError(`ctl has no word ${JSON.stringify(word)}`)
   const change = controls[lower as keyof typeof controls](text.slice(at + 1).trim())
   return { effects: [...so.effects, { kind: 'ctl', change }] }
 }
 
 const isOn = (text: string): boolean => {
   const lower = text.toLowerCase()
-  if (lower !== 'on' && lower !== 'off') throw new TypeError(`${JSON.stringify(text)} is neither On nor Off`)
+  if (lower !== 'on' && lower !== 'off')
+    throw new TypeError(`${JSON.stringify(text)} is neither On nor Off`)
   return lower === 'on'
 }
 const bytes = (text: string): number => readNumber(text, 0, 2 ** 31)
@@ -26,7 +28,10 @@ const controls = {
   auditengine: logging,
   auditlogparts: logging,
   debugloglevel: logging,
-  forcerequestbodyvariable: (text: string): Control => ({ what: 'forceRequestBodyVariable', on: isOn(text) }),
+  forcerequestbodyvariable: (text: string): Control => ({
+    what: 'forceRequestBodyVariable',
+    on: isOn(text),
+  }),
   requestbodyaccess: (text: string): Control => ({ what: 'requestBodyAccess', on: isOn(text) }),
   requestbodylimit: (text: string): Control => ({ what: 'requestBodyLimit', bytes: bytes(text) }),
   requestbodyprocessor: (text: string): Control => {
@@ -40,7 +45,8 @@ const controls = {
   ruleengine: (text: string): Control => {
     const modes = { on: 'On', off: 'Off', detectiononly: 'DetectionOnly' } as const
     const lower = text.toLowerCase()
-    if (!Object.hasOwn(modes, lower)) throw new TypeError(`${JSON.stringify(text)} is no mode of the rule engine`)
+    if (!Object.hasOwn(modes, lower))
+      throw new TypeError(`${JSON.stringify(text)} is no mode of the rule engine`)
     return { what: 'ruleEngine', mode: modes[lower as keyof typeof modes] }
   },
   ruleremovebyid: (text: string): Control => ({ what: 'removeById', ids: parseIds(text) }),

@@ -73,5 +73,6 @@ export const factsOfBody = (
 }
 
 const textsOf = (texts: readonly string[] | undefined): Entries =>
-  texts === undefined || texts.length === 0 ? noEntries : makeEntries(texts.map((text) => ['', text]))
-
+  texts === undefined || texts.length === 0
+    ? noEntries
+    : makeEntries(texts.map((text) => ['', text]))

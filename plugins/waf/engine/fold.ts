@@ -48,7 +48,8 @@ export const foldRules = (entries: readonly Entry[]): Folded => {
   const folded = new Map<Phase, readonly FoldedRule[]>()
   for (const phase of phases) {
     // Phase 5 also runs after a refusal, when rules of other phases may not have run.
-    if (phase === 5) constants.keepOnly(new Set([...tx.keys()].filter((name) => !shared.touched.has(name))))
+    if (phase === 5)
+      constants.keepOnly(new Set([...tx.keys()].filter((name) => !shared.touched.has(name))))
     folded.set(phase, foldPhase(entries, phase, shared))
   }
   return { phases: folded, tx }
@@ -94,12 +95,14 @@ const foldPhase = (entries: readonly Entry[], phase: Phase, shared: Shared): Fol
       }
       if (target >= 0) conditionalUntil = Math.max(conditionalUntil, target)
     } else if (target >= 0) conditionalUntil = Math.max(conditionalUntil, target)
-    if (rule.disruption.kind === 'allow' && rule.disruption.scope !== 'all') conditionalUntil = list.length
+    if (rule.disruption.kind === 'allow' && rule.disruption.scope !== 'all')
+      conditionalUntil = list.length
     const links = shared.mayBeRemoved(rule) ? rule.links : simplify(rule, shared.constants)
     kept.push({ rule, links, from: i, target })
     touch(rule, links, shared)
     for (const effect of rule.links.flatMap((link) => link.effects))
-      if (effect.kind === 'setvar' && effect.collection === 'TX') shared.constants.forget(effect.name)
+      if (effect.kind === 'setvar' && effect.collection === 'TX')
+        shared.constants.forget(effect.name)
   }
   return kept.map(({ rule, links, target }) => ({
     rule,

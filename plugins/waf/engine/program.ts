@@ -13,7 +13,10 @@ export type Program = {
 }
 
 /** Compiles loaded rules; `entries` may have been changed by exclusions. */
-export const compileRules = ({ settings }: Pick<LoadedRules, 'settings'>, entries: readonly Entry[]): Program => {
+export const compileRules = (
+  { settings }: Pick<LoadedRules, 'settings'>,
+  entries: readonly Entry[],
+): Program => {
   const folded = foldRules(entries)
   return {
     phases: new Map(phases.map((phase) => [phase, buildPhase(folded.phases.get(phase) ?? [])])),

@@ -1,4 +1,11 @@
-import { entriesOfFlat, joinEntries, makeEntries, namesOf, noEntries, type Entries } from './entries.ts'
+import {
+  entriesOfFlat,
+  joinEntries,
+  makeEntries,
+  namesOf,
+  noEntries,
+  type Entries,
+} from './entries.ts'
 import { urlencodedBody } from '../bodies/urlencoded.ts'
 import type { BodyLimits } from '../bodies/body.ts'
 import { urlDecode } from '../transformations/url-decode.ts'

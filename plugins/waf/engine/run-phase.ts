@@ -94,7 +94,12 @@ const disrupt = (state: State, { rule }: Unit): void => {
       return
     case 'deny':
     case 'drop':
-      stop(state, { ruleId: rule.id, phase: rule.phase, action: disruption.kind, status: rule.status })
+      stop(state, {
+        ruleId: rule.id,
+        phase: rule.phase,
+        action: disruption.kind,
+        status: rule.status,
+      })
       return
     case 'redirect':
     case 'proxy': {

@@ -179,7 +179,14 @@ const passes = (probe: Gated, length: number, mask: number): boolean =>
 
 const plan = (probes: readonly Probe[]) => {
   const steps: Step[] = [
-    { parent: -1, apply: (value) => value, actsOn: 0, caseOnly: false, probes: [], literalProbes: [] },
+    {
+      parent: -1,
+      apply: (value) => value,
+      actsOn: 0,
+      caseOnly: false,
+      probes: [],
+      literalProbes: [],
+    },
   ]
   const stepOf = new Map<string, number>()
   const phrases: string[] = []

@@ -2,7 +2,14 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { defaultBodyLimits, type BodyLimits } from '../bodies/body.ts'
 import type { Phase } from '../seclang/syntax.ts'
 import { noBody } from './body-facts.ts'
-import { cutValues, entriesOfFlat, joinEntries, namesOf, noEntries, type Entries } from './entries.ts'
+import {
+  cutValues,
+  entriesOfFlat,
+  joinEntries,
+  namesOf,
+  noEntries,
+  type Entries,
+} from './entries.ts'
 import { processBody, processorFor } from './process-body.ts'
 import type { Program } from './program.ts'
 import { readRequest, type RequestInput } from './request.ts'
@@ -26,7 +33,11 @@ export type Transaction = {
   /** Phase 2, which must run without a body too. */
   readonly requestBody: () => Soon<void>
   /** Phase 3. Headers are name, value, name, value … */
-  readonly responseHead: (status: number, headers: readonly string[], protocol?: string) => Soon<void>
+  readonly responseHead: (
+    status: number,
+    headers: readonly string[],
+    protocol?: string,
+  ) => Soon<void>
   /** Whether phase 4 wants to see the body of this answer. */
   readonly wantsResponseBody: () => boolean
   /** Phase 4. */
@@ -146,7 +157,13 @@ const noteLength = (state: State, { values }: Entries): void => {
     if (length > state.longestValueBytes) state.longestValueBytes = length
 }
 
-const combinedSize = ({ names, values }: { names: readonly string[]; values: readonly string[] }) => {
+const combinedSize = ({
+  names,
+  values,
+}: {
+  names: readonly string[]
+  values: readonly string[]
+}) => {
   let size = 0
   for (let i = 0; i < names.length; i++) size += (names[i]?.length ?? 0) + (values[i]?.length ?? 0)
   return size

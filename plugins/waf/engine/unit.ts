@@ -81,7 +81,10 @@ const compileLink = (link: Link, captureMatters: boolean): UnitLink => ({
 const readsCaptures = (links: readonly Link[]): boolean =>
   links.some(
     ({ targets, operator, effects }) =>
-      targets.some(({ variable, selector }) => variable === 'TX' && selector.kind === 'key' && /^\d$/.test(selector.key)) ||
+      targets.some(
+        ({ variable, selector }) =>
+          variable === 'TX' && selector.kind === 'key' && /^\d$/.test(selector.key),
+      ) ||
       capturePattern.test(operator?.argument.source ?? '') ||
       effects.some(
         (effect) => effect.kind === 'setvar' && capturePattern.test(JSON.stringify(effect)),

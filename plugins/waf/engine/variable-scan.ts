@@ -63,7 +63,10 @@ export const makeVariableScan = (
     memo.set(value, hits)
     return hits
   }
-  const scanSlowly = function* (key: string, value: string): Generator<undefined, readonly number[]> {
+  const scanSlowly = function* (
+    key: string,
+    value: string,
+  ): Generator<undefined, readonly number[]> {
     const { scanners } = always ?? rememberedChoice(key)
     const hits: number[] = []
     for (const scanner of scanners) hits.push(...(yield* scanner.scanSlowly(value)))

@@ -97,7 +97,9 @@ const table: Readonly<Record<string, Variable>> = {
   MULTIPART_PART_HEADERS: collection(({ body }) => body.partHeaders),
   MULTIPART_SEMICOLON_MISSING: multipart((flags) => flags.missingSemicolon),
   MULTIPART_STRICT_ERROR: scalar(({ body }) => flag(body.multipartStrictError)),
-  MULTIPART_UNMATCHED_BOUNDARY: scalar(({ body }) => String(body.multipart?.unmatchedBoundary ?? 0)),
+  MULTIPART_UNMATCHED_BOUNDARY: scalar(({ body }) =>
+    String(body.multipart?.unmatchedBoundary ?? 0),
+  ),
   OUTBOUND_DATA_ERROR: scalar(({ responseBodyOverLimit }) => flag(responseBodyOverLimit)),
   PATH_INFO: scalar(({ request }) => request.filename),
   QUERY_STRING: scalar(({ request }) => request.queryString),
@@ -180,8 +182,7 @@ const headerOf = (headers: Entries, key: string): string | undefined => {
   const at = headers.keys.indexOf(key)
   return at < 0 ? undefined : headers.values[at]
 }
-const hostOf = (headers: Entries): string =>
-  (headerOf(headers, 'host') ?? '').replace(/:\d*$/, '')
+const hostOf = (headers: Entries): string => (headerOf(headers, 'host') ?? '').replace(/:\d*$/, '')
 
 const fullRequest = ({ request, body }: State): string => {
   const headers = request.headers.names.map((name, i) => `${name}: ${request.headers.values[i]}\n`)

@@ -37,7 +37,8 @@ const splitLine = (line: string) => {
   const first = line.indexOf(' ')
   const last = line.lastIndexOf(' ')
   if (first < 0) return { method: line, target: '', protocol: '' }
-  if (first === last) return { method: line.slice(0, first), target: line.slice(first + 1), protocol: '' }
+  if (first === last)
+    return { method: line.slice(0, first), target: line.slice(first + 1), protocol: '' }
   return {
     method: line.slice(0, first),
     target: line.slice(first + 1, last),
@@ -59,7 +60,7 @@ const bodyOf = (headers: readonly string[], rest: string): string => {
 
 const dechunk = (text: string): string => {
   let out = ''
-  for (let at = 0; at < text.length; ) {
+  for (let at = 0; at < text.length;) {
     const size = /([0-9A-Fa-f]+)[^\r\n]*\r?\n/y
     size.lastIndex = at
     const found = size.exec(text)
@@ -81,7 +82,8 @@ const faultOf = (
 ): string | undefined => {
   if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(method)) return 'no method'
   if (!/^[!-~]+$/.test(target)) return 'no target'
-  if (target.includes('#') || /[\\"<>^`{|}]/.test(target)) return 'bytes that do not belong in a target'
+  if (target.includes('#') || /[\\"<>^`{|}]/.test(target))
+    return 'bytes that do not belong in a target'
   if (method === 'CONNECT' || !/^(?:\/|\*$|https?:)/.test(target)) return 'a target of another form'
   if (!/^HTTP\/1\.[01]$/.test(protocol)) return `not HTTP/1: ${line.slice(-20)}`
   const hosts = valuesOf(headers, 'host')

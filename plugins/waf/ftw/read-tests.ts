@@ -24,7 +24,11 @@ export type Stage = {
   }
 }
 
-export type FtwTest = { readonly name: string; readonly file: string; readonly stages: readonly Stage[] }
+export type FtwTest = {
+  readonly name: string
+  readonly file: string
+  readonly stages: readonly Stage[]
+}
 
 type TestFile = {
   readonly rule_id?: number

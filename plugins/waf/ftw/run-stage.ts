@@ -6,7 +6,11 @@ import { parseRequest, type RawRequest } from './parse-request.ts'
 import type { Stage } from './read-tests.ts'
 
 /** Runs one stage through all phases. @returns What was not as expected, empty if all was */
-export const runStage = async (program: Program, stage: Stage, id: string): Promise<readonly string[]> => {
+export const runStage = async (
+  program: Program,
+  stage: Stage,
+  id: string,
+): Promise<readonly string[]> => {
   const request = parseRequest(buildRequest(stage))
   const { output } = stage
   if (output.status === 400)
@@ -17,17 +21,25 @@ export const runStage = async (program: Program, stage: Stage, id: string): Prom
   const { log = {} } = output
   const faults: string[] = []
   const logged = new Set(state.matches.map(({ ruleId }) => ruleId))
-  for (const expected of log.expect_ids ?? []) if (!logged.has(expected)) faults.push(`no ${expected}`)
-  for (const unwanted of log.no_expect_ids ?? []) if (logged.has(unwanted)) faults.push(`has ${unwanted}`)
+  for (const expected of log.expect_ids ?? [])
+    if (!logged.has(expected)) faults.push(`no ${expected}`)
+  for (const unwanted of log.no_expect_ids ?? [])
+    if (logged.has(unwanted)) faults.push(`has ${unwanted}`)
   const lines = state.matches.map(logLine).join('\n')
-  if (log.match_regex && !new RegExp(log.match_regex).test(lines)) faults.push(`no line matches ${log.match_regex}`)
-  if (log.no_match_regex && new RegExp(log.no_match_regex).test(lines)) faults.push(`a line matches ${log.no_match_regex}`)
+  if (log.match_regex && !new RegExp(log.match_regex).test(lines))
+    faults.push(`no line matches ${log.match_regex}`)
+  if (log.no_match_regex && new RegExp(log.no_match_regex).test(lines))
+    faults.push(`a line matches ${log.no_match_regex}`)
   if (output.status === 200 && state.interruption) faults.push('was refused')
   return faults
 }
 
 /** Runs a request and the answer that the tests' backend gives to it through all phases. */
-export const runRequest = async (program: Program, request: RawRequest, id: string): Promise<State> => {
+export const runRequest = async (
+  program: Program,
+  request: RawRequest,
+  id: string,
+): Promise<State> => {
   const { method, target, protocol, headers, body } = request
   const transaction = beginTransaction(program, {
     method,
@@ -48,7 +60,11 @@ export const runRequest = async (program: Program, request: RawRequest, id: stri
   return transaction.state
 }
 
-type Answer = { readonly status: number; readonly headers: readonly string[]; readonly body: string }
+type Answer = {
+  readonly status: number
+  readonly headers: readonly string[]
+  readonly body: string
+}
 
 /** As CRS's test backend (albedo): `/reflect` answers what it is told, everything else is an empty 200. */
 const reflect = (target: string, body: string): Answer => {
@@ -77,7 +93,10 @@ const reflect = (target: string, body: string): Answer => {
 
 /** Control bytes as ModSecurity's log has them. */
 const escapeLog = (text: string): string =>
-  text.replace(/[\0-\x1f"\\\x7f-\xff]/g, (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`)
+  text.replace(
+    /[\0-\x1f"\\\x7f-\xff]/g,
+    (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`,
+  )
 
 /** A match in the words of ModSecurity v2's error log, which the tests' patterns look at. */
 export const logLine = (match: RuleMatch): string =>

@@ -2,7 +2,11 @@ import type { Program } from '../engine/program.ts'
 import type { FtwTest } from './read-tests.ts'
 import { runStage } from './run-stage.ts'
 
-export type TestFailure = { readonly name: string; readonly file: string; readonly faults: readonly string[] }
+export type TestFailure = {
+  readonly name: string
+  readonly file: string
+  readonly faults: readonly string[]
+}
 export type TestReport = {
   readonly passed: number
   readonly failures: readonly TestFailure[]

@@ -37,7 +37,7 @@ export const validateUtf8Encoding: Operator = () => ({
 })
 
 const isUtf8 = (value: string): boolean => {
-  for (let i = 0; i < value.length; ) {
+  for (let i = 0; i < value.length;) {
     const lead = value.charCodeAt(i++)
     if (lead < 0x80) continue
     const more = lead >= 0xf0 ? 3 : lead >= 0xe0 ? 2 : 1

@@ -243,7 +243,8 @@ export const parsePattern = (source: string): Parsed => {
       const [, sign, low, comma, high] = found
       const min = sign ? (sign === '+' ? 1 : 0) : Number(low)
       const max = sign ? (sign === '?' ? 1 : -1) : !comma ? min : high ? Number(high) : -1
-      if ((max >= 0 && max < min) || min > maxRepeat || max > maxRepeat) fail('a repeat out of order')
+      if ((max >= 0 && max < min) || min > maxRepeat || max > maxRepeat)
+        fail('a repeat out of order')
       const lazy = take('?')
       const possessive = !lazy && take('+')
       const repeat: Node = { kind: 'repeat', item: node, min, max, greedy: !lazy }

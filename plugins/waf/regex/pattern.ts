@@ -76,9 +76,7 @@ const groupsNear = (program: Program, subject: string, end: number): readonly st
   const around = Math.floor(maxVisits / program.length / 2) - 1
   const part = subject.slice(Math.max(0, end - around), end + around)
   const slots = around > 0 ? findGroups(program, part) : undefined
-  return slots
-    ? slicesOf(slots, part)
-    : [subject.slice(Math.max(0, end - approximateBytes), end)]
+  return slots ? slicesOf(slots, part) : [subject.slice(Math.max(0, end - approximateBytes), end)]
 }
 
 const slicesOf = (slots: Int32Array, subject: string): readonly string[] => {

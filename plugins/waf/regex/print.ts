@@ -15,7 +15,7 @@ const printSet = (set: ByteSet): string => {
   const char = String.fromCharCode(first)
   if (bytes.length === 1) return plain.test(char) ? char : hex(first)
   let text = ''
-  for (let i = 0; i < bytes.length; ) {
+  for (let i = 0; i < bytes.length;) {
     let end = i
     while (bytes[end + 1] === (bytes[end] ?? 0) + 1) end++
     const [from = 0, to = 0] = [bytes[i], bytes[end]]
@@ -46,7 +46,9 @@ export const printPattern = ({ root, groupCount }: Parsed): Printed => {
       case 'set':
         return node.set === anyByte ? '[^]' : printSet(node.set)
       case 'concat':
-        return node.items.map((item) => (item.kind === 'alternate' ? wrap(item) : print(item))).join('')
+        return node.items
+          .map((item) => (item.kind === 'alternate' ? wrap(item) : print(item)))
+          .join('')
       case 'alternate':
         return node.items.map(print).join('|')
       case 'group':

@@ -145,7 +145,8 @@ const factsOfChoice = (branches: readonly Facts[]): Facts => {
   const exact = branches.every((branch) => branch.exact !== undefined)
     ? [...new Set(branches.flatMap((branch) => branch.exact ?? []))]
     : undefined
-  if (exact && exact.length <= maxExact) return { exact, minLength, classes: [], literals: undefined }
+  if (exact && exact.length <= maxExact)
+    return { exact, minLength, classes: [], literals: undefined }
   const settled = branches.map(settle)
   const literals = settled.every((branch) => branch.literals !== undefined)
     ? [...new Set(settled.flatMap((branch) => branch.literals ?? []))]

@@ -40,7 +40,9 @@ const countRepeats = (node: Node, inside: boolean): number => {
       return countRepeats(node.item, inside)
     case 'repeat': {
       const inner = countRepeats(node.item, true)
-      return inside || inner > 0 || (node.item.kind !== 'set' && node.item.kind !== 'group') ? tooMany : 1
+      return inside || inner > 0 || (node.item.kind !== 'set' && node.item.kind !== 'group')
+        ? tooMany
+        : 1
     }
     case 'look':
     case 'atomic':

@@ -26,7 +26,7 @@ export const lex = (text: string, file: string): readonly Directive[] => {
 /** Words are separated by white space; in double quotes `\"` is a quote, every other backslash stays. */
 const splitWords = (text: string, file: string, line: number): readonly string[] => {
   const words: string[] = []
-  for (let at = 0; at < text.length; ) {
+  for (let at = 0; at < text.length;) {
     const char = text[at] ?? ''
     if (char === ' ' || char === '\t') {
       at++

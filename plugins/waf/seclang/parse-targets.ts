@@ -22,7 +22,8 @@ export const parseTargets = (source: string): readonly Target[] => {
 
 /** Splits at `|`, but not inside `/…/` or quotes. */
 const splitTargets = (source: string): readonly string[] => {
-  const items = source.match(/(?:[^|'"/:]|:'[^']*'|:"[^"]*"|:\/(?:\\.|[^\\/])*\/(?=\||$|\s)|[:/'"])+/g) ?? []
+  const items =
+    source.match(/(?:[^|'"/:]|:'[^']*'|:"[^"]*"|:\/(?:\\.|[^\\/])*\/(?=\||$|\s)|[:/'"])+/g) ?? []
   return items.map((item) => item.trim()).filter((item) => item !== '')
 }
 
@@ -32,7 +33,10 @@ export const parseTarget = (source: string): TargetRemoval => {
   const variable = (colon < 0 ? source : source.slice(0, colon)).trim().toUpperCase()
   if (!isVariable(variable)) throw new TypeError(`there is no variable ${JSON.stringify(variable)}`)
   if (colon < 0) return { variable, selector: { kind: 'all' } }
-  const key = source.slice(colon + 1).trim().replace(/^(['"])(.*)\1$/s, '$2')
+  const key = source
+    .slice(colon + 1)
+    .trim()
+    .replace(/^(['"])(.*)\1$/s, '$2')
   // The two paths of CRS. A path is no pattern, though it begins with a slash.
   if (variable === 'XML') return { variable: xmlVariable(key), selector: { kind: 'all' } }
   if (!isCollection(variable)) throw new TypeError(`${variable} has no entries to select from`)

@@ -45,7 +45,12 @@ export type OperatorUse = {
 
 /** What a match does besides deciding about the request; in the order written. */
 export type Effect =
-  | { readonly kind: 'setvar'; readonly collection: string; readonly name: Macro; readonly change: VariableChange }
+  | {
+      readonly kind: 'setvar'
+      readonly collection: string
+      readonly name: Macro
+      readonly change: VariableChange
+    }
   | { readonly kind: 'ctl'; readonly change: Control }
   | { readonly kind: 'initcol'; readonly collection: string; readonly key: Macro }
 
@@ -59,8 +64,16 @@ export type IdRange = readonly [from: number, to: number]
 /** A run-time change to how the rest of the request is treated. */
 export type Control =
   | { readonly what: 'removeById'; readonly ids: readonly IdRange[] }
-  | { readonly what: 'removeByTag' | 'removeByMsg'; readonly pattern: string; readonly test: (text: string) => boolean }
-  | { readonly what: 'removeTargetById'; readonly ids: readonly IdRange[]; readonly target: TargetRemoval }
+  | {
+      readonly what: 'removeByTag' | 'removeByMsg'
+      readonly pattern: string
+      readonly test: (text: string) => boolean
+    }
+  | {
+      readonly what: 'removeTargetById'
+      readonly ids: readonly IdRange[]
+      readonly target: TargetRemoval
+    }
   | {
       readonly what: 'removeTargetByTag' | 'removeTargetByMsg'
       readonly pattern: string
@@ -69,7 +82,10 @@ export type Control =
     }
   | { readonly what: 'ruleEngine'; readonly mode: EngineMode }
   | { readonly what: 'requestBodyProcessor'; readonly processor: string }
-  | { readonly what: 'forceRequestBodyVariable' | 'requestBodyAccess' | 'responseBodyAccess'; readonly on: boolean }
+  | {
+      readonly what: 'forceRequestBodyVariable' | 'requestBodyAccess' | 'responseBodyAccess'
+      readonly on: boolean
+    }
   | { readonly what: 'requestBodyLimit' | 'responseBodyLimit'; readonly bytes: number }
   /** Changes what ModSecurity logs. The gateway writes one record of its own for every request, whatever rules say. */
   | { readonly what: 'logging' }

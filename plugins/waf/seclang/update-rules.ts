@@ -42,23 +42,28 @@ const selectors = { Id: byId, Tag: byTag, Msg: byMessage } as const
 type By = keyof typeof selectors
 
 /** SecRuleRemoveById, ByTag, ByMsg. Counts the rules it concerned. */
-export const removeRules = (by: By) => (draft: Draft, words: readonly string[]): number =>
-  words.reduce((sum, word) => sum + changeRules(draft, selectors[by](word), () => undefined), 0)
+export const removeRules =
+  (by: By) =>
+  (draft: Draft, words: readonly string[]): number =>
+    words.reduce((sum, word) => sum + changeRules(draft, selectors[by](word), () => undefined), 0)
 
 /** SecRuleUpdateTargetById, ByTag, ByMsg. Of a chain the first rule is meant, as in ModSecurity. */
-export const updateTargets = (by: By) => (draft: Draft, words: readonly string[]): number => {
-  const [which, targets, replaced] = words
-  if (which === undefined || targets === undefined) throw new TypeError('takes rules and variables')
-  const removals = removalsIn(targets)
-  const added = parseTargets(targets)
-  const gone = replaced === undefined ? [] : [parseTarget(replaced)]
-  return changeRules(draft, selectors[by](which), (rule) => {
-    const [head, ...links] = rule.links
-    if (!head) return rule
-    const kept = removeTargets(head.targets, [...removals, ...gone])
-    return { ...rule, links: [{ ...head, targets: [...kept, ...added] }, ...links] }
-  })
-}
+export const updateTargets =
+  (by: By) =>
+  (draft: Draft, words: readonly string[]): number => {
+    const [which, targets, replaced] = words
+    if (which === undefined || targets === undefined)
+      throw new TypeError('takes rules and variables')
+    const removals = removalsIn(targets)
+    const added = parseTargets(targets)
+    const gone = replaced === undefined ? [] : [parseTarget(replaced)]
+    return changeRules(draft, selectors[by](which), (rule) => {
+      const [head, ...links] = rule.links
+      if (!head) return rule
+      const kept = removeTargets(head.targets, [...removals, ...gone])
+      return { ...rule, links: [{ ...head, targets: [...kept, ...added] }, ...links] }
+    })
+  }
 
 /** What a list of variables takes out: `!NAME:key`. */
 const removalsIn = (source: string): readonly TargetRemoval[] => {

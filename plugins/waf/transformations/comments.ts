@@ -6,7 +6,7 @@ export const replaceComments: Transformation = {
   actsOn: classesIn('*'),
   apply: (value) => {
     let out = ''
-    for (let i = 0; i < value.length; ) {
+    for (let i = 0; i < value.length;) {
       const start = value.indexOf('/*', i)
       if (start < 0) return out + value.slice(i)
       const end = value.indexOf('*/', start + 2)
@@ -23,7 +23,7 @@ export const removeComments: Transformation = {
   actsOn: classesIn('*-#'),
   apply: (value) => {
     let out = ''
-    for (let i = 0; i < value.length; ) {
+    for (let i = 0; i < value.length;) {
       const closing = value.startsWith('/*', i)
         ? '*/'
         : value.startsWith('<!--', i)

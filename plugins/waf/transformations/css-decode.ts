@@ -7,7 +7,7 @@ export const cssDecode: Transformation = {
   actsOn: classesIn('\\'),
   apply: (value) => {
     let out = ''
-    for (let i = 0; i < value.length; ) {
+    for (let i = 0; i < value.length;) {
       const slash = value.indexOf('\\', i)
       if (slash < 0) return out + value.slice(i)
       out += value.slice(i, slash)
@@ -28,7 +28,6 @@ export const cssDecode: Transformation = {
 
 const byteOf = (digits: string): number => {
   const number = Number.parseInt(digits, 16)
-  const isWide =
-    digits.length >= 4 && number >>> 8 === 0xff && /^0*ff..$/i.test(digits)
+  const isWide = digits.length >= 4 && number >>> 8 === 0xff && /^0*ff..$/i.test(digits)
   return isWide ? foldWidth(number) : number & 255
 }

@@ -17,7 +17,7 @@ export const jsDecode: Transformation = {
   actsOn: classesIn('\\'),
   apply: (value) => {
     let out = ''
-    for (let i = 0; i < value.length; ) {
+    for (let i = 0; i < value.length;) {
       const slash = value.indexOf('\\', i)
       if (slash < 0 || slash + 1 >= value.length) return out + value.slice(i)
       const [text, width] = decodeEscape(value, slash + 1)

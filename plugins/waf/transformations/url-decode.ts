@@ -17,7 +17,7 @@ export const urlDecodeUni: Transformation = {
 const decode = (value: string, uni: boolean): string => {
   let out = ''
   let kept = 0
-  for (let i = 0; i < value.length; ) {
+  for (let i = 0; i < value.length;) {
     const code = value.charCodeAt(i)
     let byte = -1
     let width = 1

@@ -12,7 +12,8 @@ export const utf8toUnicode: Transformation = {
         let codePoint = lead
         for (let i = 1; i < sequence.length; i++)
           codePoint = codePoint * 64 + (sequence.charCodeAt(i) & 63)
-        const overlong = codePoint < (sequence.length === 3 ? 0x800 : sequence.length === 4 ? 0x10000 : 0)
+        const overlong =
+          codePoint < (sequence.length === 3 ? 0x800 : sequence.length === 4 ? 0x10000 : 0)
         const surrogate = codePoint >= 0xd800 && codePoint <= 0xdfff
         return overlong || surrogate ? sequence : `%u${codePoint.toString(16).padStart(4, '0')}`
       },

@@ -7,8 +7,7 @@ import { join } from 'node:path'
  * it is not on this machine.
  */
 export const crsFolder = (): string | undefined => {
-  const folder =
-    process.env.SALLYPORT_CRS ?? join(homedir(), '.cache', 'sallyport', 'crs-4.25.0')
+  const folder = process.env.SALLYPORT_CRS ?? join(homedir(), '.cache', 'sallyport', 'crs-4.25.0')
   return existsSync(join(folder, 'rules', '@owasp_crs')) ? folder : undefined
 }
 

@@ -12,7 +12,10 @@ import { crsFolder, noCrs } from './crs-folder.ts'
 const folder = crsFolder()
 const exceptions = new Map(
   Object.entries(
-    JSON.parse(readFileSync(new URL('exceptions.json', import.meta.url), 'utf8')) as Record<string, string>,
+    JSON.parse(readFileSync(new URL('exceptions.json', import.meta.url), 'utf8')) as Record<
+      string,
+      string
+    >,
   ),
 )
 

@@ -12,12 +12,23 @@ const post = (type: string, body: string) =>
     {
       method: 'POST',
       path: '/form',
-      headers: ['user-agent', 'Mozilla/5.0', 'content-type', type, 'content-length', String(body.length)],
+      headers: [
+        'user-agent',
+        'Mozilla/5.0',
+        'content-type',
+        type,
+        'content-length',
+        String(body.length),
+      ],
     },
     { bytes: Buffer.from(body), whole: true },
   )
 const get = (path: string, query = '', headers: readonly string[] = []) =>
-  inspectionInput({ path, query, headers: ['user-agent', 'Mozilla/5.0', 'accept', '*/*', ...headers] })
+  inspectionInput({
+    path,
+    query,
+    headers: ['user-agent', 'Mozilla/5.0', 'accept', '*/*', ...headers],
+  })
 
 const attacks: Record<string, Parameters<typeof inspect>[0]> = {
   'SQL injection in the query': get('/', "?id=1'%20OR%20'1'='1"),
@@ -65,9 +76,12 @@ const harmless: Record<string, Parameters<typeof inspect>[0]> = {
   'a date and a time': get('/', '?from=2026-01-02T03:04:05Z&to=2026-01-03'),
   'a token': get('/', '', ['cookie', 'session=eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln']),
   'a UUID': get('/orders/0b5a1a3e-8c3b-4d7e-9f10-1c2d3e4f5a6b'),
-  'prices and signs': post('application/x-www-form-urlencoded', 'note=5+%3C+7+and+100%25+%24off%21'),
+  'prices and signs': post(
+    'application/x-www-form-urlencoded',
+    'note=5+%3C+7+and+100%25+%24off%21',
+  ),
   'an upload of JSON lines': post('application/json', '[{"a":1},{"b":[true,null,"x"]}]'),
-  'XML': post('application/xml', '<order><item id="1">Shoes &amp; socks</item></order>'),
+  XML: post('application/xml', '<order><item id="1">Shoes &amp; socks</item></order>'),
   'a range': get('/video.mp4', '', ['range', 'bytes=0-1023']),
 }
 

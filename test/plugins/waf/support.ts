@@ -42,7 +42,10 @@ export const runThrough = async (program: Program, sent: Sent = {}): Promise<Sta
   await transaction.requestHead()
   if (sent.body !== undefined) transaction.readBody(Buffer.from(sent.body), true)
   await transaction.requestBody()
-  await transaction.responseHead(sent.status ?? 200, sent.responseHeaders ?? ['Content-Type', 'text/html'])
+  await transaction.responseHead(
+    sent.status ?? 200,
+    sent.responseHeaders ?? ['Content-Type', 'text/html'],
+  )
   await transaction.responseBody(
     sent.responseBody === undefined ? undefined : Buffer.from(sent.responseBody),
     true,

@@ -12,7 +12,10 @@ const only = (words: readonly string[]): string => {
 
 /** A directive that sets one of the settings to what its one word says. */
 const setting =
-  <Name extends keyof Settings>(name: Name, read: (word: string) => Settings[Name]): DirectiveWord =>
+  <Name extends keyof Settings>(
+    name: Name,
+    read: (word: string) => Settings[Name],
+  ): DirectiveWord =>
   (draft, words) => {
     draft.settings = { ...draft.settings, [name]: read(only(words)) }
   }
@@ -21,7 +24,8 @@ const oneOf =
   <const Words extends readonly string[]>(...words: Words) =>
   (word: string): Words[number] => {
     const found = words.find((known) => known.toLowerCase() === word.toLowerCase())
-    if (found === undefined) throw new TypeError(`${JSON.stringify(word)} is none of ${words.join(', ')}`)
+    if (found === undefined)
+      throw new TypeError(`${JSON.stringify(word)} is none of ${words.join(', ')}`)
     return found
   }
 const onOff = (word: string): boolean => oneOf('On', 'Off')(word) === 'On'
@@ -30,13 +34,19 @@ const number = (word: string): number => readNumber(word, 0, 2 ** 40)
 export const secRuleEngine = setting('mode', oneOf('On', 'DetectionOnly', 'Off'))
 export const secRequestBodyAccess = setting('requestBodyAccess', onOff)
 export const secRequestBodyLimit = setting('requestBodyLimit', number)
-export const secRequestBodyLimitAction = setting('requestBodyLimitAction', oneOf('Reject', 'ProcessPartial'))
+export const secRequestBodyLimitAction = setting(
+  'requestBodyLimitAction',
+  oneOf('Reject', 'ProcessPartial'),
+)
 export const secRequestBodyJsonDepthLimit = setting('jsonDepthLimit', number)
 export const secArgumentsLimit = setting('argumentsLimit', number)
 export const secUploadFileLimit = setting('uploadFileLimit', number)
 export const secResponseBodyAccess = setting('responseBodyAccess', onOff)
 export const secResponseBodyLimit = setting('responseBodyLimit', number)
-export const secResponseBodyLimitAction = setting('responseBodyLimitAction', oneOf('Reject', 'ProcessPartial'))
+export const secResponseBodyLimitAction = setting(
+  'responseBodyLimitAction',
+  oneOf('Reject', 'ProcessPartial'),
+)
 
 /** SecResponseBodyMimeType: adds types whose bodies are looked at. */
 export const secResponseBodyMimeType: DirectiveWord = (draft, words) => {
@@ -54,7 +64,8 @@ export const secResponseBodyMimeTypesClear: DirectiveWord = (draft) => {
 export const secDefaultAction: DirectiveWord = (draft, words) => {
   const actions = parseActions(only(words))
   if (actions.phase === undefined) throw new TypeError('a default action needs a phase')
-  if (actions.disruption === undefined) throw new TypeError('a default action needs a disruptive action')
+  if (actions.disruption === undefined)
+    throw new TypeError('a default action needs a disruptive action')
   if (actions.disruption.kind === 'block') throw new TypeError('a default action cannot be block')
   if (!phases.includes(actions.phase)) throw new TypeError('no such phase')
   draft.defaults.set(actions.phase, { log: true, auditLog: true, ...actions })

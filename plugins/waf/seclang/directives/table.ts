@@ -10,10 +10,17 @@ const noStore = 'collections live as long as the request'
 const linear = 'patterns run in linear time, so there is nothing to limit'
 
 const change =
-  (what: string, apply: (draft: Parameters<DirectiveWord>[0], words: readonly string[]) => number): DirectiveWord =>
+  (
+    what: string,
+    apply: (draft: Parameters<DirectiveWord>[0], words: readonly string[]) => number,
+  ): DirectiveWord =>
   (draft, words, place) => {
     if (apply(draft, words) === 0)
-      draft.notes.push({ ...place, what: `${what} ${words[0] ?? ''}`, why: 'names no rule that came before it' })
+      draft.notes.push({
+        ...place,
+        what: `${what} ${words[0] ?? ''}`,
+        why: 'names no rule that came before it',
+      })
   }
 
 /** Every directive of SecLang that there is here but Include, by its name in lower case. */
