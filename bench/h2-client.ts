@@ -133,8 +133,12 @@ const measure = async (client: ClientName) => {
   const ask = askers[client](Number(values.port), tls)
   let answered = 0
   let stopped = false
+  // Asked in another turn than the answer came in, as a gateway does; undici costs half as much again otherwise.
   const next = () => {
     answered++
+    setImmediate(again)
+  }
+  const again = () => {
     if (!stopped) ask(next)
   }
   for (let at = 0; at < inFlight; at++) ask(next)

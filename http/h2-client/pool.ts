@@ -65,7 +65,9 @@ export const newPool = (connect: Connect, limits: H2Limits, decoder: AnswerDecod
 
   const onSocket: Parameters<typeof tryToConnect>[2] = (socket, inlet) => {
     attempt = undefined
-    connections = [...connections, openConnection(socket, inlet, limits, decoder, events)]
+    const connection = openConnection(socket, inlet, limits, decoder, events)
+    // What the peer had said already may have ended it: then it is gone before it was here.
+    if (connection.state !== 'closed') connections = [...connections, connection]
     serve()
   }
 

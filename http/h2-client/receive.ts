@@ -1,6 +1,7 @@
 import { breakOff } from './closing.ts'
 import type { Connection } from './connection.ts'
 import type { OnFrame } from './frame-reader.ts'
+import { pendingBytes } from './output.ts'
 import { errorCode, frameType } from './protocol.ts'
 import { receiveContinuation, receiveHeaders } from './receive-block.ts'
 import {
@@ -12,9 +13,14 @@ import {
 import { receiveData } from './receive-data.ts'
 import { receiveReset } from './receive-reset.ts'
 
+/** What we may have to say to a peer that does not listen. */
+const maxUnreadBytes = 4_194_304
+
 /** Spends one of the frames that move nothing. A peer that sends too many is cut off (RFC 9113 §10.5). */
 const spendOverhead = (connection: Connection): boolean => {
-  if (connection.overhead.take(connection.nowMs)) return true
+  // One that makes us answer but reads nothing is as bad, however slowly it does so.
+  const isStuffed = connection.blocked && pendingBytes(connection) > maxUnreadBytes
+  if (!isStuffed && connection.overhead.take(connection.nowMs)) return true
   breakOff(
     connection,
     errorCode.enhanceYourCalm,
