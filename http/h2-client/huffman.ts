@@ -62,6 +62,7 @@ for (let node: Node | number | undefined = nodes[0], depth = 0; depth < 8; depth
 
 /** The longest string that one call decodes. */
 export const maxDecodedBytes = 65_536
+/** Holds one string while it is decoded, and nothing between two calls. */
 const scratch = Buffer.allocUnsafeSlow(maxDecodedBytes)
 
 /**

@@ -4,14 +4,10 @@ import type { OnFrame } from './frame-reader.ts'
 import { pendingBytes } from './output.ts'
 import { errorCode, frameType } from './protocol.ts'
 import { receiveContinuation, receiveHeaders } from './receive-block.ts'
-import {
-  receiveGoaway,
-  receivePing,
-  receiveSettings,
-  receiveWindowUpdate,
-} from './receive-control.ts'
+import { receiveGoaway, receivePing, receiveSettings } from './receive-control.ts'
 import { receiveData } from './receive-data.ts'
 import { receiveReset } from './receive-reset.ts'
+import { receiveWindowUpdate } from './receive-window.ts'
 
 /** What we may have to say to a peer that does not listen. */
 const maxUnreadBytes = 4_194_304
