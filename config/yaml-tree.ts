@@ -3,8 +3,8 @@ import { tick } from './faults.ts'
 import { interpolate, isInterpolated, type Environment } from './interpolate.ts'
 import { pointerTo, readablePath } from './pointer.ts'
 
-// Enough for 100,000 routes; what stops a file whose aliases multiply (the "billion laughs").
-const maxNodes = 2_000_000
+// Enough for 30,000 routes; what stops a file whose aliases multiply (the "billion laughs").
+const maxNodes = 1_000_000
 const maxCharacters = 67_108_864
 const maxDepth = 32
 const maxComplaints = 200

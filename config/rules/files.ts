@@ -21,6 +21,8 @@ const trouble = ({ path, access }: ConfigFile): Complaint | undefined => {
         : unreadable(path, found)
     case 'later':
       return found === undefined ? undefined : unreadable(path, found)
+    case 'unchecked':
+      return undefined
     case 'write':
       if (found?.isDirectory() === true) return { message: 'is a directory', remedy: 'name a file' }
       return unwritable(found === undefined ? dirname(path) : path)

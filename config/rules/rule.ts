@@ -16,7 +16,7 @@ export type ConfigFile = {
   readonly pointer: string
   /** Absolute. */
   readonly path: string
-  readonly access: 'read' | 'write' | 'directory' | 'later'
+  readonly access: 'read' | 'write' | 'directory' | 'later' | 'unchecked'
   readonly holds: 'certificates' | 'private-key' | 'json' | undefined
 }
 

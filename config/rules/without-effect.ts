@@ -29,10 +29,17 @@ const staleBeforeRefreshed = ({ issuers }: Subject): Finding[] =>
       remedy: 'raise `maxStaleSeconds` above `refreshSeconds`',
     }))
 
-const unusedUpstreams = ({ upstreams, routes, kind }: Subject): Finding[] => {
+const unusedUpstreams = ({
+  kind,
+  upstreams,
+  upstreamNames = [],
+  routes,
+  pointersIn,
+}: Subject): Finding[] => {
   const used = new Set(routes.map(({ value }) => value.upstream))
-  // When a route could not be read, its upstream cannot be said to be unused.
-  if (kind !== 'gateway' || used.size === 0) return []
+  // A route that could not be read, or names an upstream that is not there, may have meant it.
+  const known = [...used].every((name) => upstreamNames.includes(name))
+  if (kind !== 'gateway' || !known || pointersIn('routes').length > routes.length) return []
   return upstreams
     .filter(({ name }) => !used.has(name))
     .map(({ pointer, name }) => ({
@@ -44,18 +51,25 @@ const unusedUpstreams = ({ upstreams, routes, kind }: Subject): Finding[] => {
     }))
 }
 
-const unmappedIssuers = ({ routes, identities, issuerNames }: Subject): Finding[] => {
+const unmappedIssuers = ({
+  routes,
+  identities,
+  issuerNames = [],
+  pointersIn,
+}: Subject): Finding[] => {
   const mapped = new Set(identities.map(({ value }) => value.issuer))
+  const known = [...mapped].every((name) => issuerNames.includes(name))
+  if (!known || pointersIn('identities').length > identities.length) return []
   return routes.flatMap(({ pointer, name, value }) => {
     if (value.authenticate === 'none') return []
     return value.authenticate.issuers.flatMap((issuer, i): Finding[] => {
-      if (mapped.has(issuer) || issuerNames?.includes(issuer) !== true) return []
+      if (mapped.has(issuer) || !issuerNames.includes(issuer)) return []
       return [
         {
           severity: 'warning',
           pointer: `${pointer}/authenticate/issuers/${i}`,
           at: 'value',
-          message: `no identity rule is for issuer ${tick(issuer)}, so route ${tick(name)} refuses all its callers`,
+          message: `no identity rule is for issuer ${tick(issuer)}, so route ${tick(name)} refuses all callers of it`,
           remedy: 'add a rule to `identities`',
         },
       ]

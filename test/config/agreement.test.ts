@@ -1,0 +1,129 @@
+import assert from 'node:assert/strict'
+import { suite, test } from 'node:test'
+import { exchange, gateway, workspace } from './workspace.ts'
+
+type Change = (text: string) => string
+const same: Change = (text) => text
+const replace =
+  (from: string | RegExp, to: string): Change =>
+  (text) => {
+    const changed = text.replace(from, to)
+    assert.notEqual(changed, text)
+    return changed
+  }
+
+const rows: readonly (readonly [name: string, ours: Change, theirs: Change, ...said: string[]])[] =
+  [
+    ['agree', same, same],
+    [
+      'do not know each other',
+      replace('gateway\nidentity', 'gateway-2\nidentity'),
+      same,
+      'exchange: the gateway "spiffe://mesh.example/gateway-2" is not among `gateways`, so it may not ask on behalf of others — add it',
+      'exchange: warning: there is no join token for "spiffe://mesh.example/gateway-2", which takes its first certificate from here — add one to `joinTokens`, unless you hand it one in another way',
+    ],
+    [
+      'take the exchange for someone else',
+      replace('spiffe://mesh.example/exchange', 'spiffe://mesh.example/exchange-2'),
+      same,
+      'gateway: the gateway expects "spiffe://mesh.example/exchange-2" where the exchange is "spiffe://mesh.example/exchange" — say the same in both',
+    ],
+    [
+      'do not know the same issuers',
+      replace(
+        'identities:',
+        '  more: { issuer: https://more.example, audiences: [x] }\nidentities:',
+      ),
+      same,
+      'gateway: the exchange does not know the issuer `more`, so it mints for none of its callers — let both `include:` one file with the issuers',
+    ],
+    [
+      'know more issuers at the exchange, for functions and jobs',
+      same,
+      replace(
+        'identities:',
+        '  more: { issuer: https://more.example, audiences: [x] }\nidentities:',
+      ),
+    ],
+    [
+      'check tokens differently',
+      replace('audiences: [api]', 'audiences: [api]\n    maxLifetimeSeconds: 600'),
+      same,
+      'gateway: `maxLifetimeSeconds` of issuer `main` is not the same at the exchange — say the same in both, best in one file that both `include:`',
+    ],
+    [
+      'fetch keys at other times',
+      replace('audiences: [api]', 'audiences: [api]\n    refreshSeconds: 60'),
+      same,
+    ],
+    [
+      'map a caller differently',
+      replace('/people/{sub}', '/persons/{sub}'),
+      same,
+      'gateway: `spiffeId` of identity rule `people` is not the same at the exchange — say the same in both, best in one file that both `include:`',
+    ],
+    [
+      'have other rules',
+      replace('name: people', 'name: persons'),
+      same,
+      'gateway: the exchange does not have the identity rule `persons` — let both `include:` one file with the identities',
+      'exchange: the gateway does not have the identity rule `people` — let both `include:` one file with the identities',
+    ],
+    [
+      'ask for an audience that is not minted for',
+      replace(
+        'upstream: orders\n',
+        'upstream: orders\n    identity: { audience: https://orders.example }\n',
+      ),
+      same,
+      'gateway: the exchange mints no token for the audience "https://orders.example" — add it to `audiences` of the exchange',
+    ],
+    [
+      'ask for an audience that is',
+      replace(
+        'upstream: orders\n',
+        'upstream: orders\n    identity: { audience: https://orders.example }\n',
+      ),
+      replace('gateways:', 'audiences: [https://orders.example]\ngateways:'),
+    ],
+  ]
+
+suite('a gateway and an exchange', () => {
+  for (const [name, ours, theirs, ...said] of rows)
+    test(name, async (t) => {
+      const { check } = workspace(t, {
+        'gateway.yaml': ours(gateway()),
+        'exchange.yaml': theirs(exchange()),
+      })
+      const { faults, warnings } = await check(['gateway.yaml', 'exchange.yaml'])
+      assert.deepEqual(
+        [
+          ...faults.map((line) => line.replace(/^(\w+)\.yaml:\S+ /, '$1: ')),
+          ...warnings.map((line) => line.replace(/^(\w+)\.yaml:\S+ /, '$1: warning: ')),
+        ],
+        said,
+      )
+    })
+
+  test('are of two trust domains', async (t) => {
+    const { check } = workspace(t, {
+      'gateway.yaml': gateway(),
+      'exchange.yaml': exchange().replaceAll('mesh.example', 'other.example'),
+    })
+    const { faults } = await check(['gateway.yaml', 'exchange.yaml'])
+    assert.equal(
+      faults[0],
+      'gateway.yaml:2:14: the trust domain is "mesh.example" here and "other.example" at the exchange — let both `include:` one file that says it',
+    )
+  })
+})
+
+test('each by itself is not compared', async (t) => {
+  const { check } = workspace(t, {
+    'gateway.yaml': gateway().replace('/people/{sub}', '/persons/{sub}'),
+    'exchange.yaml': exchange(),
+  })
+  assert.deepEqual((await check(['gateway.yaml'])).faults, [])
+  assert.deepEqual((await check(['exchange.yaml'])).faults, [])
+  assert.equal((await check(['exchange.yaml', 'gateway.yaml'])).faults.length, 1)
+})
