@@ -10,7 +10,7 @@ type JsonSchema = Readonly<Record<string, unknown>>
 /** A file that a configuration names, or a secret that stands in one. */
 export type NamedFile = {
   readonly pointer: string
-  readonly access: 'read' | 'write' | 'directory' | 'later'
+  readonly access: 'read' | 'write' | 'directory' | 'later' | 'unchecked'
   readonly holds: 'certificates' | 'private-key' | 'json' | undefined
 }
 

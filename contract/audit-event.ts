@@ -1,4 +1,5 @@
 import type { ProblemTag, Result } from './problem.ts'
+import type { InspectionRecord } from './inspection.ts'
 import type { PolicyReason } from './policy.ts'
 
 /** Raised when a field changes its meaning or goes; new fields do not raise it. */
@@ -54,6 +55,8 @@ export type AuditEvent = {
     readonly remaining: number
     readonly reportOnly?: true
   }
+  /** What the firewall's rules found. */
+  readonly waf?: InspectionRecord
   readonly policy?: {
     readonly allow: boolean
     readonly reasons: readonly PolicyReason[]

@@ -52,7 +52,7 @@ export type PolicyDecision = {
   readonly revision: string
 }
 
-/** Decides; refuses with `policy-denied` when denied, with `policy-failed` when no decision could be had. */
+/** Decides; refuses with `policy-denied`, its cause the `PolicyDecision`, when denied, with `policy-failed` when no decision could be had. */
 export type PolicyEngine = {
   readonly decide: (input: PolicyInput) => Soon<Result<PolicyDecision>>
   readonly revision: string

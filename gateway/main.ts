@@ -3,7 +3,7 @@ import { systemClock, systemRandomBytes, systemSleep } from '#contract/clock'
 import type { QuotaHeaders } from '#contract/quota'
 import type { SpiffeId } from '#contract/spiffe-id'
 import type { Log } from '#contract/telemetry'
-import type { GatewayConfig } from '#config/schema'
+import type { GatewayConfig, Route } from '#config/schema'
 import { ownSvidFromExchange } from '#identity/svid/own-svid-from-exchange'
 import { ownSvidFromFiles } from '#identity/svid/own-svid-from-files'
 import { auditLog } from '#plugins/audit-log/sink'
@@ -14,6 +14,8 @@ import { addressKey } from '#plugins/rate-limit/address-key'
 import { rateLimit } from '#plugins/rate-limit/guard'
 import { quotaHeaders } from '#plugins/rate-limit/quota'
 import { limitStores } from '#plugins/rate-limit/stores'
+import { waf } from '#plugins/waf/guard'
+import { loadRuleSet } from '#plugins/waf/rule-set'
 import { runGateway, type RunningGateway } from './run.ts'
 
 const parts = { clock: systemClock, randomBytes: systemRandomBytes, sleep: systemSleep }
@@ -54,6 +56,7 @@ export const startGateway = async (
         key: limit === 'address' ? ({ key }) => addressKey(key) : ({ key }) => key,
         meter,
       }),
+    openFirewall: openFirewall(log),
     quotaHeaders: quotaHeaders satisfies QuotaHeaders,
     close: () => Promise.all([stores.close(), audit.close()]).then(() => ownSvid.close()),
   })
@@ -87,3 +90,15 @@ const openOwnSvid = (
       return identity satisfies never
   }
 }
+
+/** The rules are loaded once; what each route says differently makes a program of its own, shared by those that say the same. */
+export const openFirewall =
+  (log: Log) =>
+  ({ waf: options }: GatewayConfig) => {
+    const ruleSet = loadRuleSet(options)
+    for (const warning of ruleSet.warnings) log.warn({ warning }, 'firewall')
+    return ({ waf: route }: Route) =>
+      options.mode === 'off' && route?.mode === undefined
+        ? undefined
+        : waf({ ruleSet, options, clock: systemClock, ...(route ? { route } : {}) })
+  }

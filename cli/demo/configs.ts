@@ -161,6 +161,7 @@ export const demoRoutes = [
     team: 'shop',
     path: { prefix: '/orders' },
     authenticate,
+    waf: { overLimit: 'inspect-part' }, // uploads are larger than what the firewall looks at
     policy: { requires: { roles: { any: ['orders-reader'] } } },
     upstream: 'orders',
   },

@@ -119,6 +119,19 @@ export const stops: readonly Stop[] = [
       ),
   },
   {
+    title: 'An attack on the database behind the service',
+    go: async (mesh) =>
+      look(
+        mesh,
+        'alice',
+        {
+          path: `/orders/7?note=${encodeURIComponent("1' UNION SELECT password FROM users--")}`,
+          token: await mesh.issuer.tokenFor('alice'),
+        },
+        '403 attack-suspected',
+      ),
+  },
+  {
     title: 'The wrong role',
     go: async (mesh) =>
       look(

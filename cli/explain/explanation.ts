@@ -5,6 +5,7 @@ import { secret } from '#contract/secret'
 import type { SpiffeId } from '#contract/spiffe-id'
 import { noLog, noMeter } from '#contract/telemetry'
 import type { GatewayConfig } from '#config/schema'
+import { openFirewall } from '#gateway/main'
 import { buildIngress } from '#gateway/ingress/build'
 import type { IngressParts } from '#gateway/ingress/parts'
 import { ingress } from '#gateway/ingress/pipeline'
@@ -122,6 +123,7 @@ const offlinePorts = (config: GatewayConfig) => ({
         remaining: options.points,
         resetSeconds: options.windowSeconds,
       }),
+  openFirewall: openFirewall(noLog),
   quotaHeaders,
 })
 

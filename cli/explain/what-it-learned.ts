@@ -16,6 +16,9 @@ const sentences = {
   origin: ({ origin }) => origin && `from ${origin.address}`,
   addressQuota: ({ addressQuota }) => limit(addressQuota),
   route: ({ route }) => route && `${route.id} of team ${route.team}`,
+  'body size': () => 'small enough, or not said',
+  inspection: ({ inspection }) =>
+    inspection ? 'no rule refuses it; a body is not looked at here' : 'off here',
   caller: ({ caller }) =>
     caller &&
     (caller.kind === 'token'

@@ -2,6 +2,7 @@ import { Type, type Static } from 'typebox'
 import { AuditLogOptions } from '#plugins/audit-log/options'
 import { PolicyOptions } from '#plugins/policy/options'
 import { RateLimitOptions, RateLimitStoreOptions } from '#plugins/rate-limit/options'
+import { WafOptions } from '#plugins/waf/options'
 import { AdminListener, IngressListener } from './listeners.ts'
 import { Route } from './routes.ts'
 import { shared } from './shared.ts'
@@ -78,6 +79,7 @@ export const GatewayConfig = Strict({
       description: 'Where limits are counted, and the limit for one address before anything else.',
     },
   ),
+  waf: WafOptions,
   policy: PolicyOptions,
   audit: AuditLogOptions,
   caches: Strict(

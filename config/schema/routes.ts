@@ -1,5 +1,6 @@
 import { Type, type Static } from 'typebox'
 import { RateLimitOptions } from '#plugins/rate-limit/options'
+import { RouteWafOptions } from '#plugins/waf/options'
 import { Described, HeaderName, Id, Strict } from './words.ts'
 
 const PathMatch = Type.Union(
@@ -97,6 +98,7 @@ export const Route = Strict({
     },
     { default: {}, description: 'What the policy is told of this route.' },
   ),
+  waf: Type.Optional(RouteWafOptions),
   upstream: Type.String({ description: 'Name of the upstream.' }),
   identity: Strict(
     {

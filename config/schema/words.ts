@@ -1,7 +1,8 @@
 import { Type, type TObjectOptions, type TProperties, type TSchema } from 'typebox'
 
 // Besides JSON Schema's own words the schemas use these, which `config/validate.ts` reads:
-//   access       of a `file`: 'read', 'write', 'directory', or 'later' when it need not be there yet
+//   access       of a `file`: 'read', 'write', 'directory', 'later' when it need not be there yet, or 'unchecked' when its user says
+//                what is wrong with it
 //   holds        of a `file`: 'certificates', 'private-key' or 'json', for `check` to look into
 //   expects      what a `pattern` asks for, in words
 //   keyExpects   the same for the keys of a map
@@ -48,7 +49,7 @@ export const HeaderName = (description: string) =>
   })
 
 export type FileOptions = {
-  readonly access?: 'read' | 'write' | 'directory' | 'later'
+  readonly access?: 'read' | 'write' | 'directory' | 'later' | 'unchecked'
   readonly holds?: 'certificates' | 'private-key' | 'json'
 }
 

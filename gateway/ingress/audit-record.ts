@@ -1,6 +1,8 @@
 import { auditEventVersion, type AuditEvent } from '#contract/audit-event'
 import { causeText } from '#contract/cause'
 import { isoTime } from '#contract/clock'
+import type { Inspection, InspectionRecord } from '#contract/inspection'
+import type { PolicyDecision } from '#contract/policy'
 import type { Problem } from '#contract/problem'
 import type { Quota } from '#contract/quota'
 import type { Ending } from '../answer.ts'
@@ -32,7 +34,7 @@ export const auditRecord = ({
     step,
     problem: problem?.tag ?? 'none',
     ...(problem?.detail === undefined ? {} : { detail: problem.detail }),
-    ...(problem?.cause === undefined ? {} : { cause: causeText(problem.cause) }),
+    ...whyOf(problem),
     status: sent.status,
     durationMs,
     bytesIn: facts.body.bytesIn(),
@@ -43,6 +45,7 @@ export const auditRecord = ({
     ...(caller?.kind === 'token' ? { caller: describeCaller(caller) } : {}),
     ...(subject ? { spiffeId: subject.spiffeId, mapping: subject.rule } : {}),
     ...quotaOf(facts.callerQuota ?? facts.routeQuota ?? facts.addressQuota),
+    ...inspectionOf(facts.inspection),
     ...(decision ? { policy: decision } : {}),
     ...(identity ? { minted: describeMint(identity) } : {}),
     ...(route ? { upstream: describeUpstream(route, endpoint) } : {}),
@@ -108,3 +111,22 @@ const describeUpstream = (
   endpoint: endpoint?.endpoint ?? 'none',
   spiffeId: route.upstream.spiffeId,
 })
+
+/** What lay behind a problem. The firewall's findings and the policy's decision have fields of their own. */
+const whyOf = (problem: Problem | undefined): Pick<AuditEvent, 'cause' | 'waf' | 'policy'> => {
+  if (problem?.cause === undefined) return {}
+  switch (problem.tag) {
+    case 'attack-suspected':
+      return { waf: problem.cause as InspectionRecord }
+    case 'policy-denied':
+      return { policy: problem.cause as PolicyDecision }
+    default:
+      return { cause: causeText(problem.cause) }
+  }
+}
+
+/** Only where a rule had something to say. */
+const inspectionOf = (inspection: Inspection | undefined): Pick<AuditEvent, 'waf'> => {
+  const record = inspection?.record()
+  return record && (record.rules.length > 0 || record.partly) ? { waf: record } : {}
+}

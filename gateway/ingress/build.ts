@@ -1,5 +1,6 @@
 import type { AuditSink } from '#contract/audit-event'
 import type { RandomBytes } from '#contract/clock'
+import type { Inspect } from '#contract/inspection'
 import type { PolicyEngine } from '#contract/policy'
 import type { Quota, QuotaHeaders } from '#contract/quota'
 import type { SpiffeId } from '#contract/spiffe-id'
@@ -35,6 +36,8 @@ export type IngressPorts = {
   readonly openPolicy: (options: GatewayConfig['policy']) => PolicyEngine
   /** @param of A name that is the same for the same limit after a reload. */
   readonly limit: (limit: Quota['name'], of: string, options: LimitOptions) => Step<LimitKey, Quota>
+  /** The firewall with its rules loaded; gives what each route asks, undefined where it is off. */
+  readonly openFirewall: (config: GatewayConfig) => (route: Route) => Inspect | undefined
   readonly quotaHeaders: QuotaHeaders
 }
 
@@ -64,6 +67,9 @@ export const buildIngress = async (
     takeKeys: (madeFrom, make) => hand.take('issuer keys', madeFrom, make, (keys) => keys.close()),
   })
   const policy = hand.take('policy', config.policy, () => ports.openPolicy(config.policy))
+  const firewall = hand.take('firewall', [config.waf, config.routes.map(({ waf }) => waf)], () =>
+    ports.openFirewall(config),
+  )
   await issuers.start()
   const verify = hand.take('verifier', [config.issuers, config.caches.maxTokens], () =>
     tokenVerifier({
@@ -85,7 +91,7 @@ export const buildIngress = async (
     }),
     origin: { trustedProxies: networks(ingress.trustedProxies), viaName: ports.viaName },
     addressLimit: config.limits.address && ports.limit('address', 'all', config.limits.address),
-    routes: config.routes.map((route) => compileRoute(route, upstreams, ports)),
+    routes: config.routes.map((route) => compileRoute(route, upstreams, firewall, ports)),
     verify,
     mapping: identityMapping(config.identities, config.trustDomain),
     policy,
@@ -115,6 +121,7 @@ const takeUpstream = (name: string, config: Upstream, ownSvid: OwnSvid, hand: Ha
 const compileRoute = (
   config: Route,
   upstreams: ReadonlyMap<string, UpstreamGroup>,
+  firewall: (route: Route) => Inspect | undefined,
   { limit }: IngressPorts,
 ): CompiledRoute => {
   const upstream = upstreams.get(config.upstream)
@@ -128,6 +135,7 @@ const compileRoute = (
     issuers: config.authenticate === 'none' ? undefined : new Set(config.authenticate.issuers),
     upstream,
     audience: config.identity.audience ?? upstream.spiffeId,
+    inspect: firewall(config),
     callerLimit: caller && limit('caller', config.id, caller),
     routeLimit: route && limit('route', config.id, route),
   }

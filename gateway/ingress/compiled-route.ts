@@ -1,6 +1,7 @@
 import type { Step } from '#contract/step'
 import type { Route } from '#config/schema'
 import type { UpstreamGroup } from '../upstream/upstream-group.ts'
+import type { Inspect } from '#contract/inspection'
 import type { Quota } from '#contract/quota'
 
 /** A route with all that its configuration became. */
@@ -13,6 +14,8 @@ export type CompiledRoute = {
   readonly upstream: UpstreamGroup
   /** Audience of the token that its upstream gets. */
   readonly audience: string
+  /** What its firewall asks; undefined when it is off here. */
+  readonly inspect: Inspect | undefined
   /** Keyed by who calls. */
   readonly callerLimit: Step<LimitKey, Quota> | undefined
   /** One key for all callers. */

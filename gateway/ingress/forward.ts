@@ -1,9 +1,15 @@
 import type { ServerResponse } from 'node:http'
 import type { Problem, ProblemTag } from '#contract/problem'
 import type { QuotaHeaders } from '#contract/quota'
-import type { UpstreamControl, UpstreamFault, UpstreamFaultKind } from '#http/upstream-client'
+import type {
+  UpstreamControl,
+  UpstreamFault,
+  UpstreamFaultKind,
+  UpstreamHandler,
+} from '#http/upstream-client'
 import type { Sent } from '../answer.ts'
 import { answerHeaders } from './answer-headers.ts'
+import { inspectAnswer } from './inspect-answer.ts'
 import type { Admitted } from './pipeline.ts'
 import { upstreamHeaders } from './upstream-headers.ts'
 
@@ -55,13 +61,16 @@ const relay = (
   { quotaHeaders, refuse }: Forwarding,
 ): Promise<Relayed> =>
   new Promise((resolve) => {
-    const { head, route, body, endpoint } = request
+    const { head, route, body, endpoint, inspection } = request
     const upstream = route.upstream.config
     let control: UpstreamControl | undefined
     let bytesOut = 0
     let stopped: Problem | undefined
+    let isSettled = false
 
     const settle = (sent: Sent, result: UpstreamResult) => {
+      if (isSettled) return
+      isSettled = true
       clearTimeout(deadline)
       res.off('close', callerGone).off('drain', resume)
       resolve({ sent, result })
@@ -92,6 +101,33 @@ const relay = (
     const tooLarge = body.fault()
     if (tooLarge) return settle({ ...refuse(tooLarge), problem: tooLarge }, 'caller-gone')
     res.once('close', callerGone).on('drain', resume)
+    /** The service answered, but its answer must not go out. */
+    const withhold = (problem: Problem) => {
+      settle({ ...refuse(problem), bytesOut, problem }, 'ok')
+      stop(problem)
+    }
+    const answering: UpstreamHandler = {
+      onStart: (given) => {
+        control = given
+      },
+      onHead: (status, headers) => {
+        res.writeHead(status, answerHeaders(headers, request, quotaHeaders))
+      },
+      onData: (chunk) => {
+        bytesOut += chunk.length
+        if (!res.write(chunk)) control?.pause()
+      },
+      onEnd: () => {
+        res.off('close', callerGone)
+        const done = () => {
+          res.off('finish', done).off('close', done)
+          settle({ status: res.statusCode, bytesOut }, 'ok')
+        }
+        res.once('finish', done).once('close', done)
+        res.end()
+      },
+      onError: failed,
+    }
     endpoint.client.dispatch(
       {
         method: head.method,
@@ -102,28 +138,7 @@ const relay = (
         headersTimeoutMs: upstream.headersTimeoutMs,
         idleTimeoutMs: upstream.idleTimeoutMs,
       },
-      {
-        onStart: (given) => {
-          control = given
-        },
-        onHead: (status, headers) => {
-          res.writeHead(status, answerHeaders(headers, request, quotaHeaders))
-        },
-        onData: (chunk) => {
-          bytesOut += chunk.length
-          if (!res.write(chunk)) control?.pause()
-        },
-        onEnd: () => {
-          res.off('close', callerGone)
-          const done = () => {
-            res.off('finish', done).off('close', done)
-            settle({ status: res.statusCode, bytesOut }, 'ok')
-          }
-          res.once('finish', done).once('close', done)
-          res.end()
-        },
-        onError: failed,
-      },
+      inspection?.answers ? inspectAnswer(inspection, answering, withhold) : answering,
     )
   })
 

@@ -3,9 +3,11 @@ import { begin, type KnownOf } from '../compose.ts'
 import { assumeIdentity } from './assume-identity.ts'
 import { authenticate } from './authenticate.ts'
 import { authorise } from './authorise.ts'
+import { bodySize } from './body-size.ts'
 import { chooseEndpoint } from './choose-endpoint.ts'
 import { findRoute } from './find-route.ts'
 import { identify } from './identify.ts'
+import { inspect } from './inspect.ts'
 import { limitAddress, limitCaller, limitRoute } from './limit.ts'
 import type { IngressParts } from './parts.ts'
 import { findOrigin, readHead } from './receive.ts'
@@ -19,10 +21,12 @@ export const ingress = (parts: IngressParts) =>
     .learn('origin', findOrigin(parts.origin))
     .learn('addressQuota', limitAddress(parts.addressLimit)) // before the signature check, which a flood would make us pay for
     .learn('route', findRoute(parts.routes))
+    .guard('body size', bodySize)
     .learn('caller', authenticate(parts.verify)) // head only: no body is read for a stranger
     .learn('subject', identify(parts.mapping))
     .learn('routeQuota', limitRoute)
     .learn('callerQuota', limitCaller)
+    .learn('inspection', inspect) // the WAF: head, then a bounded beginning of the body
     .learn('decision', authorise(parts.policy, parts.trustDomain, parts.issuers))
     .learn('identity', assumeIdentity(parts.mints))
     .learn('endpoint', chooseEndpoint)

@@ -75,6 +75,32 @@ const Minted = Record(
   'The identity that was handed on. The exchange has a record of its making, with the same `jti`.',
 )
 
+const MatchedRule = Record({
+  id: Type.Integer(),
+  message: Type.String(),
+  severity: Type.Optional(Type.String()),
+  variable: Text('What it matched in, such as `ARGS:name`.'),
+  matched: Text('The part that matched, cut and escaped; `[redacted]` where it may be a secret.'),
+  exclusion: Text('A line for the configuration that makes this rule leave this variable alone.'),
+})
+
+const Inspection = Record(
+  {
+    mode: Type.Enum(['enforce', 'detect']),
+    inboundScore: Type.Number({ description: 'Of the request.' }),
+    outboundScore: Type.Number({ description: 'Of the answer.' }),
+    rules: Type.Array(MatchedRule),
+    moreMatches: Type.Integer({ description: 'Matches that are not listed.' }),
+    decidedBy: Type.Optional(
+      Type.Integer({ description: 'The rule that refused, or would have.' }),
+    ),
+    partly: Type.Optional(
+      Type.Literal(true, { description: 'The request was only looked at in part.' }),
+    ),
+  },
+  'What the firewall found.',
+)
+
 export const AuditEventSchema = Record(
   {
     version: Type.Literal(auditEventVersion, {
@@ -109,6 +135,7 @@ export const AuditEventSchema = Record(
         ),
       }),
     ),
+    waf: Type.Optional(Inspection),
     policy: Type.Optional(Policy),
     minted: Type.Optional(Minted),
     upstream: Type.Optional(

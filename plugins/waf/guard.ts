@@ -1,46 +1,14 @@
 import { createHash } from 'node:crypto'
 import type { Clock } from '#contract/clock'
+import type { Inspect, Inspection, InspectionInput } from '#contract/inspection'
 import { pass, refuse, type Result } from '#contract/problem'
-import type { RequestHead } from '#contract/request-head'
 import type { Soon } from '#contract/step'
 import { defaultBodyLimits } from './bodies/body.ts'
 import type { Program } from './engine/program.ts'
 import { beginTransaction, type Transaction, type TransactionBounds } from './engine/transaction.ts'
-import { recordOf, type InspectionRecord } from './inspection.ts'
+import { recordOf } from './inspection.ts'
 import type { RouteWafOptions, WafOptions } from './options.ts'
 import type { RuleSet } from './rule-set.ts'
-
-/** What there is to look at of one request. */
-export type InspectionInput = {
-  readonly head: RequestHead
-  /** Of the peer, or of who it speaks for. */
-  readonly address: string
-  /** Random, unlike all others. Also decides about sampling, so a caller cannot choose it. */
-  readonly decisionId: string
-  /** `HTTP/1.1`, `HTTP/2.0`. */
-  readonly protocol: string
-  /** The first bytes of the body, without taking it. */
-  readonly peek: (
-    maxBytes: number,
-  ) => Soon<Result<{ readonly bytes: Buffer; readonly whole: boolean }>>
-}
-
-/** A request under inspection: its record, and what is still to be asked about its answer. */
-export type Inspection = {
-  /** For the audit record; grows with the answer. */
-  readonly record: () => InspectionRecord
-  /**
-   * Looks at the head of the answer. Refuses with `attack-suspected` an answer that must not go out.
-   *
-   * @returns Whether the body is to be held back up to `maxBytes` and shown to `body`.
-   */
-  readonly head: (
-    status: number,
-    headers: readonly string[],
-  ) => Soon<Result<{ readonly maxBytes: number }>>
-  /** Looks at the body, or at its beginning. Without one it is to be called with undefined. */
-  readonly body: (bytes: Buffer | undefined, whole: boolean) => Soon<Result<void>>
-}
 
 export type WafParts = {
   readonly ruleSet: RuleSet
@@ -50,15 +18,9 @@ export type WafParts = {
   readonly clock: Clock
 }
 
-const unwatched: InspectionRecord = Object.freeze({
-  mode: 'detect',
-  inboundScore: 0,
-  outboundScore: 0,
-  rules: [],
-  moreMatches: 0,
-})
 const admitsAll: Inspection = Object.freeze({
-  record: () => unwatched,
+  record: () => undefined,
+  answers: false,
   head: () => pass({ maxBytes: 0 }),
   body: () => pass(undefined),
 })
@@ -71,7 +33,7 @@ const admitsAll: Inspection = Object.freeze({
  *   with. An engine that breaks throws, which the way answers with `internal`: never a pass.
  * @throws WafOptionsError for an exclusion of the route that names no rule.
  */
-export const waf = ({ ruleSet, options, route = {}, clock }: WafParts) => {
+export const waf = ({ ruleSet, options, route = {}, clock }: WafParts): Inspect => {
   const settings = { ...options, ...route }
   const program = ruleSet.programFor(route)
   const bounds: TransactionBounds = {
@@ -83,7 +45,7 @@ export const waf = ({ ruleSet, options, route = {}, clock }: WafParts) => {
     maxValueBytes: options.limits.maxValueBytes,
   }
   const { mode } = settings
-  if (mode === 'off') return (_: InspectionInput): Soon<Result<Inspection>> => pass(admitsAll)
+  if (mode === 'off') return () => pass(admitsAll)
   const enforcing = mode === 'enforce'
 
   const refusing = enforcing && settings.overLimit === 'refuse'
@@ -101,24 +63,23 @@ export const waf = ({ ruleSet, options, route = {}, clock }: WafParts) => {
     const fault = refusing ? limitFault(transaction, options) : undefined
     if (fault !== undefined) return refuse('request-malformed', { cause: fault })
     return after(transaction.requestBody(), () => {
-      const verdict = judge(transaction, 'request')
+      const verdict = judge(transaction)
       return verdict.ok ? pass(inspectionOf(transaction, partly)) : verdict
     })
   }
 
-  const judge = ({ state }: Transaction, what: 'request' | 'answer'): Result<void> => {
+  const judge = ({ state }: Transaction): Result<void> => {
     if (!enforcing || !state.interruption) return pass(undefined)
-    const record = recordOf(state, 'enforce', false)
-    const { ruleId } = state.interruption
-    return refuse('attack-suspected', { cause: { what, rule: ruleId, waf: record } })
+    return refuse('attack-suspected', { cause: recordOf(state, 'enforce', false) })
   }
 
   const inspectionOf = (transaction: Transaction, partly: boolean): Inspection => ({
     record: () => recordOf(transaction.state, mode, partly),
+    answers: settings.responses,
     head: (status, headers) => {
       if (!settings.responses) return pass({ maxBytes: 0 })
       return after(transaction.responseHead(status, headers), () => {
-        const verdict = judge(transaction, 'answer')
+        const verdict = judge(transaction)
         if (!verdict.ok) return verdict
         const maxBytes = holdsBack(transaction, headers) ? options.limits.maxResponseBodyBytes : 0
         return pass({ maxBytes })
@@ -127,20 +88,20 @@ export const waf = ({ ruleSet, options, route = {}, clock }: WafParts) => {
     body: (bytes, whole) => {
       if (!settings.responses) return pass(undefined)
       return after(transaction.responseBody(bytes, whole), () =>
-        after(transaction.end(), () => judge(transaction, 'answer')),
+        after(transaction.end(), () => judge(transaction)),
       )
     },
   })
 
-  return (input: InspectionInput): Soon<Result<Inspection>> => {
+  return (input) => {
     if (!isSampled(input.decisionId, settings.samplingPercent)) return pass(admitsAll)
     const transaction = begin(program, input, clock(), enforcing, settings.responses, bounds)
     const fault = refusing ? limitFault(transaction, options) : undefined
     if (fault !== undefined) return refuse('request-malformed', { cause: fault })
     return after(transaction.requestHead(), () => {
-      const verdict = judge(transaction, 'request')
+      const verdict = judge(transaction)
       if (!verdict.ok) return verdict
-      if (!hasBody(input.head) || transaction.state.mode === 'Off')
+      if (!input.hasBody || transaction.state.mode === 'Off')
         return inspectBody(transaction, undefined)
       return after(input.peek(options.limits.maxBodyBytes), (peeked) =>
         peeked.ok ? inspectBody(transaction, peeked.value) : peeked,
@@ -180,14 +141,6 @@ const begin = (
   if (!enforcing && transaction.state.mode === 'On') transaction.state.mode = 'DetectionOnly'
   transaction.state.responseBodyAccess = responses
   return transaction
-}
-
-const hasBody = ({ headers }: RequestHead): boolean => {
-  for (let i = 0; i < headers.length; i += 2) {
-    if (headers[i] === 'content-length' && headers[i + 1] !== '0') return true
-    if (headers[i] === 'transfer-encoding' || headers[i] === 'content-type') return true
-  }
-  return false
 }
 
 /** What is over a limit that no rule speaks of. Asked before the rules run, so that they never see more. */

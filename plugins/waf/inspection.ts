@@ -1,32 +1,5 @@
+import type { InspectionRecord, MatchedRule } from '#contract/inspection'
 import type { RuleMatch, State } from './engine/state.ts'
-
-/** One rule that matched, fit for a record: what the client sent is cut short, and secrets are not in it. */
-export type MatchedRule = {
-  readonly id: number
-  readonly message: string
-  readonly severity?: string
-  /** `ARGS:name`. */
-  readonly variable: string
-  /** The part that matched, cut, control bytes escaped; `[redacted]` where it may be a secret. */
-  readonly matched: string
-  /** A line for the configuration that makes this rule leave this variable alone. */
-  readonly exclusion: string
-}
-
-/** What was learned of a request by its rules, for the record. */
-export type InspectionRecord = {
-  readonly mode: 'enforce' | 'detect'
-  /** Score of the request and of the answer; 0 where the rules keep none. */
-  readonly inboundScore: number
-  readonly outboundScore: number
-  readonly rules: readonly MatchedRule[]
-  /** Matches that are not listed, as there were too many. */
-  readonly moreMatches: number
-  /** The rule that refused, or would have. */
-  readonly decidedBy?: number
-  /** The request was only looked at in part. */
-  readonly partly?: true
-}
 
 const maxRules = 20
 const maxMatchedBytes = 100

@@ -81,11 +81,13 @@ export const WafOptions = Type.Object(
     crs: Type.Optional(
       Type.String({
         minLength: 1,
+        format: 'file',
+        access: 'unchecked', // a folder; what is wrong with it, loading it says
         description:
           'Folder of an OWASP Core Rule Set: an unpacked release, `/usr/share/modsecurity-crs`, or the Go module coraza-coreruleset. Without it the small base rules that come with Sallyport are used.',
       }),
     ),
-    ruleFiles: Type.Array(Type.String({ minLength: 1 }), {
+    ruleFiles: Type.Array(Type.String({ minLength: 1, format: 'file', access: 'unchecked' }), {
       default: [],
       maxItems: 100,
       description: 'SecLang files of your own, or globs, that come after the rules.',
@@ -180,6 +182,6 @@ export const WafOptions = Type.Object(
       { additionalProperties: false, default: {}, description: 'Bounds on what is looked at.' },
     ),
   },
-  { additionalProperties: false },
+  { additionalProperties: false, default: {} },
 )
 export type WafOptions = Static<typeof WafOptions>

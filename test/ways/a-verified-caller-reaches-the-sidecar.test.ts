@@ -127,7 +127,10 @@ test('every request leaves one record, with all that was learned and no token', 
   assert.deepEqual(record.route, { id: 'billing', team: 'finance' })
   assert.equal(record.spiffeId, 'spiffe://mesh.demo/acme/people/alice')
   assert.equal(record.caller?.issuer, 'demo')
-  assert.match(record.cause ?? '', /role-missing/)
+  assert.deepEqual(
+    record.policy?.reasons.map(({ code }) => code),
+    ['role-missing'],
+  )
   assert.equal(record.minted, undefined)
   const all =
     readFileSync(mesh.files.gatewayAudit, 'utf8') + readFileSync(mesh.files.exchangeAudit, 'utf8')

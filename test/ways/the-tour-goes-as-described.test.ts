@@ -20,7 +20,7 @@ const base = () => String(10_000 + randomInt(22_000))
 test('every stop of `demo --once` goes as described', async () => {
   const { code, stdout, stderr } = await demo('--once', '--port-base', base())
   assert.equal(code, 0, stdout + stderr)
-  assert.match(stdout, /All 18 stops went as described/)
+  assert.match(stdout, /All \d+ stops went as described/)
 })
 
 test('a taken port is a message, not a stack', async () => {

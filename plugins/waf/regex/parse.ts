@@ -273,6 +273,9 @@ export const parsePattern = (source: string): Parsed => {
         for (const char of source.slice(at, end < 0 ? undefined : end))
           items.push(setNode(setOfByte(char.charCodeAt(0) & 255), flags))
         at = end < 0 ? source.length : end + 2
+        // A repeat behind it is of its last character.
+        const last = items.pop()
+        if (last) items.push(quantified(last, flags))
         continue
       }
       if (take('\\E')) continue

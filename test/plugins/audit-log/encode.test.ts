@@ -62,6 +62,16 @@ const fields: Fields<AuditEvent> = {
   }),
   spiffeId: text,
   mapping: text,
+  waf: fc.record({
+    mode: fc.constantFrom('enforce' as const, 'detect' as const),
+    inboundScore: count,
+    outboundScore: count,
+    rules: fc.array(
+      fc.record({ id: count, message: text, variable: text, matched: text, exclusion: text }),
+      { maxLength: 3 },
+    ),
+    moreMatches: count,
+  }),
   quota: fc.record(
     { limit: count, remaining: count, reportOnly: fc.constant(true as const) },
     { requiredKeys: ['limit', 'remaining'] },

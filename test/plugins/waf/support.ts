@@ -4,7 +4,7 @@ import type { RequestHead } from '#contract/request-head'
 import { compileRules, type Program } from '#plugins/waf/engine/program'
 import type { State } from '#plugins/waf/engine/state'
 import { beginTransaction } from '#plugins/waf/engine/transaction'
-import type { InspectionInput } from '#plugins/waf/guard'
+import type { InspectionInput } from '#contract/inspection'
 import { WafOptions } from '#plugins/waf/options'
 import { loadRules } from '#plugins/waf/seclang/load'
 
@@ -76,5 +76,6 @@ export const inspectionInput = (
   address: '192.0.2.1',
   decisionId: 'decision-1',
   protocol: 'HTTP/1.1',
+  hasBody: body !== undefined,
   peek: () => pass(body ?? { bytes: Buffer.alloc(0), whole: true }),
 })
