@@ -115,7 +115,7 @@ const providerWith = (url: string, keys: readonly JWK[], audience: string) => {
   const configuration: Configuration = {
     adapter: issuerStore,
     ttl: { ClientCredentials: lifetimeSeconds },
-    jwks: { keys: [...keys] } as Configuration['jwks'],
+    jwks: { keys: [...keys] },
     clients: Object.keys(personas).map((persona) => ({
       client_id: persona,
       client_secret: secretOf(persona as Persona),

@@ -1,4 +1,5 @@
 import { ExchangeConfig, GatewayConfig } from '#config/schema'
+import { AuditEventSchema } from '#plugins/audit-log/event-schema'
 import { PolicyInputSchema, PolicyResultSchema } from '#plugins/policy/input'
 import { configPage } from './config-page.ts'
 import { configFileSchema, publishedSchema } from './json-schema.ts'
@@ -18,6 +19,7 @@ export const generatedFiles = (): ReadonlyMap<string, string> =>
       'policy-decision.schema.json',
       json(publishedSchema(PolicyResultSchema, 'Decision of the policy')),
     ],
+    ['audit-event.schema.json', json(publishedSchema(AuditEventSchema, 'Audit record'))],
   ])
 
 const json = (value: object): string => `${JSON.stringify(value, undefined, 2)}\n`
