@@ -32,11 +32,9 @@ export const mutualTlsConnector = (
       alpn: ['http/1.1'],
       timeoutMs: connectTimeoutMs,
     })
-    // oxlint-disable promise/no-callback-in-promise -- undici asks for a callback
     dialling.then(
       (socket) => callback(null, socket),
       (cause: Error) => callback(cause, null),
     )
-    // oxlint-enable promise/no-callback-in-promise
   }
 }
