@@ -1,0 +1,204 @@
+import assert from 'node:assert/strict'
+import { suite, test } from 'node:test'
+import * as fc from 'fast-check'
+import { findFormat, formats } from '#config/formats'
+import { ExchangeConfig, GatewayConfig } from '#config/schema'
+import { compileTemplate } from '#identity/mapping-template'
+
+const good: Readonly<Record<keyof typeof formats, readonly string[]>> = {
+  file: ['a.pem', '/etc/a.pem', '../a b.pem', 'C:\\a.pem'],
+  'trust-domain': ['mesh.example', 'a', 'a_b-c.9'],
+  'spiffe-id': ['spiffe://mesh.example', 'spiffe://mesh.example/a/B_9.-'],
+  'spiffe-id-template': [
+    'spiffe://mesh.example/a',
+    'spiffe://mesh.example/{sub}',
+    'spiffe://mesh.example/user-{sub}/{https://example.com/tenant}',
+  ],
+  url: ['http://a.example/b?c=d', 'https://a.example:8443', 'https://[::1]/'],
+  'https-url': ['https://a.example/b', 'HTTPS://a.example'],
+  'https-origin': [
+    'https://a.example:8443',
+    'https://127.0.0.1',
+    'https://[::1]:9',
+    'https://a.example/',
+  ],
+  host: [
+    'a.example',
+    'a.example:8443',
+    '127.0.0.1',
+    '[::1]:80',
+    'localhost',
+    'xn--bcher-kva.example',
+  ],
+  'host-pattern': ['a.example', '*.example', '*.a.example', '127.0.0.1', '[::1]', 'localhost'],
+  address: ['127.0.0.1', '::', '0.0.0.0', 'localhost'],
+  cidr: ['10.0.0.0/8', '::/0', 'fd00::/8', '192.0.2.1/32'],
+  'route-path': ['/', '/a', '/a/', '/a-b/c.d/~e', '/a%20b', '/a;b=c,d@e'],
+  'route-prefix': ['/', '/a', '/a/b'],
+  'route-pattern': ['/a', '/*', '/**', '/a/*/b/**', '/a/'],
+}
+
+const bad: Readonly<Record<keyof typeof formats, readonly string[]>> = {
+  file: ['a\0b', 'https://a.example/b', 'redis://a'],
+  'trust-domain': [
+    '',
+    'Mesh.example',
+    'spiffe://mesh.example',
+    'mesh.example/a',
+    'méẍ',
+    'a:1',
+    'a b',
+    'x'.repeat(256),
+  ],
+  'spiffe-id': [
+    '',
+    'https://mesh.example/a',
+    'SPIFFE://mesh.example/a',
+    'spiffe://',
+    'spiffe://Mesh/a',
+    'spiffe://m:1/a',
+    'spiffe://u@m/a',
+    'spiffe://m/',
+    'spiffe://m//a',
+    'spiffe://m/../a',
+    'spiffe://m/a%20b',
+    'spiffe://m/a?b',
+    `spiffe://m/${'a'.repeat(2048)}`,
+  ],
+  'spiffe-id-template': [
+    'spiffe://m',
+    'spiffe://m/',
+    'spiffe://{sub}/a',
+    'spiffe://m{sub}/a',
+    'spiffe://m/{sub',
+    'spiffe://m/sub}',
+    'spiffe://m/{}',
+    'spiffe://m/{a}{b}',
+    'spiffe://m/{a}-{b}',
+    'spiffe://m/{a/b}{c}',
+    'spiffe://m/a/{b}/',
+    '{sub}',
+  ],
+  url: [
+    '',
+    'a.example',
+    '/a',
+    'ftp://a.example',
+    'https://u:p@a.example',
+    'https://a.example/#b',
+    'https:// a.example',
+    'https://a.example\\b',
+    'javascript:alert(1)',
+  ],
+  'https-url': ['http://a.example', 'https://u@a.example'],
+  'https-origin': ['https://a.example/b', 'https://a.example?b', 'http://a.example'],
+  host: [
+    '',
+    'A.example',
+    'a.example.',
+    'https://a.example',
+    '::1',
+    'a b',
+    '-a.example',
+    'a..b',
+    'a.example:123456',
+    '*.example',
+    '[::1',
+    '[1.2.3.4]',
+    'bücher.example',
+  ],
+  'host-pattern': [
+    '*',
+    '*.',
+    'a.*',
+    '*a.example',
+    '**.example',
+    '*.*.example',
+    '*.127.0.0.1',
+    '*.A.example',
+    'a.example:80',
+  ],
+  address: ['', 'a.example', '127.0.0.1:80', '[::1]', '*'],
+  cidr: ['', '10.1.0.0', '10.0.0.0/33', '::/129', '10.0.0/8', '10.0.0.0/-1', 'a/8', '10.0.0.0/8/8'],
+  'route-path': [
+    '',
+    'a',
+    '/a//b',
+    '/a/./b',
+    '/a/..',
+    '/a?b',
+    '/a#b',
+    '/a b',
+    '/a*',
+    '/%2f',
+    '/%zz',
+    '/ü',
+    '/a\\b',
+    `/${'a'.repeat(2048)}`,
+  ],
+  'route-prefix': ['/a/', '/a/*', 'a'],
+  'route-pattern': ['/a*', '/**/a', '/a/***', '/*a/b', 'a/*'],
+}
+
+suite('formats', () => {
+  for (const [name, format] of Object.entries(formats)) {
+    test(`${name} takes what is one`, () => {
+      for (const text of good[name as keyof typeof formats])
+        assert.equal(format(text), undefined, text)
+    })
+    test(`${name} says what is wrong with what is none`, () => {
+      for (const text of bad[name as keyof typeof formats]) {
+        const complaint = format(text)
+        assert.ok(
+          complaint !== undefined && complaint.message !== '' && complaint.remedy !== '',
+          text,
+        )
+        // What the text holds may come from the environment: it is not repeated.
+        if (text.length > 4) assert.ok(!complaint.remedy.includes(text), text)
+      }
+    })
+  }
+})
+
+test('every format that the schemas name is there, and each is named', () => {
+  const named = new Set<string>()
+  JSON.stringify([GatewayConfig, ExchangeConfig], (key, value: unknown) => {
+    if (key === 'format' && typeof value === 'string') named.add(value)
+    return value
+  })
+  assert.deepEqual([...named].sort(), Object.keys(formats).sort())
+  assert.equal(findFormat('constructor'), undefined)
+})
+
+test('a template that passes is one that the mapping can compile', () => {
+  const piece = fc.constantFrom(
+    'spiffe://',
+    'm',
+    '/',
+    '/',
+    'a',
+    '{sub}',
+    '{a/b}',
+    '{',
+    '}',
+    '.',
+    '..',
+    'é',
+    '',
+  )
+  const template = fc.oneof(
+    fc.array(piece, { maxLength: 8 }).map((all) => all.join('')),
+    fc.array(piece, { maxLength: 6 }).map((all) => `spiffe://m/${all.join('')}`),
+  )
+  let compiled = 0
+  fc.assert(
+    fc.property(template, (text) => {
+      const passes =
+        formats['spiffe-id-template'](text) === undefined && text.startsWith('spiffe://m/')
+      assert.equal(passes, compileTemplate(text, 'm').ok, text)
+      if (passes) compiled++
+    }),
+    { numRuns: 3000, seed: 7 },
+  )
+  assert.ok(compiled > 100)
+})
