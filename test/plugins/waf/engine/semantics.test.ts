@@ -9,10 +9,9 @@ const run = (rules: string, sent: Parameters<typeof runThrough>[1] = {}) =>
 
 suite('Rules run as in ModSecurity v2', () => {
   test('what a match does happens once for every value that matches', async () => {
-    const { tx } = await run(
-      'SecRule ARGS "@rx ^x" "id:1,phase:1,nolog,pass,setvar:tx.n=+2"',
-      { target: '/?a=x1&b=y&c=x2&a=x3' },
-    )
+    const { tx } = await run('SecRule ARGS "@rx ^x" "id:1,phase:1,nolog,pass,setvar:tx.n=+2"', {
+      target: '/?a=x1&b=y&c=x2&a=x3',
+    })
     assert.equal(tx.get('n'), '6')
   })
   test('a missing variable has no value, so that not even a negated operator matches; its count is 0', async () => {
@@ -31,7 +30,10 @@ SecRule ARGS "@streq no" "id:2,phase:1,pass,setvar:tx.x=1,chain"
     )
     assert.deepEqual(idsOf(state), [1])
     assert.equal(state.matches[0]?.message, 'TX:2 1')
-    assert.deepEqual([state.tx.get('head'), state.tx.get('link'), state.tx.get('x')], ['2', '1', undefined])
+    assert.deepEqual(
+      [state.tx.get('head'), state.tx.get('link'), state.tx.get('x')],
+      ['2', '1', undefined],
+    )
   })
   test('multiMatch tries every form that a transformation made', async () => {
     const state = await run(
@@ -149,8 +151,8 @@ SecRule ARGS:foo "x" "id:4,phase:1,pass"`,
   test('JSON is read when a rule says so, with names that say where', async () => {
     const state = await run(
       `SecRule REQUEST_HEADERS:Content-Type "json" "id:1,phase:1,nolog,pass,ctl:requestBodyProcessor=JSON"
-SecRule ARGS:json.a.0.b "@streq x" "id:2,phase:2,pass"
-SecRule ARGS_POST:/^json\\.a\\.\\d+\\.b$/ "@streq x" "id:3,phase:2,pass"`,
+SecRule ARGS:json.a.array_0.b "@streq x" "id:2,phase:2,pass"
+SecRule ARGS_POST:/^json\\.a\\.array_\\d+\\.b$/ "@streq x" "id:3,phase:2,pass"`,
       { method: 'POST', headers: ['Content-Type', 'application/json'], body: '{"a":[{"b":"x"}]}' },
     )
     assert.deepEqual(idsOf(state), [2, 3])
@@ -162,7 +164,12 @@ SecRule RESPONSE_BODY "@contains secret" "id:2,phase:4,deny"`
     assert.deepEqual(idsOf(seen), [1, 2])
     assert.equal(seen.interruption?.phase, 4)
     assert.deepEqual(
-      idsOf(await run(rules, { responseHeaders: ['Content-Type', 'image/png'], responseBody: 'secret' })),
+      idsOf(
+        await run(rules, {
+          responseHeaders: ['Content-Type', 'image/png'],
+          responseBody: 'secret',
+        }),
+      ),
       [1],
     )
   })

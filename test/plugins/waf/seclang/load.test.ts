@@ -66,10 +66,17 @@ SecRuleRemoveById "30-39"
 SecRuleRemoveByMsg "nothing"
 SecRuleRemoveByTag "one"`.replace('SecRuleRemoveByTag "one"', ''),
     )
-    assert.deepEqual(rules.map(({ id }) => id), [1, 2])
+    assert.deepEqual(
+      rules.map(({ id }) => id),
+      [1, 2],
+    )
     assert.deepEqual(
       rules[0]?.links[0]?.targets.map(({ variable, except }) => [variable, except.length]),
-      [['ARGS', 1], ['XML', 0], ['REQUEST_BODY', 0]],
+      [
+        ['ARGS', 1],
+        ['XML', 0],
+        ['REQUEST_BODY', 0],
+      ],
     )
     assert.equal(rules[1]?.status, 404)
   })
@@ -78,15 +85,27 @@ SecRuleRemoveByTag "one"`.replace('SecRuleRemoveByTag "one"', ''),
     'a directive that there is not': ['\nSecNonsense On', 2, /no such directive/],
     'a variable that there is not': ['SecRule NONSENSE "a" "id:1"', 1, /no variable/],
     'an operator that there is not': ['SecRule ARGS "@nonsense a" "id:1"', 1, /no operator/],
-    'an operator named like a method of objects': ['SecRule ARGS "@constructor a" "id:1"', 1, /no operator/],
+    'an operator named like a method of objects': [
+      'SecRule ARGS "@constructor a" "id:1"',
+      1,
+      /no operator/,
+    ],
     'an action that there is not': ['SecRule ARGS "a" "id:1,nonsense"', 1, /no action/],
-    'a transformation that there is not': ['SecRule ARGS "a" "id:1,t:nonsense"', 1, /no transformation/],
+    'a transformation that there is not': [
+      'SecRule ARGS "a" "id:1,t:nonsense"',
+      1,
+      /no transformation/,
+    ],
     'a rule without an id': ['SecRule ARGS "a" "phase:1"', 1, /needs an id/],
     'an id that is taken': ['SecAction "id:1"\nSecAction "id:1"', 2, /taken/],
     'a pattern that is not closed': ['SecRule ARGS "(a" "id:1"', 1, /pattern/],
     'a quote that is not closed': ['SecRule ARGS "a', 1, /not closed/],
     'a chain that is not finished': ['SecRule ARGS "a" "id:1,chain"', 1, /not finished/],
-    'a network that is none': ['SecRule REMOTE_ADDR "@ipMatch 10.0.0.0/33" "id:1"', 1, /cannot read/],
+    'a network that is none': [
+      'SecRule REMOTE_ADDR "@ipMatch 10.0.0.0/33" "id:1"',
+      1,
+      /cannot read/,
+    ],
     'a file that is not there': ['SecRule ARGS "@pmFromFile no.data" "id:1"', 1, /cannot read/],
     'a path that is not one of the two': ['SecRule XML:/a/b "a" "id:1"', 1, /XPath/],
     'a ctl that there is not': ['SecAction "id:1,ctl:nonsense=On"', 1, /ctl has no word/],
@@ -124,8 +143,33 @@ SecRuleRemoveByTag "one"`.replace('SecRuleRemoveByTag "one"', ''),
 
   test('any text is either rules or a fault with its place', () => {
     const words = fc.constantFrom(
-      'SecRule', 'SecAction', 'SecMarker', 'ARGS', '"', "'", '\\', '\n', ' ', ':', ',', '|', '@rx', '(', 'id:1',
-      'phase:2', 'chain', '%{', '}', '!', '&', '/', 't:none', 'setvar:tx.a=+1', '#', '\0', 'é',
+      'SecRule',
+      'SecAction',
+      'SecMarker',
+      'ARGS',
+      '"',
+      "'",
+      '\\',
+      '\n',
+      ' ',
+      ':',
+      ',',
+      '|',
+      '@rx',
+      '(',
+      'id:1',
+      'phase:2',
+      'chain',
+      '%{',
+      '}',
+      '!',
+      '&',
+      '/',
+      't:none',
+      'setvar:tx.a=+1',
+      '#',
+      '\0',
+      'é',
     )
     let loaded = 0
     fc.assert(
