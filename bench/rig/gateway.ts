@@ -1,0 +1,213 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { stringify } from 'yaml'
+import type { Contender, UpstreamProtocol } from './contender.ts'
+import { ids, trustDomain, type Certificates } from './mesh.ts'
+import { endOf, freePorts, measuredCore, otherCore, startOn, type Running } from './processes.ts'
+import { audience, issuer, type TokenMaker } from './tokens.ts'
+import type { Upstream } from './upstream.ts'
+
+export type MeshParts = {
+  readonly folder: string
+  readonly certificates: Certificates
+  readonly tokens: TokenMaker
+}
+
+export type Exchange = { readonly running: Running; readonly url: string }
+
+const root = join(import.meta.dirname, '../..')
+const entry = join(root, 'cli/sallyport.ts')
+
+/** A real exchange, which mints for the gateways. */
+export const startExchange = async (parts: MeshParts): Promise<Exchange> => {
+  const { folder, certificates } = parts
+  const [port = 0, adminPort = 0] = await freePorts(2)
+  const url = `https://localhost:${port}`
+  const file = join(folder, 'exchange.yaml')
+  writeFileSync(
+    file,
+    stringify({
+      ...sharedConfig(parts, 1),
+      spiffeId: ids.exchange,
+      issuer: url,
+      listeners: {
+        exchange: {
+          port,
+          names: ['localhost', '127.0.0.1'],
+          limits: { maxRequestsPerConnection: 1_000_000_000 },
+        },
+        admin: { port: adminPort },
+      },
+      ca: { store: { directory: certificates.exchangeKeys } },
+      gateways: [ids.gateway],
+      audit: { file: join(folder, 'exchange-audit.jsonl') },
+    }),
+  )
+  const running = await start('exchange', otherCore, file, adminPort, [], folder)
+  return { running, url }
+}
+
+export type GatewayOptions = {
+  readonly protocol: UpstreamProtocol
+  readonly routes?: number
+  readonly issuers?: number
+  /** Options for Node, such as `--cpu-prof`. */
+  readonly nodeOptions?: readonly string[]
+}
+
+/**
+ * A gateway with everything on: the gate, a limit per address and per caller, the shipped policy, minted identities,
+ * records to a file, metrics. Its caches are small, so that of many tokens each is new to it.
+ */
+export const startGateway = async (
+  name: string,
+  options: GatewayOptions,
+  parts: MeshParts & { readonly upstream: Upstream; readonly exchange: Exchange },
+): Promise<Contender> => {
+  const { folder } = parts
+  const [port = 0, adminPort = 0] = await freePorts(2)
+  const file = join(folder, `${name}.yaml`)
+  const records = join(folder, `${name}.audit.jsonl`)
+  const config = gatewayConfig(options, { ...parts, port, adminPort, records })
+  writeFileSync(join(folder, 'policy-data.json'), JSON.stringify(policyData))
+  writeFileSync(file, stringify(config))
+  const { nodeOptions = [] } = options
+  const running = await start('gateway', measuredCore, file, adminPort, nodeOptions, folder)
+  return { name, url: `https://localhost:${port}`, running, records }
+}
+
+const gatewayConfig = (
+  { protocol, routes = 1, issuers = 1 }: GatewayOptions,
+  parts: MeshParts & {
+    readonly upstream: Upstream
+    readonly exchange: Exchange
+    readonly port: number
+    readonly adminPort: number
+    readonly records: string
+  },
+) => {
+  const { folder, certificates, upstream, exchange } = parts
+  const { gateway, edge, meshRoots } = certificates
+  const plenty = { points: 1_000_000_000, windowSeconds: 60 }
+  const route = (path: string, id: string) => ({
+    id,
+    team: 'shop',
+    match: { hosts: ['localhost'], path: { prefix: path } },
+    authenticate: { issuers: ['bench'] },
+    limits: { caller: plenty },
+    policy: {
+      requires: {
+        roles: { any: ['orders-reader'] },
+        scopes: ['orders:read'],
+        methods: ['GET', 'POST'],
+      },
+    },
+    upstream: 'orders',
+  })
+  const others = Array.from({ length: routes - 1 }, (_, i) =>
+    route(`/tenants/${i % 100}/services/${i}`, `service-${i}`),
+  )
+  return {
+    ...sharedConfig(parts, issuers),
+    spiffeId: ids.gateway,
+    identity: {
+      source: 'files',
+      certificateFile: gateway.certificate,
+      keyFile: gateway.key,
+      bundleFile: meshRoots,
+    },
+    exchange: { url: exchange.url, spiffeId: ids.exchange, caFile: meshRoots },
+    listeners: {
+      ingress: {
+        port: parts.port,
+        tls: { certificates: [{ certificateFile: edge.certificate, keyFile: edge.key }] },
+        limits: { maxRequestsPerConnection: 1_000_000_000 }, // as the others
+      },
+      admin: { port: parts.adminPort },
+    },
+    limits: { address: plenty },
+    caches: { maxTokens: 1000, maxMints: 1000 },
+    policy: {
+      bundleFile: join(root, 'config/policy/bundle/bundle.tar.gz'),
+      dataFile: join(folder, 'policy-data.json'),
+    },
+    audit: { file: parts.records },
+    upstreams: {
+      orders: {
+        endpoints: [
+          `https://127.0.0.1:${protocol === 'h2' ? upstream.h2Port : upstream.http1Port}`,
+        ],
+        spiffeId: ids.orders,
+      },
+    },
+    routes: [route('/orders', 'orders'), ...others],
+  }
+}
+
+const policyData = {
+  issuers: {
+    bench: {
+      roles: { claim: ['roles'], names: { 'orders-reader': 'orders-reader' } },
+      scopes: { claim: ['scope'] },
+      tenant: { claim: ['tenant'] },
+    },
+  },
+  roles: { 'orders-reader': [] },
+  windows: {},
+}
+
+const sharedConfig = ({ tokens }: MeshParts, issuers: number) => {
+  const trusted = {
+    audiences: [audience],
+    algorithms: ['ES256'],
+    jwksFile: tokens.jwksFile,
+    policyClaims: ['roles', 'tenant', 'scope'],
+  }
+  const others = Array.from({ length: issuers - 1 }, (_, i) => [
+    `other-${i}`,
+    { issuer: `https://issuer-${i}.bench`, ...trusted },
+  ])
+  return {
+    version: 1,
+    trustDomain,
+    issuers: { bench: { issuer, ...trusted }, ...Object.fromEntries(others) },
+    identities: [
+      {
+        name: 'people',
+        issuer: 'bench',
+        match: { tenant: 't1' },
+        spiffeId: `spiffe://${trustDomain}/t1/people/{sub}`,
+      },
+    ],
+  }
+}
+
+const readyWithinMs = 30_000
+
+const start = async (
+  kind: 'gateway' | 'exchange',
+  core: number,
+  file: string,
+  adminPort: number,
+  nodeOptions: readonly string[],
+  folder: string,
+): Promise<Running> => {
+  const output = `${file}.out`
+  const command = [process.execPath, ...nodeOptions, entry, kind, file]
+  const running = startOn(core, command, { output, folder })
+  const until = performance.now() + readyWithinMs
+  while (!(await isReady(adminPort))) {
+    if (running.hasEnded() || performance.now() > until)
+      throw new Error(`the ${kind} did not start; ${output} ends with:\n${endOf(output)}`)
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+  return running
+}
+
+const isReady = async (adminPort: number): Promise<boolean> => {
+  try {
+    return (await fetch(`http://127.0.0.1:${adminPort}/readyz`)).ok
+  } catch {
+    return false
+  }
+}

@@ -1,0 +1,75 @@
+import { generateKeyPairSync, sign, type KeyObject } from 'node:crypto'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { derToP1363 } from '#identity/jwt/ecdsa-signature'
+
+export const issuer = 'https://issuer.bench'
+export const audience = 'https://api.bench'
+const kid = 'es256'
+const lifetimeSeconds = 3600
+/** How many people there are behind fresh tokens. */
+const people = 1000
+
+/** An issuer of tokens, its keys in files. */
+export type TokenMaker = {
+  /** JWK Set. */
+  readonly jwksFile: string
+  /** PEM. */
+  readonly publicKeyFile: string
+  readonly token: (claims?: object) => string
+  /** A script for wrk that sends another token with each request, `count` of them in turn. */
+  readonly freshTokens: (count: number) => string
+}
+
+export const tokenMaker = (folder: string): TokenMaker => {
+  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const jwk = { ...publicKey.export({ format: 'jwk' }), kid, alg: 'ES256', use: 'sig' }
+  const save = (name: string, text: string): string => {
+    const file = join(folder, name)
+    writeFileSync(file, text)
+    return file
+  }
+  const token = (claims: object = {}) => signToken(privateKey, { ...usualClaims(), ...claims })
+  return {
+    jwksFile: save('jwks.json', JSON.stringify({ keys: [jwk] })),
+    publicKeyFile: save('issuer.pem', publicKey.export({ type: 'spki', format: 'pem' }).toString()),
+    token,
+    freshTokens: (count) => {
+      const tokens = Array.from({ length: count }, (_, i) =>
+        token({ sub: `user-${i % people}`, jti: String(i) }),
+      )
+      return save('fresh-tokens.lua', scriptFor(save('tokens.txt', tokens.join('\n'))))
+    },
+  }
+}
+
+const usualClaims = () => {
+  const seconds = Math.floor(Date.now() / 1000)
+  return {
+    iss: issuer,
+    aud: audience,
+    sub: 'user-1',
+    jti: '1',
+    iat: seconds,
+    exp: seconds + lifetimeSeconds,
+    scope: 'orders:read',
+    tenant: 't1',
+    roles: ['orders-reader'],
+  }
+}
+
+const signToken = (key: KeyObject, claims: object): string => {
+  const encoded = (part: object) => Buffer.from(JSON.stringify(part)).toString('base64url')
+  const input = `${encoded({ alg: 'ES256', kid, typ: 'JWT' })}.${encoded(claims)}`
+  const signature = derToP1363(sign('sha256', Buffer.from(input), key), 32)
+  return `${input}.${signature.toString('base64url')}`
+}
+
+const scriptFor = (tokensFile: string): string => `local tokens, i = {}, 0
+for line in io.lines("${tokensFile}") do tokens[#tokens + 1] = "Bearer " .. line end
+request = function()
+  i = i % #tokens + 1
+  wrk.headers["Authorization"] = tokens[i]
+  return wrk.format()
+end
+`

@@ -1,0 +1,47 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Certificates } from './mesh.ts'
+import { freePorts, listening, otherCore, startOn, type Running } from './processes.ts'
+
+/** A service behind its sidecar: it demands a certificate of the mesh. nginx, for one process of Node would be too slow. */
+export type Upstream = {
+  readonly http1Port: number
+  readonly h2Port: number
+  readonly running: Running
+}
+
+export const startUpstream = async (
+  folder: string,
+  { meshRoots, upstream }: Certificates,
+): Promise<Upstream> => {
+  const [http1Port = 0, h2Port = 0] = await freePorts(2)
+  const file = join(folder, 'upstream.nginx.conf')
+  const output = join(folder, 'upstream.log')
+  writeFileSync(
+    file,
+    `daemon off; master_process off; worker_processes 1; pid ${folder}/nginx.pid; error_log stderr warn;
+events { worker_connections 4096; }
+http {
+  access_log off; default_type application/json;
+  keepalive_requests 1000000000; keepalive_timeout 300s; client_max_body_size 10m;
+  client_body_temp_path ${folder}/body; proxy_temp_path ${folder}/proxy; fastcgi_temp_path ${folder}/fastcgi;
+  uwsgi_temp_path ${folder}/uwsgi; scgi_temp_path ${folder}/scgi;
+  server {
+    listen 127.0.0.1:${http1Port} ssl;
+    listen 127.0.0.1:${h2Port} ssl http2;
+    http2_max_concurrent_streams 256;
+    ssl_protocols TLSv1.2 TLSv1.3; ssl_session_tickets off; ssl_session_cache off;
+    ssl_certificate ${upstream.certificate}; ssl_certificate_key ${upstream.key};
+    ssl_client_certificate ${meshRoots}; ssl_verify_client on; ssl_verify_depth 3;
+    location / { return 200 '{"id":1,"status":"ok","items":[1,2,3,4,5,6,7,8,9],"note":"orders behind its sidecar"}'; }
+  }
+}
+`,
+  )
+  const running = startOn(otherCore, ['nginx', '-e', 'stderr', '-p', folder, '-c', file], {
+    output,
+    folder,
+  })
+  await listening(http1Port, running, output)
+  return { http1Port, h2Port, running }
+}
