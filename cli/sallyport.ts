@@ -28,6 +28,10 @@ const commands: Readonly<
     summary: 'finds everything that is wrong with configurations',
     load: () => import('./check.ts'),
   },
+  waf: {
+    summary: 'checks rules, explains what they say of a request, runs their tests',
+    load: () => import('./waf.ts'),
+  },
   docs: {
     summary: 'writes docs/reference from the sources, or compares (--check)',
     load: () => import('./docs.ts'),

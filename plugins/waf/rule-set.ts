@@ -35,6 +35,8 @@ export type RuleSet = {
 }
 
 const ownRules = fileURLToPath(new URL('../../config/waf/', import.meta.url))
+/** Engine settings that every rule set builds on. */
+export const recommendedFile = `${ownRules}recommended.conf`
 /** Rules that sum scores up and decide: without them nothing is refused. */
 const deciding = [949110, 949111, 959100, 959101, 8190010]
 
@@ -83,17 +85,16 @@ const idsOf = (entries: readonly Entry[]): ReadonlySet<number> =>
 const loadAll = (options: WafOptions): LoadedRules => {
   const settings = { name: '(options)', text: settingsText(options, options.paranoia) }
   const engine = { name: '(limits)', text: engineText(options) }
-  const recommended = `${ownRules}recommended.conf`
   if (options.crs === undefined)
     return loadRules([
-      recommended,
+      recommendedFile,
       engine,
       settings,
       `${ownRules}base/*.conf`,
       ...options.ruleFiles,
     ])
   const { setup, rules } = crsFiles(options.crs)
-  return loadRules([recommended, ...setup, engine, settings, ...rules, ...options.ruleFiles])
+  return loadRules([recommendedFile, ...setup, engine, settings, ...rules, ...options.ruleFiles])
 }
 
 const crsFiles = (folder: string) => {

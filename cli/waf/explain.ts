@@ -1,0 +1,69 @@
+import { readFileSync } from 'node:fs'
+import { parseRequest } from '#plugins/waf/ftw/parse-request'
+import { runRequest } from '#plugins/waf/ftw/run-stage'
+import { recordOf } from '#plugins/waf/inspection'
+import { loadRuleSet } from '#plugins/waf/rule-set'
+import type { State } from '#plugins/waf/engine/state'
+import { exitCodes } from '../command.ts'
+import { optionsOf, type Given } from './given.ts'
+
+/** `sallyport waf explain`: what the rules say of one request. Fails if they refuse it. */
+export const explainRequest = async (given: Given, file: string): Promise<number> => {
+  // As people write requests: line ends as their editor makes them, no Content-Length.
+  const request = parseRequest(withLength(readFileSync(file, 'latin1')))
+  const state = await runRequest(loadRuleSet(optionsOf(given)).programFor(), request, 'explain')
+  const record = recordOf(state, 'enforce', false)
+  const refused = state.interruption !== undefined
+  if (given.json)
+    process.stdout.write(
+      `${JSON.stringify({ refused, interruption: state.interruption, ...record, matches: state.matches }, undefined, 2)}\n`,
+    )
+  else
+    process.stdout.write(
+      report(
+        state,
+        record.rules.map(({ exclusion }) => exclusion),
+      ),
+    )
+  return refused ? exitCodes.faults : exitCodes.done
+}
+
+const withLength = (raw: string): string => {
+  const end = /\r?\n\r?\n/.exec(raw)
+  if (!end || /^(?:content-length|transfer-encoding):/im.test(raw.slice(0, end.index))) return raw
+  const body = raw.slice(end.index + end[0].length).replace(/\n$/, '')
+  return body === ''
+    ? raw
+    : `${raw.slice(0, end.index)}\r\nContent-Length: ${body.length}\r\n\r\n${body}`
+}
+
+const report = (state: State, exclusions: readonly string[]): string => {
+  const { request, interruption } = state
+  const lines = [request.line, '']
+  if (state.matches.length === 0) lines.push('No rule matched.')
+  for (const match of state.matches) {
+    const [first] = match.matched
+    lines.push(
+      `phase ${match.phase}  rule ${match.ruleId}  ${match.severity ?? ''}  ${match.message}`,
+      ...(first ? [`         saw ${first.name}: ${quote(first.value)}`] : []),
+      ...(match.logData === '' ? [] : [`         ${quote(match.logData)}`]),
+      `         ${match.file}:${match.line}`,
+    )
+  }
+  lines.push(
+    '',
+    interruption
+      ? `Refused in phase ${interruption.phase} by rule ${interruption.ruleId}.`
+      : 'Admitted.',
+  )
+  const rules = exclusions.filter((line) => !line.includes('"TX'))
+  if (interruption && rules.length > 0)
+    lines.push(
+      '',
+      'If that is wrong, these lines make the rules leave it alone:',
+      ...new Set(rules.map((line) => `  - ${line}`)),
+    )
+  return `${lines.join('\n')}\n`
+}
+
+const quote = (text: string): string => JSON.stringify(text.slice(0, 300))
