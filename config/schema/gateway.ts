@@ -79,7 +79,7 @@ export const GatewayConfig = Strict({
       description: 'Where limits are counted, and the limit for one address before anything else.',
     },
   ),
-  waf: WafOptions,
+  waf: Described(WafOptions, 'What looks for attacks in requests and answers.'),
   policy: PolicyOptions,
   audit: AuditLogOptions,
   caches: Strict(

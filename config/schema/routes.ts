@@ -98,7 +98,7 @@ export const Route = Strict({
     },
     { default: {}, description: 'What the policy is told of this route.' },
   ),
-  waf: Type.Optional(RouteWafOptions),
+  waf: Type.Optional(Described(RouteWafOptions, 'What the WAF does differently on this route.')),
   upstream: Type.String({ description: 'Name of the upstream.' }),
   identity: Strict(
     {
