@@ -1,0 +1,129 @@
+import assert from 'node:assert/strict'
+import { suite, test } from 'node:test'
+import { secret } from '#contract/secret'
+import { tokenTypes, type MintRequest } from '#contract/token-exchange'
+import { exchangeClient } from '#gateway/exchange-client'
+import type { UpstreamClient, UpstreamRequest } from '#http/upstream-client'
+
+const audience = 'spiffe://mesh.test/orders'
+const request: MintRequest = {
+  subjectToken: secret('outside.token.x'),
+  audience,
+  requestedTokenType: tokenTypes.jwt,
+  decisionId: 'decision-1',
+}
+
+const tokenOf = (payload: object, header: object = { alg: 'ES256', kid: 'k1' }) =>
+  [header, payload]
+    .map((part) => Buffer.from(JSON.stringify(part)).toString('base64url'))
+    .join('.') + '.c2ln'
+const good = {
+  sub: 'spiffe://mesh.test/alice',
+  aud: audience,
+  iat: 1000,
+  exp: 1300,
+  jti: 'j1',
+}
+const answerWith = (token: string, more: object = {}) => ({
+  access_token: token,
+  issued_token_type: tokenTypes.jwt,
+  token_type: 'N_A',
+  ...more,
+})
+
+/** An exchange that says what it is told to say; what ours really says is tested with ours. */
+const saying = (status: number, body: unknown) => {
+  const asked: UpstreamRequest[] = []
+  const client: UpstreamClient = {
+    dispatch: (question, handler) => {
+      asked.push(question)
+      handler.onStart({ abort: () => {}, pause: () => {}, resume: () => {} })
+      setImmediate(() => {
+        if (status === 0)
+          return handler.onError({ kind: 'unreachable', cause: new Error('refused'), unsent: true })
+        handler.onHead(status, [])
+        const text = typeof body === 'string' ? body : JSON.stringify(body)
+        handler.onData(Buffer.from(text), false)
+        handler.onEnd([])
+      })
+    },
+    close: async () => {},
+    destroy: () => {},
+    stats: () => ({ open: 0, connecting: 0, inFlight: 0, queued: 0 }),
+  }
+  const ask = exchangeClient({ client: () => client, authority: 'exchange.test', timeoutMs: 1000 })
+  return { ask, asked }
+}
+
+const tagOf = async (status: number, body: unknown) => {
+  const result = await saying(status, body).ask(request)
+  return result.ok ? 'minted' : result.problem.tag
+}
+
+suite('Asking the exchange', () => {
+  test('the question is RFC 8693, and names the decision that caused it', async () => {
+    const { ask, asked } = saying(200, answerWith(tokenOf(good)))
+    const result = await ask(request)
+    assert.ok(result.ok)
+    assert.equal(result.value.subject, good.sub)
+    assert.equal(result.value.expiresAtMs, 1_300_000)
+    const [question] = asked
+    const form = new URLSearchParams(String(question?.body))
+    assert.deepEqual(Object.fromEntries(form), {
+      grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
+      subject_token: 'outside.token.x',
+      subject_token_type: tokenTypes.jwt,
+      requested_token_type: tokenTypes.jwt,
+      audience,
+    })
+    const at = question?.headers.indexOf('x-request-id') ?? -1
+    assert.equal(question?.headers[at + 1], 'decision-1')
+  })
+
+  for (const [what, status, body, tag] of [
+    ['is not there', 0, '', 'identity-unavailable'],
+    ['breaks', 500, '', 'identity-unavailable'],
+    ['is busy', 429, '', 'identity-unavailable'],
+    ['does not know us', 401, { error: 'invalid_client' }, 'identity-unavailable'],
+    ['refuses this caller', 400, { error: 'invalid_request' }, 'identity-unmapped'],
+    ['says something else', 200, 'hello', 'identity-unavailable'],
+    ['gives no token', 200, {}, 'identity-unavailable'],
+    [
+      'gives another kind',
+      200,
+      answerWith(tokenOf(good), { issued_token_type: tokenTypes.accessToken }),
+      'identity-unavailable',
+    ],
+    ['gives what is no JWT', 200, answerWith('x'), 'identity-unavailable'],
+  ] as const)
+    test(`an exchange that ${what} gives ${tag}`, async () => {
+      assert.equal(await tagOf(status, body), tag)
+    })
+
+  for (const [what, payload] of [
+    ['of nobody', { ...good, sub: 'alice' }],
+    ['for another audience', { ...good, aud: 'spiffe://mesh.test/billing' }],
+    ['for two audiences', { ...good, aud: [audience, 'spiffe://mesh.test/billing'] }],
+    ['that never ends', { ...good, exp: undefined }],
+    ['without an id', { ...good, jti: undefined }],
+  ] as const)
+    test(`a token ${what} is not taken`, async () => {
+      assert.equal(await tagOf(200, answerWith(tokenOf(payload))), 'identity-unavailable')
+    })
+
+  test('a token whose key is not named is not taken', async () => {
+    assert.equal(
+      await tagOf(200, answerWith(tokenOf(good, { alg: 'ES256' }))),
+      'identity-unavailable',
+    )
+  })
+
+  test('after a failure it is left alone for a moment', async () => {
+    const { ask, asked } = saying(0, '')
+    await ask(request)
+    const again = await ask(request)
+    assert.ok(!again.ok)
+    assert.equal(again.problem.headers?.['Retry-After'], '1')
+    assert.equal(asked.length, 1)
+  })
+})
