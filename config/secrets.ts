@@ -1,6 +1,6 @@
-import { readFile, stat } from 'node:fs/promises'
 import { secret } from '#contract/secret'
 import type { Finding } from './faults.ts'
+import { readBounded } from './read-bounded.ts'
 import { replaceAt, valueAt } from './pointer.ts'
 
 const maxSecretBytes = 65_536
@@ -20,13 +20,11 @@ export const revealSecrets = async (
       found.push({ pointer: `${pointer}/file`, at: 'value', message, remedy })
     const path = String(valueAt(config, `${pointer}/file`))
     try {
-      const { size } = await stat(path)
-      if (size > maxSecretBytes) {
+      const bytes = await readBounded(path, maxSecretBytes)
+      const text = bytes?.toString('utf8').replace(/\r?\n$/, '')
+      if (text === undefined)
         complain('this file is too large for a secret', `use up to ${maxSecretBytes} bytes`)
-        continue
-      }
-      const text = (await readFile(path, 'utf8')).replace(/\r?\n$/, '')
-      if (text === '') complain('this file is empty', 'put the secret into it')
+      else if (text === '') complain('this file is empty', 'put the secret into it')
       else replaceAt(config, pointer, secret(text))
     } catch (cause) {
       if ((cause as NodeJS.ErrnoException).code === undefined) throw cause

@@ -1,8 +1,8 @@
-import { readFile, stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { LineCounter, parseDocument, type YAMLError } from 'yaml'
 import { tick, type Fault } from './faults.ts'
 import type { Environment } from './interpolate.ts'
+import { readBounded } from './read-bounded.ts'
 import { locateIn, type Place } from './yaml-place.ts'
 import { plainTree } from './yaml-tree.ts'
 
@@ -39,13 +39,13 @@ export const readSource = async (file: string, environment: Environment): Promis
 
 const readText = async (file: string) => {
   try {
-    const { size } = await stat(file)
-    if (size > maxFileBytes)
+    const bytes = await readBounded(file, maxFileBytes)
+    if (bytes === undefined)
       return {
-        message: `the file has ${size} bytes, more than the ${maxFileBytes} that are read`,
+        message: `the file has more than the ${maxFileBytes} bytes that are read`,
         remedy: 'split it and `include:` the parts',
       }
-    return new TextDecoder('utf-8', { fatal: true }).decode(await readFile(file))
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
   } catch (cause) {
     const code = (cause as NodeJS.ErrnoException).code
     const known = code === undefined ? undefined : unreadable.get(code)

@@ -1,5 +1,5 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto'
-import { readFileSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { quote, tick, type Finding } from '../faults.ts'
 import { parentOf } from '../pointer.ts'
@@ -51,8 +51,9 @@ export const certificates: Rule = (subject) => {
 /** Undefined for what cannot be read: `files.ts` says so. */
 const textOf = ({ path }: ConfigFile): string | undefined => {
   try {
-    const bytes = readFileSync(path)
-    return bytes.length > maxPemBytes ? '' : bytes.toString('utf8')
+    const found = statSync(path)
+    if (!found.isFile()) return undefined
+    return found.size > maxPemBytes ? '' : readFileSync(path, 'utf8')
   } catch {
     return undefined
   }

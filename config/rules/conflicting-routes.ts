@@ -3,7 +3,7 @@ import type { Route } from '../schema.ts'
 import { tick, type Finding } from '../faults.ts'
 import { pathIndex } from './path-index.ts'
 import { commonPath, coversPath, pathSetOf, type PathSet } from './path-shape.ts'
-import type { Entry, Rule } from './rule.ts'
+import { maxPairs, type Entry, type Rule } from './rule.ts'
 
 type Candidate = {
   readonly route: Entry<Route>
@@ -30,7 +30,7 @@ export const conflictingRoutes: Rule = ({ routes }) => {
     for (const candidate of ofHost) {
       index.overlapping(candidate.paths, (other) => {
         const pair = `${candidate.route.pointer} ${other.route.pointer}`
-        if (told.has(pair)) return // on another host that they have in common
+        if (found.length >= maxPairs || told.has(pair)) return // on another host that they have in common
         const finding = conflict(candidate, other)
         if (finding === undefined) return
         told.add(pair)

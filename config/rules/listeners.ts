@@ -1,4 +1,5 @@
 import { quote, type Finding } from '../faults.ts'
+import { lastSegmentOf } from '../pointer.ts'
 import type { Rule, Subject } from './rule.ts'
 
 type Listener = {
@@ -10,12 +11,13 @@ type Listener = {
 
 /** No two listeners want one port, and the admin listener is not shown to the world by accident. */
 export const listeners: Rule = (subject) => {
-  const all = ['ingress', 'exchange', 'admin'].flatMap((name) => listenerOf(subject, name))
+  const all = subject
+    .pointersIn('listeners')
+    .flatMap((pointer) => listenerOf(subject, pointer, lastSegmentOf(pointer)))
   return [...taken(all), ...exposed(all), ...timeouts(subject, all)]
 }
 
-const listenerOf = (subject: Subject, name: string): Listener[] => {
-  const pointer = `/listeners/${name}`
+const listenerOf = (subject: Subject, pointer: string, name: string): Listener[] => {
   const host = subject.text(`${pointer}/host`)
   const port = subject.number(`${pointer}/port`)
   return host === undefined || port === undefined ? [] : [{ pointer, name, host, port }]

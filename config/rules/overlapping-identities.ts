@@ -1,6 +1,6 @@
 import type { Identities } from '../schema.ts'
 import { tick, type Finding } from '../faults.ts'
-import type { Entry, Rule } from './rule.ts'
+import { maxPairs, type Entry, type Rule } from './rule.ts'
 
 type IdentityEntry = Entry<Identities[number]>
 
@@ -27,6 +27,7 @@ export const overlappingIdentities: Rule = ({ identities }) => {
   const found: Finding[] = []
   for (const ofIssuer of byIssuer(identities).values())
     for (const [later, earlier] of pairsToCompare(ofIssuer)) {
+      if (found.length >= maxPairs) return found
       const apart = Object.keys(later.value.match).filter((claim) =>
         areApart(claim, later, earlier),
       )

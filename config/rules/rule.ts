@@ -1,5 +1,6 @@
 import type { ExchangeConfig, Identities, Issuer, Route, Upstream } from '../schema.ts'
 import type { Finding } from '../faults.ts'
+import type { NamedFile } from '../validate.ts'
 import { parentOf, pointerTo, valueAt } from '../pointer.ts'
 
 export type ConfigKind = 'gateway' | 'exchange'
@@ -11,14 +12,8 @@ export type Entry<Value> = {
   readonly value: Value
 }
 
-/** A file that a configuration names. */
-export type ConfigFile = {
-  readonly pointer: string
-  /** Absolute. */
-  readonly path: string
-  readonly access: 'read' | 'write' | 'directory' | 'later' | 'unchecked'
-  readonly holds: 'certificates' | 'private-key' | 'json' | undefined
-}
+/** A file that a configuration names, by its absolute path. */
+export type ConfigFile = NamedFile & { readonly path: string }
 
 /**
  * A configuration as the rules see it: only what has the right shape, so that a fault in one route keeps no rule from
@@ -36,12 +31,17 @@ export type Subject = {
   readonly upstreamNames: readonly string[] | undefined
   readonly files: readonly ConfigFile[]
   /** Pointers to all that is in a list or map, sound or not. */
-  readonly pointersIn: (section: 'routes' | 'identities' | 'issuers') => readonly string[]
+  readonly pointersIn: (
+    section: 'routes' | 'identities' | 'issuers' | 'listeners',
+  ) => readonly string[]
   /** Values by pointer, if they are there, of this type, and nothing is wrong with them. */
   readonly text: (pointer: string) => string | undefined
   readonly texts: (pointer: string) => readonly string[]
   readonly number: (pointer: string) => number | undefined
 }
+
+/** So many pairs are told of; more would only be noise. */
+export const maxPairs = 100
 
 /** Judges what a schema cannot. One rule does not repeat what another says. */
 export type Rule = (subject: Subject) => readonly Finding[]

@@ -119,7 +119,7 @@ const gatewayRows: readonly Row[] = [
   [
     'two listeners that want one port',
     replace('listeners:', 'listeners:\n  admin: { port: 8443 }'),
-    'the listeners `ingress` and `admin` both want port 8443 — give one of them another port',
+    'the listeners `admin` and `ingress` both want port 8443 — give one of them another port',
   ],
   [
     'a head that may take longer than its request',
