@@ -1,16 +1,13 @@
 import httpProxy from '@fastify/http-proxy'
 import type { FastifyInstance } from '#http/listen'
 import { sendProblem } from '#http/listen'
+import { operatorRoutes, type OperatorParts } from '#http/operator-routes'
 import { isOwnHost } from '#http/own-host'
 import type { ExchangeConsole } from './exchange-console.ts'
 
-export type AdminParts = {
+export type AdminParts = OperatorParts & {
   /** The host that the listener was told to listen on. */
   readonly host: string
-  /** Why it should get no traffic now; empty when it is ready. */
-  readonly unready: () => readonly string[]
-  readonly metrics: () => Promise<{ readonly contentType: string; readonly body: string }>
-  readonly status: () => object
   readonly exchange: ExchangeConsole
 }
 
@@ -28,19 +25,6 @@ export const adminRoutes = (app: FastifyInstance, parts: AdminParts): void => {
       : sendProblem(reply, { tag: 'host-misdirected' }),
   )
 
-  app.get('/healthz', async () => ({ status: 'ok' }))
-  app.get('/readyz', async (_request, reply) => {
-    const reasons = parts.unready()
-    return reply
-      .code(reasons.length === 0 ? 200 : 503)
-      .send({ ready: reasons.length === 0, reasons })
-  })
-  app.get('/metrics', async (_request, reply) => {
-    const { contentType, body } = await parts.metrics()
-    return reply.type(contentType).send(body)
-  })
-  app.get('/status', async (_request, reply) =>
-    reply.header('cache-control', 'no-store').send(parts.status()),
-  )
+  operatorRoutes(app, parts)
   app.register(httpProxy, parts.exchange)
 }
