@@ -62,7 +62,8 @@ export const readRequest = (input: RequestInput, limits: BodyLimits): RequestFac
   return {
     input,
     line: protocol === '' ? `${method} ${target}` : `${method} ${target} ${protocol}`,
-    uri,
+    // Decoded, as the rules that look for backslashes in it expect; REQUEST_URI_RAW is what was sent.
+    uri: uri.includes('%') ? decodePath(uri) : uri,
     filename,
     basename: filename.slice(Math.max(filename.lastIndexOf('/'), filename.lastIndexOf('\\')) + 1),
     queryString,

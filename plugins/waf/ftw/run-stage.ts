@@ -94,7 +94,7 @@ const reflect = (target: string, body: string): Answer => {
 /** Control bytes as ModSecurity's log has them. */
 const escapeLog = (text: string): string =>
   text.replace(
-    /[\0-\x1f"\\\x7f-\xff]/g,
+    /[^ !\x23-\x5b\x5d-~]/g,
     (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`,
   )
 
