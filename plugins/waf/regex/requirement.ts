@@ -1,4 +1,4 @@
-import { classesIn, bitOfByte, commonClasses } from '../engine/byte-classes.ts'
+import { bitOfByte, classesIn, commonClasses, lowerClass, upperClass } from '../engine/byte-classes.ts'
 import { bytesOf, foldCase, type ByteSet } from './byte-set.ts'
 import type { Node } from './syntax.ts'
 
@@ -121,10 +121,12 @@ const factsOfSequence = (items: readonly Node[]): Facts => {
     const facts = factsOf(item)
     minLength += facts.minLength
     const { exact } = facts
-    const longest = exact ? Math.max(...exact.map((text) => text.length)) : 0
-    const longestRun = Math.max(...run.map((text) => text.length))
-    if (exact && exact.length * run.length <= maxExact && longest + longestRun <= maxExactLength) {
-      run = [...new Set(run.flatMap((head) => exact.map((tail) => head + tail)))]
+    if (
+      exact &&
+      exact.length * run.length <= maxExact &&
+      longestOf(exact) + longestOf(run) <= maxExactLength
+    ) {
+      run = crossProduct(run, exact)
       continue
     }
     endRun()
@@ -138,6 +140,18 @@ const factsOfSequence = (items: readonly Node[]): Facts => {
   if (open) return { exact: run, minLength, classes, literals }
   endRun()
   return { exact: undefined, minLength, classes, literals }
+}
+
+const longestOf = (texts: readonly string[]): number => {
+  let longest = 0
+  for (const { length } of texts) if (length > longest) longest = length
+  return longest
+}
+
+const crossProduct = (heads: readonly string[], tails: readonly string[]): readonly string[] => {
+  const [only] = tails
+  if (only !== undefined && tails.length === 1) return heads.map((head) => head + only)
+  return [...new Set(heads.flatMap((head) => tails.map((tail) => head + tail)))]
 }
 
 const factsOfChoice = (branches: readonly Facts[]): Facts => {
@@ -175,18 +189,29 @@ const settle = (facts: Facts): Facts => {
 
 /** Classes of which each must occur, given that one of the texts does. */
 const classesOfAny = (texts: readonly string[]): readonly number[] => {
-  if (texts.some((text) => text === '')) return []
-  const masks = texts.map((text) => [...new Set(Array.from(text, classOfChar))])
-  const [first] = masks
-  if (texts.length === 1 && first) return first
+  let shared = -1
+  let rare = 0
+  for (const text of texts) {
+    if (text === '') return []
+    const classes = classesOfText(text)
+    shared &= classes
+    rare |= rarest(splitClasses(classes))
+  }
   // What all texts share, each on its own; or else the rarest of each, joined.
-  const shared = (first ?? []).filter((mask) => masks.every((others) => others.includes(mask)))
-  if (shared.length > 0) return shared
-  return [masks.reduce((joined, mask) => joined | rarest(mask), 0)]
+  return shared === 0 ? [rare] : splitClasses(shared)
 }
+
+const letters = lowerClass | upperClass
 /** A literal's letters may come in either case. */
-const classOfChar = (char: string): number =>
-  classesIn(char.toLowerCase()) | classesIn(char.toUpperCase().slice(0, 1))
+const classesOfText = (text: string): number => {
+  const classes = classesIn(text)
+  return (classes & letters) === 0 ? classes : classes | letters
+}
+const splitClasses = (mask: number): readonly number[] => {
+  const classes = (mask & letters) === 0 ? [] : [letters]
+  for (let rest = mask & ~letters; rest !== 0; rest &= rest - 1) classes.push(rest & -rest)
+  return classes
+}
 
 const rarest = (classes: readonly number[]): number =>
   classes.reduce((best, mask) => (weight(mask) < weight(best) ? mask : best), classes[0] ?? -1)
@@ -203,8 +228,13 @@ const better = (
   two: readonly string[] | undefined,
 ): readonly string[] | undefined => {
   if (!one || !two) return one ?? two
-  const shortest = (texts: readonly string[]) => Math.min(4, ...texts.map((text) => text.length))
-  const difference = shortest(one) - shortest(two)
+  const difference = shortestUpToFour(one) - shortestUpToFour(two)
   if (difference !== 0) return difference > 0 ? one : two
   return one.length <= two.length ? one : two
+}
+
+const shortestUpToFour = (texts: readonly string[]): number => {
+  let shortest = 4
+  for (const { length } of texts) if (length < shortest) shortest = length
+  return shortest
 }
