@@ -5,7 +5,9 @@
  * of JSON.
  *
  * Run: npm run bench -- ingress [--rounds 3] [--seconds 3] [--only gateway-h2,haproxy-h2] [--load repeated,fresh]
- *      [--connections 64] [--cpu-prof FOLDER]
+ *      [--connections 64] [--cpu-prof FOLDER] [--tree FOLDER]
+ *
+ * `--tree` measures the gateway of another checkout beside this one: the way to judge a change is within one run.
  */
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -32,6 +34,7 @@ const { values } = parseArgs({
     only: { type: 'string', default: '' },
     load: { type: 'string', default: 'repeated,fresh' },
     'cpu-prof': { type: 'string' },
+    tree: { type: 'string' },
   },
 })
 
@@ -68,6 +71,9 @@ const run = async () => {
   for (const protocol of upstreamProtocols) {
     const on = (name: string) => `${name}-${protocol}`
     await start(on('gateway'), (name) => startGateway(name, { protocol, nodeOptions }, parts))
+    const { tree } = values
+    if (tree !== undefined)
+      await start(on('before'), (name) => startGateway(name, { protocol, tree }, parts))
     await start(on('haproxy'), (name) => startHaproxy(name, protocol, parts))
     await start(on('envoy'), (name) => startEnvoy(name, protocol, true, parts))
     await start(on('envoy-uncached'), (name) => startEnvoy(name, protocol, false, parts))

@@ -15,8 +15,7 @@ export type MeshParts = {
 
 export type Exchange = { readonly running: Running; readonly url: string }
 
-const root = join(import.meta.dirname, '../..')
-const entry = join(root, 'cli/sallyport.ts')
+const ownTree = join(import.meta.dirname, '../..')
 
 /** A real exchange, which mints for the gateways. */
 export const startExchange = async (parts: MeshParts): Promise<Exchange> => {
@@ -43,7 +42,7 @@ export const startExchange = async (parts: MeshParts): Promise<Exchange> => {
       audit: { file: join(folder, 'exchange-audit.jsonl') },
     }),
   )
-  const running = await start('exchange', otherCore, file, adminPort, [], folder)
+  const running = await start('exchange', file, adminPort, { core: otherCore, folder })
   return { running, url }
 }
 
@@ -51,6 +50,8 @@ export type GatewayOptions = {
   readonly protocol: UpstreamProtocol
   readonly routes?: number
   readonly issuers?: number
+  /** Another checkout, to measure a change against what was before it. */
+  readonly tree?: string
   /** Options for Node, such as `--cpu-prof`. */
   readonly nodeOptions?: readonly string[]
 }
@@ -71,13 +72,16 @@ export const startGateway = async (
   const config = gatewayConfig(options, { ...parts, port, adminPort, records })
   writeFileSync(join(folder, 'policy-data.json'), JSON.stringify(policyData))
   writeFileSync(file, stringify(config))
-  const { nodeOptions = [] } = options
-  const running = await start('gateway', measuredCore, file, adminPort, nodeOptions, folder)
+  const running = await start('gateway', file, adminPort, {
+    ...options,
+    core: measuredCore,
+    folder,
+  })
   return { name, url: `https://localhost:${port}`, running, records }
 }
 
 const gatewayConfig = (
-  { protocol, routes = 1, issuers = 1 }: GatewayOptions,
+  { protocol, routes = 1, issuers = 1, tree = ownTree }: GatewayOptions,
   parts: MeshParts & {
     readonly upstream: Upstream
     readonly exchange: Exchange
@@ -126,9 +130,10 @@ const gatewayConfig = (
       admin: { port: parts.adminPort },
     },
     limits: { address: plenty },
+    waf: { mode: 'off' }, // the others have none
     caches: { maxTokens: 1000, maxMints: 1000 },
     policy: {
-      bundleFile: join(root, 'config/policy/bundle/bundle.tar.gz'),
+      bundleFile: join(tree, 'config/policy/bundle/bundle.tar.gz'),
       dataFile: join(folder, 'policy-data.json'),
     },
     audit: { file: parts.records },
@@ -184,16 +189,19 @@ const sharedConfig = ({ tokens }: MeshParts, issuers: number) => {
 
 const readyWithinMs = 30_000
 
+type Starting = Pick<GatewayOptions, 'tree' | 'nodeOptions'> & {
+  readonly core: number
+  readonly folder: string
+}
+
 const start = async (
   kind: 'gateway' | 'exchange',
-  core: number,
   file: string,
   adminPort: number,
-  nodeOptions: readonly string[],
-  folder: string,
+  { core, folder, tree = ownTree, nodeOptions = [] }: Starting,
 ): Promise<Running> => {
   const output = `${file}.out`
-  const command = [process.execPath, ...nodeOptions, entry, kind, file]
+  const command = [process.execPath, ...nodeOptions, join(tree, 'cli/sallyport.ts'), kind, file]
   const running = startOn(core, command, { output, folder })
   const until = performance.now() + readyWithinMs
   while (!(await isReady(adminPort))) {

@@ -20,6 +20,11 @@ export const Upstream = Strict({
       description: "Host header to send. By default the caller's own.",
     }),
   ),
+  protocol: Type.Enum(['auto', 'h2', 'http1'], {
+    default: 'auto',
+    description:
+      'What is spoken to it. `auto` is HTTP/2 where the sidecar offers it (ALPN), which costs far less, else HTTP/1.1.',
+  }),
   connectTimeoutMs: Type.Integer({
     minimum: 10,
     default: 2000,
@@ -39,7 +44,7 @@ export const Upstream = Strict({
     minimum: 1,
     maximum: 10_000,
     default: 64,
-    description: 'To each endpoint.',
+    description: 'To each endpoint. HTTP/2 opens a second one only where the first is full.',
   }),
   maxInFlight: Type.Integer({
     minimum: 1,

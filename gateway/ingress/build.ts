@@ -15,7 +15,7 @@ import { identityMapping } from '#identity/mapping'
 import type { OwnSvid } from '#identity/svid/svid'
 import type { MintCache } from '../mint-cache.ts'
 import type { Hand } from '../shelf.ts'
-import { undiciClient } from '../upstream/undici-client.ts'
+import { negotiatedClient } from '../upstream/negotiated-client.ts'
 import { upstreamGroup, type UpstreamGroup } from '../upstream/upstream-group.ts'
 import type { CompiledRoute, LimitKey } from './compiled-route.ts'
 import type { IngressParts } from './parts.ts'
@@ -107,10 +107,11 @@ const takeUpstream = (name: string, config: Upstream, ownSvid: OwnSvid, hand: Ha
   const expected = config.spiffeId as SpiffeId // the schema has checked its grammar
   const make = () =>
     upstreamGroup(name, config, expected, ownSvid, (endpoint, svid) =>
-      undiciClient({
+      negotiatedClient({
         endpoint,
         expected,
         svid,
+        protocol: config.protocol,
         maxConnections: config.maxConnections,
         connectTimeoutMs: config.connectTimeoutMs,
       }),

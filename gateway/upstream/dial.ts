@@ -1,4 +1,4 @@
-import { isIP } from 'node:net'
+import { isIP, type OnReadOpts } from 'node:net'
 import { connect, type TLSSocket } from 'node:tls'
 import type { SpiffeId } from '#contract/spiffe-id'
 import { spiffePeer } from '#identity/svid/peer'
@@ -13,6 +13,8 @@ export type DialTarget = {
   readonly alpn: readonly string[]
   /** For TCP and TLS together. */
   readonly timeoutMs: number
+  /** Where what comes goes, instead of `data` events: it saves a buffer for each read. */
+  readonly onread?: OnReadOpts
 }
 
 /**
@@ -23,7 +25,7 @@ export type DialTarget = {
  */
 export const dialMutualTls = (target: DialTarget, signal?: AbortSignal): Promise<TLSSocket> =>
   new Promise((resolve, reject) => {
-    const { svid, expected } = target
+    const { svid, expected, onread } = target
     const socket = connect({
       host: target.host,
       port: target.port,
@@ -33,8 +35,10 @@ export const dialMutualTls = (target: DialTarget, signal?: AbortSignal): Promise
       key: svid.privateKey.reveal(),
       minVersion: 'TLSv1.2',
       ALPNProtocols: [...target.alpn],
+      ...(onread === undefined ? {} : { onread }),
       ...spiffePeer({ expected, bundle: svid.bundle }).tlsOptions,
     })
+    socket.setNoDelay(true) // what is written is whole: nothing to wait for
     const timer = setTimeout(() => socket.destroy(timeoutError(target.timeoutMs)), target.timeoutMs)
     const abort = () => socket.destroy(new Error('no longer wanted'))
     signal?.addEventListener('abort', abort, { once: true })
@@ -76,6 +80,12 @@ const peerFaultCodes = new Set([
   'INVALID_PURPOSE',
   'PATH_LENGTH_EXCEEDED',
 ])
+
+/** Host and port of `https://HOST:PORT`. */
+export const addressOf = (endpoint: string): Pick<DialTarget, 'host' | 'port'> => {
+  const { hostname, port } = new URL(endpoint)
+  return { host: hostname.replace(/^\[|\]$/g, ''), port: Number(port || 443) }
+}
 
 /** Whether a connection failed for who the peer is, not for want of one. */
 export const isPeerFault = (cause: unknown): boolean =>

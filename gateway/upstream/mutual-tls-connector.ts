@@ -1,7 +1,7 @@
 import type { buildConnector } from 'undici'
 import type { SpiffeId } from '#contract/spiffe-id'
 import type { Svid } from '#identity/svid/svid'
-import { dialMutualTls } from './dial.ts'
+import { addressOf, dialMutualTls } from './dial.ts'
 
 /** As whom to connect, and who must answer. */
 export type MutualTls = {
@@ -20,13 +20,11 @@ export const mutualTlsConnector = (
   endpoint: string,
   identity: () => MutualTls,
 ): buildConnector.connector => {
-  const { hostname, port } = new URL(endpoint)
-  const host = hostname.replace(/^\[|\]$/g, '')
+  const address = addressOf(endpoint)
   return (_ignored, callback) => {
     const { expected, svid, connectTimeoutMs } = identity()
     const dialling = dialMutualTls({
-      host,
-      port: Number(port || 443),
+      ...address,
       expected,
       svid,
       alpn: ['http/1.1'],
