@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
 import { suite, test } from 'node:test'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import type { InspectionRecord } from '#contract/inspection'
+import { waf } from '#plugins/waf/guard'
 import { loadRuleSet } from '#plugins/waf/rule-set'
-import { wafOptions } from '#test/plugins/waf/support'
+import { inspectionInput, wafOptions } from '#test/plugins/waf/support'
 import { crsFolder, debianCrs, noCrs } from './crs-folder.ts'
 
 const v4 = crsFolder()
@@ -25,4 +29,39 @@ suite('Loading a Core Rule Set', () => {
       for (const paranoia of [1, 2, 3, 4])
         assert.ok((ruleSet.programFor({ paranoia }).phases.get(2)?.units.length ?? 0) > 50)
     })
+
+  for (const { name, folder, skip } of sets)
+    test(`${name} refuses an attack with its score, and admits a page`, { skip }, async () => {
+      const options = wafOptions({ crs: folder })
+      const inspect = waf({ ruleSet: loadRuleSet(options), options, clock: () => 0 })
+      const refused = await inspect(inspectionInput({ query: "?id=1'%20OR%20'1'='1" }))
+      assert.equal(refused.ok ? 'admitted' : refused.problem.tag, 'attack-suspected')
+      const record = refused.ok ? undefined : (refused.problem.cause as InspectionRecord)
+      assert.ok((record?.inboundScore ?? 0) >= 5, JSON.stringify(record))
+      assert.ok(record?.rules.some(({ id }) => id === 942100))
+      assert.ok((await inspect(inspectionInput({ path: '/shop', query: '?id=42&q=shoes' }))).ok)
+    })
+
+  test(
+    'a rule set that is loaded again and again leaves nothing behind',
+    { skip: sets[0]?.skip ?? false },
+    () => {
+      const options = wafOptions({ crs: v4 })
+      const load = () => loadRuleSet(options).programFor()
+      const heapAfter = (times: number): number => {
+        for (let i = 0; i < times; i++) load()
+        collectGarbage()
+        return process.memoryUsage().heapUsed + process.memoryUsage().arrayBuffers
+      }
+      const first = heapAfter(1)
+      const growth = heapAfter(4) - first
+      assert.ok(growth < 10_000_000, `${growth} bytes more after four loads`)
+    },
+  )
 })
+
+const collectGarbage = (): void => {
+  setFlagsFromString('--expose-gc')
+  const collect: unknown = runInNewContext('gc')
+  if (typeof collect === 'function') collect()
+}
