@@ -1,7 +1,7 @@
 import type { Link } from '../seclang/rule.ts'
 import type { Effect, Target } from '../seclang/syntax.ts'
 import { transformations } from '../transformations/table.ts'
-import { leadingInteger } from '../operators/numbers.ts'
+import { leadingInteger } from '../operators/compare-numbers.ts'
 import { expandMacro, type Macro } from './macro.ts'
 import { lowerKey } from './entries.ts'
 

@@ -1,15 +1,8 @@
 import { detectSqli } from '../injection/sqli.ts'
-import { detectXss } from '../injection/xss.ts'
 import type { Operator } from './operator.ts'
 
 /** `@detectSQLi`: libinjection takes the value for SQL injection. Captures the fingerprint. */
 export const detectSQLi: Operator = () => ({
   test: (value) => detectSqli(value).injection,
   capture: (value) => [detectSqli(value).fingerprint],
-})
-
-/** `@detectXSS`: libinjection takes the value for cross-site scripting. Captures the value. */
-export const detectXSS: Operator = () => ({
-  test: detectXss,
-  capture: (value) => [value],
 })
