@@ -15,6 +15,8 @@ export type PhaseProgram = {
   readonly units: readonly Unit[]
   readonly required: Int32Array
   readonly scans: readonly VariableScan[]
+  /** Arrays of hits that no request uses at the moment, all zero. */
+  readonly spareHits: Int32Array[]
 }
 
 /** Links of one chain that are asked beforehand: one bit each. */
@@ -33,6 +35,7 @@ export const buildPhase = (rules: readonly FoldedRule[]): PhaseProgram => {
     units: rules.map(compileUnit),
     required,
     scans: buildScans([...wanted.values()]),
+    spareHits: [],
   }
 }
 

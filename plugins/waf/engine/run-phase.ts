@@ -12,10 +12,13 @@ export type PhaseRun = {
   readonly advance: (isLate: () => boolean) => boolean
 }
 
+/** More are left to the garbage collector. */
+const maxSpare = 16
+
 /** Begins a phase: its scans first, then the rules that they did not rule out, in order. */
 export const startPhase = (program: PhaseProgram, phase: number, state: State): PhaseRun => {
   const { units, required } = program
-  const hits = new Int32Array(units.length)
+  const hits = program.spareHits.pop() ?? new Int32Array(units.length)
   const cursor = newCursor()
   let scanned = false
   let at = 0
@@ -23,7 +26,7 @@ export const startPhase = (program: PhaseProgram, phase: number, state: State): 
   state.phase = phase
   if (state.allowed === 'phase') state.allowed = undefined
 
-  const advance = (isLate: () => boolean): boolean => {
+  const work = (isLate: () => boolean): boolean => {
     if (isOver(state, phase)) return true
     if (!scanned) {
       if (!scanValues(program, state, hits, cursor, isLate)) return false
@@ -47,7 +50,13 @@ export const startPhase = (program: PhaseProgram, phase: number, state: State): 
     }
     return true
   }
-  return { advance }
+  return {
+    advance: (isLate) => {
+      const done = work(isLate)
+      if (done && program.spareHits.length < maxSpare) program.spareHits.push(hits.fill(0))
+      return done
+    },
+  }
 }
 
 /** Runs one rule and gives the index to go on with; undefined if it was interrupted. */
