@@ -114,24 +114,38 @@ export const waf = ({ ruleSet, options, route = {}, clock }: WafParts): Inspect 
 const after = <From, To>(value: Soon<From>, next: (value: From) => Soon<To>): Soon<To> =>
   value instanceof Promise ? value.then(next) : next(value)
 
+/**
+ * The headers as rules expect them. The gate took Host out of the list when it read it, and Transfer-Encoding because it
+ * belongs to the connection: without them every request would lack a host, and every chunked one a length.
+ */
+const headersForRules = ({ head, protocol, hasBody }: InspectionInput): readonly string[] => {
+  const has = (wanted: string) => head.headers.some((name, i) => i % 2 === 0 && name === wanted)
+  const authority = head.port === undefined ? head.host : `${head.host}:${head.port}`
+  const isChunked = hasBody && protocol.startsWith('HTTP/1') && !has('content-length')
+  if (has('host') && !isChunked) return head.headers
+  return [
+    ...(has('host') ? [] : ['host', authority]),
+    ...(isChunked && !has('transfer-encoding') ? ['transfer-encoding', 'chunked'] : []),
+    ...head.headers,
+  ]
+}
+
 const begin = (
   program: Program,
-  { head, address, decisionId, protocol }: InspectionInput,
+  input: InspectionInput,
   nowMs: number,
   enforcing: boolean,
   responses: boolean,
   bounds: TransactionBounds,
 ): Transaction => {
-  const hasHost = head.headers.some((name, i) => i % 2 === 0 && name === 'host')
-  const authority = head.port === undefined ? head.host : `${head.host}:${head.port}`
+  const { head, address, decisionId, protocol } = input
   const transaction = beginTransaction(
     program,
     {
       method: head.method,
       target: head.path + head.query,
       protocol,
-      // The gate took Host out of the list when it read it; rules look for it there.
-      headers: hasHost ? head.headers : ['host', authority, ...head.headers],
+      headers: headersForRules(input),
       remoteAddress: address,
       uniqueId: decisionId,
       nowMs,
