@@ -3,7 +3,7 @@ import type { DemoMesh } from './mesh.ts'
 import { personas, type Persona } from './personas.ts'
 
 /** Everything that a script needs to use the running demo. */
-export const describeMesh = async ({ files, ports, issuer }: DemoMesh) => {
+export const describeMesh = async ({ files, ports, issuer, pids }: DemoMesh) => {
   const names = Object.keys(personas) as Persona[]
   const tokens = await Promise.all(
     names.map(async (name) => [name, await issuer.tokenFor(name)] as const),
@@ -18,6 +18,7 @@ export const describeMesh = async ({ files, ports, issuer }: DemoMesh) => {
     meshCaFile: files.meshRoot,
     configs: { gateway: files.gateway, exchange: files.exchange, shared: files.shared },
     audit: { gateway: files.gatewayAudit, exchange: files.exchangeAudit },
+    pids: pids(),
     routes: demoRoutes.map(({ id, team, path, authenticate, policy }) => ({
       id,
       team,

@@ -21,6 +21,8 @@ export type DemoMesh = {
   /** Takes the exchange away, as an outage would. */
   readonly killExchange: () => Promise<void>
   readonly restartExchange: () => Promise<void>
+  /** Process ids. */
+  readonly pids: () => { readonly gateway: number; readonly exchange: number }
   readonly close: () => Promise<void>
 }
 
@@ -105,6 +107,7 @@ const start = async (
     ports,
     issuer,
     caller,
+    pids: () => ({ gateway: gateway.pid, exchange: exchange.pid }),
     killExchange: () => exchange.kill(),
     restartExchange: async () => {
       exchange = await startExchange()
