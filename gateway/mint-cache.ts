@@ -1,4 +1,5 @@
 import { pass, type Result } from '#contract/problem'
+import type { SpiffeId } from '#contract/spiffe-id'
 import type { Soon } from '#contract/step'
 import type { Meter } from '#contract/telemetry'
 import type { MintedToken, MintRequest } from '#contract/token-exchange'
@@ -6,14 +7,16 @@ import type { MintedToken, MintRequest } from '#contract/token-exchange'
 /** A minted token, and whether it came without a question. */
 export type Mint = { readonly minted: MintedToken; readonly fromCache: boolean }
 
-/** The token that it is minted from. */
-export type Parent = { readonly fingerprint: string; readonly expiresAtMs: number }
+/** The token that it is minted from, and who its caller is in the mesh by the mapping of the gateway. */
+export type Parent = {
+  readonly fingerprint: string
+  readonly expiresAtMs: number
+  readonly subject: SpiffeId
+}
 
 export type MintCache = {
   /** From the cache, or asked for; those who want the same at once share one question. */
   readonly take: (parent: Parent, request: MintRequest, nowMs: number) => Soon<Result<Mint>>
-  /** Forgets all of it: the signing key was given up, or the mapping changed. */
-  readonly clear: () => void
   readonly size: () => number
 }
 
@@ -29,6 +32,9 @@ const retryAfterMs = 2000
  * Keeps minted tokens, at most `maxEntries` at a time. From two thirds of its life on a token is asked for anew in the
  * background, while the old one goes on being used until shortly before it ends: so the exchange may be away meanwhile.
  *
+ * What was minted for another than the mapping says now is neither kept nor used: a reload may have changed the mapping,
+ * and the exchange is asked until it agrees.
+ *
  * Two generations instead of a list by last use: what is still wanted when the younger one is full moves over by being
  * used. A `Map` with an insert and a delete for every request would cost more than the whole look-up.
  */
@@ -42,13 +48,14 @@ export const mintCache = (ask: Ask, maxEntries: number, meter: Meter): MintCache
   let young = new Map<string, Entry>()
   let old = new Map<string, Entry>()
   const asking = new Map<string, Promise<Result<Mint>>>()
-  let epoch = 0
 
   const find = (key: string): Entry | undefined => {
     const entry = young.get(key)
     if (entry) return entry
     const aged = old.get(key)
-    if (aged) keep(key, aged)
+    if (!aged) return undefined
+    old.delete(key)
+    keep(key, aged)
     return aged
   }
   const keep = (key: string, entry: Entry) => {
@@ -62,12 +69,11 @@ export const mintCache = (ask: Ask, maxEntries: number, meter: Meter): MintCache
   const fetch = (key: string, parent: Parent, request: MintRequest): Promise<Result<Mint>> => {
     const already = asking.get(key)
     if (already) return already
-    const since = epoch
     const question = ask(request)
       .then((result): Result<Mint> => {
         if (!result.ok) return result
         const minted = result.value
-        if (since === epoch) keep(key, entryOf(minted, parent))
+        if (minted.subject === parent.subject) keep(key, entryOf(minted, parent))
         return pass({ minted, fromCache: false })
       })
       .finally(() => asking.delete(key))
@@ -92,18 +98,13 @@ export const mintCache = (ask: Ask, maxEntries: number, meter: Meter): MintCache
     take: (parent, request, nowMs) => {
       const key = `${parent.fingerprint} ${request.requestedTokenType} ${request.audience}`
       const entry = find(key)
-      if (entry && entry.minted.expiresAtMs - safetyMs > nowMs) {
+      if (entry && isUsable(entry, parent, nowMs)) {
         count.hit()
         if (nowMs >= entry.refreshAtMs) refreshAhead(key, entry, parent, request, nowMs)
         return pass(entry.mint)
       }
       count.miss()
       return fetch(key, parent, request)
-    },
-    clear: () => {
-      epoch += 1
-      young = new Map()
-      old = new Map()
     },
     size: () => young.size + old.size,
   }
@@ -114,6 +115,9 @@ const entryOf = (minted: MintedToken, parent: Parent): Entry => ({
   mint: { minted, fromCache: true },
   refreshAtMs: refreshAt(minted, parent),
 })
+
+const isUsable = ({ minted }: Entry, { subject }: Parent, nowMs: number): boolean =>
+  minted.subject === subject && minted.expiresAtMs - safetyMs > nowMs
 
 /** Never, when the parent ends no later: a new one could live no longer. */
 const refreshAt = (minted: MintedToken, parent: Parent): number =>

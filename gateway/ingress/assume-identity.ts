@@ -26,7 +26,11 @@ export const assumeIdentity =
     const tokenType =
       route.config.identity.token === 'jwt-svid' ? tokenTypes.jwt : tokenTypes.accessToken
     const soon = mints.take(
-      { fingerprint: caller.token.fingerprint, expiresAtMs: caller.token.expiresAtMs },
+      {
+        fingerprint: caller.token.fingerprint,
+        expiresAtMs: caller.token.expiresAtMs,
+        subject: subject.spiffeId,
+      },
       {
         subjectToken: caller.bearer,
         audience: route.audience,
