@@ -1,5 +1,5 @@
 import { hostname } from 'node:os'
-import { systemClock, systemRandomBytes, systemSleep } from '#contract/clock'
+import { pooledRandomBytes, systemClock, systemRandomBytes, systemSleep } from '#contract/clock'
 import type { QuotaHeaders } from '#contract/quota'
 import type { SpiffeId } from '#contract/spiffe-id'
 import type { Log } from '#contract/telemetry'
@@ -18,7 +18,11 @@ import { waf } from '#plugins/waf/guard'
 import { loadRuleSet } from '#plugins/waf/rule-set'
 import { runGateway, type RunningGateway } from './run.ts'
 
-const parts = { clock: systemClock, randomBytes: systemRandomBytes, sleep: systemSleep }
+const parts = {
+  clock: systemClock,
+  randomBytes: pooledRandomBytes(systemRandomBytes), // every request draws some
+  sleep: systemSleep,
+}
 
 /**
  * Starts a gateway: everything that it is made of is chosen here and nowhere else.

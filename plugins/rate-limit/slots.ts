@@ -5,15 +5,17 @@ const slotsPerSet = 8
 
 /** Gives keys their places in a table of fixed size. */
 export type Slots = {
+  /** How many there are: `slot` is below it. */
+  readonly size: number
   /**
-   * The slot that counts `key`, and whether it must begin anew there.
+   * The slot that counts `key`, whether it must begin anew there, and when the window of that slot ends.
    *
    * @param windowMs How long the key keeps the slot to itself.
    */
   readonly find: (
     key: string,
     windowMs: number,
-  ) => { readonly slot: number; readonly isFresh: boolean }
+  ) => { readonly slot: number; readonly isFresh: boolean; readonly resetMs: number }
 }
 
 /**
@@ -22,7 +24,7 @@ export type Slots = {
  * points again: when a set is full, newcomers share a slot of it. At half as many keys as slots one key in ten
  * thousand meets a full set; under a flood all do, and the flood counts against itself.
  *
- * Two typed arrays, 12 bytes a slot.
+ * Typed arrays, 12 bytes a slot.
  */
 export const fixedSlots = (count: number, clock: Clock, randomBytes: RandomBytes): Slots => {
   const sets = Math.max(1, Math.floor(count / slotsPerSet))
@@ -31,20 +33,24 @@ export const fixedSlots = (count: number, clock: Clock, randomBytes: RandomBytes
   const hash = keyedHash(randomBytes(8))
 
   return {
+    size: owners.length,
     find: (key, windowMs) => {
       const owner = hash(key)
       const first = (owner % sets) * slotsPerSet
       const nowMs = clock()
       let free = -1
       for (let slot = first; slot < first + slotsPerSet; slot++) {
-        const isHeld = (heldUntilMs[slot] ?? 0) > nowMs
-        if (isHeld && owners[slot] === owner) return { slot, isFresh: false }
-        if (!isHeld && free < 0) free = slot
+        const leftMs = (heldUntilMs[slot] ?? 0) - nowMs
+        if (leftMs > 0 && owners[slot] === owner) return { slot, isFresh: false, resetMs: leftMs }
+        if (leftMs <= 0 && free < 0) free = slot
       }
-      if (free < 0) return { slot: first + ((owner >>> 29) % slotsPerSet), isFresh: false }
+      if (free < 0) {
+        const slot = first + ((owner >>> 29) % slotsPerSet)
+        return { slot, isFresh: false, resetMs: (heldUntilMs[slot] ?? 0) - nowMs }
+      }
       owners[free] = owner
       heldUntilMs[free] = nowMs + windowMs
-      return { slot: free, isFresh: true }
+      return { slot: free, isFresh: true, resetMs: windowMs }
     },
   }
 }

@@ -28,3 +28,42 @@ test('it says when nothing is open any more', async () => {
   assert.equal(table.size(), 0)
   await table.empty()
 })
+
+test('whatever the order in which they leave, those that stay are found', () => {
+  const table = liveTable()
+  const cut: number[] = []
+  const leaving = Array.from({ length: 10 }, (_, i) =>
+    table.add({ facts: { i }, cut: () => cut.push(i) }),
+  )
+  for (const i of [9, 0, 4, 4, 5, 0]) leaving[i]?.()
+  assert.equal(table.size(), 6)
+  assert.equal(
+    table.sweep(() => ({ tag: 'quarantined' })),
+    6,
+  )
+  assert.deepEqual(
+    cut.toSorted((a, b) => a - b),
+    [1, 2, 3, 6, 7, 8],
+  )
+})
+
+test('what leaves while it is cut takes nobody with it', () => {
+  const table = liveTable()
+  const leaving: (() => void)[] = []
+  let cut = 0
+  for (let i = 0; i < 10; i += 1)
+    leaving.push(
+      table.add({
+        facts: {},
+        cut: () => {
+          cut += 1
+          leaving[i]?.()
+        },
+      }),
+    )
+  assert.equal(
+    table.sweep(() => ({ tag: 'quarantined' })),
+    10,
+  )
+  assert.deepEqual([cut, table.size()], [10, 0])
+})
