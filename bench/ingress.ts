@@ -5,17 +5,19 @@
  * of JSON.
  *
  * Run: npm run bench -- ingress [--rounds 3] [--seconds 3] [--only gateway-h2,haproxy-h2] [--load repeated,fresh]
- *      [--connections 64] [--cpu-prof FOLDER] [--tree FOLDER]
+ *      [--connections 64] [--cpu-prof FOLDER] [--tree FOLDER,FOLDER]
  *
- * `--tree` measures the gateway of another checkout beside this one: the way to judge a change is within one run.
+ * `--tree` measures the gateways of other checkouts beside this one, each by the name of its folder: the way to judge a
+ * change is within one run.
  */
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { cpus, tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { upstreamProtocols, type Contender } from './rig/contender.ts'
+import { startFloor } from './rig/floor.ts'
 import { startExchange, startGateway } from './rig/gateway.ts'
 import { measure, type Round } from './rig/measure.ts'
 import { makeCertificates } from './rig/mesh.ts'
@@ -43,7 +45,8 @@ const freshTokenCount = 20_000
 /** Rounds in which other programs took more than this of the machine are made again, so often. */
 const quietCores = 0.15
 const maxAttempts = 3
-const warmUpSeconds = 6
+const warmUpRequests = 40_000
+const maxWarmUps = 15
 
 type LoadName = 'repeated' | 'fresh'
 
@@ -71,15 +74,17 @@ const run = async () => {
   for (const protocol of upstreamProtocols) {
     const on = (name: string) => `${name}-${protocol}`
     await start(on('gateway'), (name) => startGateway(name, { protocol, nodeOptions }, parts))
-    const { tree } = values
-    if (tree !== undefined)
-      await start(on('before'), (name) => startGateway(name, { protocol, tree }, parts))
+    for (const tree of values.tree?.split(',') ?? [])
+      await start(on(basename(tree)), (name) => startGateway(name, { protocol, tree }, parts))
+    await start(on('floor'), (name) => startFloor(name, protocol, { ...parts, nodeOptions }))
     await start(on('haproxy'), (name) => startHaproxy(name, protocol, parts))
     await start(on('envoy'), (name) => startEnvoy(name, protocol, true, parts))
     await start(on('envoy-uncached'), (name) => startEnvoy(name, protocol, false, parts))
   }
   await sleep(3000) // until the health checks of the others are through
-  for (const contender of contenders) await checkAnswers(contender, tokens, certificates.edgeRoot)
+  for (const contender of contenders)
+    if (!contender.name.startsWith('floor'))
+      await checkAnswers(contender, tokens, certificates.edgeRoot)
 
   const loads = {
     repeated: { headers: [`Authorization: Bearer ${tokens.token()}`] },
@@ -113,9 +118,13 @@ const run = async () => {
   report(contenders, wanted, results)
 }
 
-/** Node compiles what is hot only after some thousand requests; the others are given the same. */
-const warmUp = (contender: Contender, load: object) =>
-  wrk({ url: `${contender.url}/orders/1`, seconds: warmUpSeconds, connections: 64, ...load })
+/** Node has compiled what is hot only after some ten thousand requests; the others are given the same. */
+const warmUp = async (contender: Contender, load: object): Promise<void> => {
+  const asked = { url: `${contender.url}/orders/1`, seconds: 2, connections: 64, ...load }
+  let requests = 0
+  for (let tries = 0; tries < maxWarmUps && requests < warmUpRequests; tries++)
+    requests += (await wrk(asked)).requests
+}
 
 /** A round that others disturb is made again; the quietest of a few counts. */
 const quietRound = async (make: () => Promise<Round>): Promise<Round> => {
