@@ -14,12 +14,20 @@ export const signatureAlgorithms = [
   'EdDSA',
 ] as const
 
+/** Whose tokens have a known shape, which is then insisted on; `oidc` is any other. */
+export const platforms = ['oidc', 'kubernetes', 'github', 'gitlab', 'aws', 'gcp', 'azure'] as const
+
 /** An issuer of tokens that callers bring from outside. */
 export const Issuer = Strict({
   issuer: Type.String({
     minLength: 1,
     maxLength: 512,
     description: 'The `iss` of its tokens, compared code point by code point.',
+  }),
+  platform: Type.Enum([...platforms], {
+    default: 'oidc',
+    description:
+      'Whose tokens these are. Claims that the platform always states must be there and fit together; `oidc` asks for none.',
   }),
   audiences: Type.Array(Type.String({ minLength: 1 }), {
     minItems: 1,

@@ -6,6 +6,7 @@ import type { KeyAbsence } from './issuer-keys.ts'
 import { quotable, refuseToken } from './challenge.ts'
 import { readStandardClaims, type StandardClaims } from './claims.ts'
 import type { TrustedIssuer } from './issuers.ts'
+import { platformProfiles } from '../platforms/profiles.ts'
 import { deepFreeze, type JsonObject } from '../json-strict.ts'
 import type { VerificationKey } from './jwks.ts'
 import { maxTokenChars, parseClaims, parseCompactJws, type CompactJws } from './strict-parse.ts'
@@ -37,7 +38,7 @@ const retryAfterSeconds = '5'
  * Makes the one check of bearer tokens, with its cache. One verifier belongs to one configuration of issuers: a changed
  * audience or lifetime needs a new one, since tokens in the cache are not measured against those again.
  *
- * Order: form, issuer, algorithm, type, claims and times, key, signature. All but the last look at what nobody has
+ * Order: form, issuer, algorithm, type, claims and times, profile of the platform, key, signature. All but the last look at what nobody has
  * verified yet, and so they only ever refuse: that is cheap, and a token that expired long ago makes no issuer be asked for
  * the key it was signed with.
  *
@@ -131,6 +132,13 @@ const readToken = (
   if (!times.ok) return times
   const timely = checkTimes(times.value, issuer.options, nowMs)
   if (!timely.ok) return timely
+  const fitting = platformProfiles[issuer.options.platform](claims.value, issuer.options.issuer)
+  if (!fitting.ok)
+    return refuseToken(
+      'token-claim-invalid',
+      `The token is not one of ${issuer.options.platform}: ${quotable(fitting.fault)}`,
+      { issuer: issuer.name },
+    )
   return pass({
     jws: jws.value,
     issuer,

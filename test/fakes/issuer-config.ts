@@ -6,6 +6,7 @@ export const audience = 'https://api.example.com'
 /** An issuer as the configuration gives it, with its defaults. */
 export const issuerConfig = (changed: Partial<Issuer> = {}): Issuer => ({
   issuer: issuerUrl,
+  platform: 'oidc',
   audiences: [audience],
   algorithms: ['ES256', 'RS256'],
   types: ['JWT', 'at+jwt'],
