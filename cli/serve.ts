@@ -1,4 +1,4 @@
-import { formatFault, loadConfig, type ConfigOf } from '#config/load'
+import { formatFault, loadConfig, type ConfigOf, type Fault } from '#config/load'
 import type { Log } from '#contract/telemetry'
 import { causeText } from '#contract/cause'
 import { exitCodes, readArguments } from './command.ts'
@@ -42,7 +42,7 @@ export const serve = async <K extends Kind>(
     for (const fault of loaded.faults) process.stderr.write(`${formatFault(fault)}\n`)
     return exitCodes.faults
   }
-  for (const warning of loaded.warnings) log.warn({ at: formatFault(warning) }, 'configuration')
+  warn(loaded.warnings, log)
   const ending = new AbortController()
   const told = endOfProcess(ending)
   try {
@@ -64,6 +64,10 @@ export const serve = async <K extends Kind>(
     process.stderr.write(`sallyport ${kind}: ${causeText(cause)}\n`)
     return exitCodes.faults
   }
+}
+
+const warn = (warnings: readonly Fault[], log: Log) => {
+  for (const warning of warnings) log.warn({ warning: formatFault(warning) }, 'configuration')
 }
 
 const endOfProcess = (ending: AbortController): Promise<string> =>
@@ -89,6 +93,7 @@ const reloadOnHangup = <K extends Kind>(
         { faults: loaded.faults.map(formatFault) },
         'the new configuration has faults, the one before stays',
       )
+    warn(loaded.warnings, log)
     try {
       await served.reload(loaded.config, loaded.revision)
       log.info({ revision: loaded.revision }, 'reloaded')

@@ -62,7 +62,7 @@ export const publishRootsOf = ({ ca }: ExchangeConfig): ((rootsPem: string) => P
 
 /** What works and still is not what it seems. */
 export const warnOfSettings = (config: ExchangeConfig, log: Log): void => {
-  const { ca, lifetimes, unsafe } = config
+  const { ca, lifetimes } = config
   if (ca.store === 'memory')
     log.warn(
       { setting: 'ca.store' },
@@ -74,6 +74,4 @@ export const warnOfSettings = (config: ExchangeConfig, log: Log): void => {
       { setting: 'lifetimes.x509SvidSeconds' },
       'longer than a sixth of ca.intermediateLifetimeHours: some SVIDs will be shorter',
     )
-  for (const issuer of unsafe.plainHttpIssuers)
-    log.warn({ issuer }, 'unsafe.plainHttpIssuers: anyone on the way can forge its keys')
 }

@@ -5,6 +5,7 @@ import { files } from './files.ts'
 import { issuerKeys } from './issuer-keys.ts'
 import { listeners } from './listeners.ts'
 import { overlappingIdentities } from './overlapping-identities.ts'
+import { platforms } from './platforms.ts'
 import { reservedIdentities } from './reserved-identities.ts'
 import type { Rule } from './rule.ts'
 import { trustDomain } from './trust-domain.ts'
@@ -20,6 +21,7 @@ export const rules: readonly Rule[] = [
   trustDomain,
   reservedIdentities,
   issuerKeys,
+  platforms,
   listeners,
   withoutEffect,
 ]
