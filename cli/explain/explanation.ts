@@ -159,7 +159,6 @@ const withPromisedMints = (parts: IngressParts): IngressParts => {
 
 const noMints: MintCache = {
   take: () => refuse('identity-unavailable'),
-  clear: () => {},
   size: () => 0,
 }
 
