@@ -7,6 +7,7 @@ export const policyContractVersion = 1
 /** What a policy may look at. Never a token, never a secret. Described by `docs/reference/policy-input.schema.json`. */
 export type PolicyInput = {
   readonly version: typeof policyContractVersion
+  /** Milliseconds since 1970, in whole seconds: within a second the same question is the same input. */
   readonly nowMs: number
   readonly direction: 'ingress' | 'egress' | 'exchange'
   readonly trustDomain: string
@@ -32,6 +33,17 @@ export type PolicyInput = {
     readonly kind: 'external' | 'serverless' | 'legacy' | 'mesh' | 'anonymous'
     /** Claims on the issuer's allow list. */
     readonly claims: Readonly<Record<string, unknown>>
+  }
+  /** Of `exchange` alone: what is asked for. */
+  readonly exchange?: {
+    /** Who asks: a gateway's SPIFFE ID, the name of a client, or `self`. */
+    readonly client: string
+    readonly tokenType: 'jwt-svid' | 'access-token' | 'txn-token' | 'x509-svid'
+    /** '' for a certificate, which has none. */
+    readonly audience: string
+    readonly scopes: readonly string[]
+    /** SPIFFE ID of who acts for the subject; null if nobody does. */
+    readonly actor: string | null
   }
   readonly tls: { readonly version: string; readonly clientSpiffeId: string | null }
   readonly net: { readonly address: string }

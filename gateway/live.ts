@@ -46,7 +46,7 @@ export const liveTable = (): LiveTable => {
     },
     sweep: (judge) => {
       let cut = 0
-      for (const { open } of [...all]) {
+      for (const { open } of all.slice()) {
         const problem = judge(open.facts)
         if (!problem) continue
         open.cut(problem)

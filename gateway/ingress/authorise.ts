@@ -40,7 +40,7 @@ export const authorise =
   ({ head, origin, route, caller, subject, nowMs, peer }) =>
     engine.decide({
       version: policyContractVersion,
-      nowMs,
+      nowMs: nowMs - (nowMs % 1000),
       direction: 'ingress',
       trustDomain,
       request: {

@@ -3,6 +3,7 @@ import { pass, refuse, type Result } from '#contract/problem'
 import type { Log, Meter } from '#contract/telemetry'
 import type { PolicyBundle } from './bundle.ts'
 import { readDecision, type PolicyResult } from './decision.ts'
+import { decisionMemo } from './decision-memo.ts'
 import type { Evaluate } from './evaluate.ts'
 import type { PolicyOptions } from './options.ts'
 
@@ -29,15 +30,17 @@ export const policyEngine = (
   const duration = meter.histogram('sallyport_policy_eval_duration_seconds', {})
   let evaluate: Evaluate | undefined = bundle.instantiate()
   let isBroken = false
+  const memo = decisionMemo()
+
+  const count = (decided: Result<PolicyDecision>): Result<PolicyDecision> => {
+    if (decided.ok) allowed()
+    else denied()
+    return decided
+  }
 
   const conclude = ({ allow, reasons }: PolicyResult): Result<PolicyDecision> => {
-    const decision = { allow, reasons, revision }
-    if (allow) {
-      allowed()
-      return pass(decision)
-    }
-    denied()
-    return refuse('policy-denied', { cause: decision })
+    const decision = Object.freeze({ allow, reasons: Object.freeze(reasons), revision })
+    return allow ? pass(decision) : refuse('policy-denied', { cause: decision })
   }
 
   const fail = (cause: unknown): Result<PolicyDecision> => {
@@ -48,22 +51,29 @@ export const policyEngine = (
     return refuse('policy-failed', { cause: `policy ${revision}: ${reasonOf(cause)}` })
   }
 
+  const decideAnew = (text: string): Result<PolicyDecision> => {
+    if (Buffer.byteLength(text) > maxInputBytes) return conclude(inputTooLarge)
+    if (text.includes('\\ud') && loneSurrogate.test(text)) return conclude(inputNotUnicode)
+    evaluate ??= bundle.instantiate()
+    const results = evaluate(text)
+    isBroken = false
+    return conclude(readDecision(results) ?? decisionInvalid)
+  }
+
   const decide = (input: PolicyInput): Result<PolicyDecision> => {
-    let results: unknown
     const beganMs = performance.now()
     try {
       const text = JSON.stringify(input)
-      if (Buffer.byteLength(text) > maxInputBytes) return conclude(inputTooLarge)
-      if (text.includes('\\ud') && loneSurrogate.test(text)) return conclude(inputNotUnicode)
-      evaluate ??= bundle.instantiate()
-      results = evaluate(text)
-    } catch (cause) {
-      return fail(cause)
-    } finally {
+      const known = memo.get(text)
+      if (known !== undefined) return count(known)
+      const decided = decideAnew(text)
+      memo.set(text, decided)
       duration((performance.now() - beganMs) / 1000)
+      return count(decided)
+    } catch (cause) {
+      duration((performance.now() - beganMs) / 1000)
+      return fail(cause)
     }
-    isBroken = false
-    return conclude(readDecision(results) ?? decisionInvalid)
   }
   return { decide, revision }
 }

@@ -41,17 +41,33 @@ const Subject = Strict({
   }),
 })
 
+const Exchange = Strict(
+  {
+    client: Type.String({
+      description: "Who asks: a gateway's SPIFFE ID, the name of a client, or `self`.",
+    }),
+    tokenType: Type.Enum(['jwt-svid', 'access-token', 'txn-token', 'x509-svid']),
+    audience: Type.String({ description: "'' for a certificate, which has none." }),
+    scopes: Type.Array(Type.String()),
+    actor: Nullable('SPIFFE ID of who acts for the subject; null if nobody does.'),
+  },
+  'Of `exchange` alone: what is asked for.',
+)
+
 export const PolicyInputSchema = Strict(
   {
     version: Type.Literal(policyContractVersion, {
       description: 'Fields are only ever added; a change of meaning is a new version.',
     }),
-    nowMs: Type.Number({ description: 'Milliseconds since 1970, one instant for the request.' }),
+    nowMs: Type.Number({
+      description: 'Milliseconds since 1970, in whole seconds; one instant for the request.',
+    }),
     direction: Type.Enum(['ingress', 'egress', 'exchange']),
     trustDomain: Type.String(),
     request: Request,
     route: Route,
     subject: Subject,
+    exchange: Type.Optional(Exchange),
     tls: Strict({
       version: Type.String(),
       clientSpiffeId: Nullable('Of the client certificate, if there was one.'),

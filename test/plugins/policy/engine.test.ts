@@ -2,9 +2,10 @@ import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import * as fc from 'fast-check'
 import type { PolicyEngine, PolicyInput } from '#contract/policy'
-import type { Result } from '#contract/problem'
+import { pass, type Result } from '#contract/problem'
 import { noLog, noMeter, type Log, type Meter } from '#contract/telemetry'
 import { loadPolicyBundle } from '#plugins/policy/bundle'
+import { decisionMemo } from '#plugins/policy/decision-memo'
 import { policyEngine } from '#plugins/policy/engine'
 import type { PolicyOptions } from '#plugins/policy/options'
 import { buildBundle, inputOf, needsOpa, optionsOf, writeTemporary } from './policies.ts'
@@ -107,14 +108,61 @@ suite('the policy engine', () => {
     }
     const engine = engineOf({ maxInputBytes: 1_000_000 }, { meter })
     await engine.decide(inputOf(viewer))
+    await engine.decide(inputOf(viewer)) // remembered: decided again, not evaluated again
     await engine.decide(inputOf({}))
     await engine.decide(bottomless())
     assert.deepEqual(counts, {
-      allow: 1,
+      allow: 2,
       deny: 1,
       failed: 1,
       sallyport_policy_eval_duration_seconds: 3,
     })
+  })
+
+  test('decides by the whole input: what is remembered is for nothing that differs in anything', async () => {
+    const engine = engineOf()
+    const wanted = { requires: { roles: { any: ['viewer'] }, methods: ['GET'] } }
+    const asked = inputOf(wanted)
+    const others: readonly [PolicyInput, string][] = [
+      [{ ...asked, request: { ...asked.request, method: 'PUT' } }, 'method-not-admitted'],
+      [{ ...asked, subject: { ...asked.subject, claims: {} } }, 'role-missing'],
+      [{ ...asked, subject: { ...asked.subject, spiffeId: null } }, 'caller-unknown'],
+      [{ ...asked, direction: 'exchange' }, 'direction-wrong'],
+    ]
+    for (let time = 0; time < 3; time++) {
+      assert.equal(await decide(engine, asked), 'allowed')
+      for (const [other, code] of others)
+        assert.deepEqual(codesOf(await engine.decide(other)), [code])
+    }
+  })
+
+  test('a window opens and closes with the second that the input names', async () => {
+    const window = {
+      days: ['monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday', 'sunday'],
+      fromHour: 8,
+      toHour: 18,
+      utcOffsetMinutes: 0,
+    }
+    const data = { issuers: {}, roles: {}, windows: { day: window } }
+    const engine = engineOf({ dataFile: writeTemporary(JSON.stringify(data), 'data.json') })
+    const at = (nowMs: number) => ({ ...inputOf({ requires: { window: 'day' } }), nowMs })
+    const eightMs = Date.UTC(2026, 0, 5, 8)
+    for (let time = 0; time < 2; time++) {
+      assert.equal(await decide(engine, at(eightMs - 1000)), 'policy-denied')
+      assert.equal(await decide(engine, at(eightMs)), 'allowed')
+    }
+  })
+
+  test('a flood of questions does not make it remember without bound', async () => {
+    const memo = decisionMemo()
+    const decision = pass({ allow: true, reasons: [], revision: '1' })
+    for (let i = 0; i < 10_000; i++) memo.set(`question ${i}`, decision)
+    const known = Array.from({ length: 10_000 }, (_, i) => memo.get(`question ${i}`)).filter(
+      Boolean,
+    )
+    assert.ok(known.length > 1000 && known.length <= 2048, `${known.length} are remembered`)
+    memo.set('x'.repeat(5000), decision)
+    assert.equal(memo.get('x'.repeat(5000)), undefined)
   })
 
   test('denies whatever claims it is given that give no role', async () => {
