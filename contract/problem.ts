@@ -18,6 +18,7 @@ export const problems = {
   'body-too-large': { status: 413, title: 'The body is too large.' },
   'target-too-long': { status: 414, title: 'The request target is too long.' },
   'expectation-failed': { status: 417, title: 'This expectation cannot be met.' },
+  'connection-idle': { status: 408, title: 'Nothing was sent on this connection for too long.' },
   'host-misdirected': { status: 421, title: 'This host is not served on this connection.' },
   'headers-too-large': { status: 431, title: 'The headers are too large.' },
 
@@ -43,6 +44,12 @@ export const problems = {
     status: 503,
     title: 'Tokens of this issuer cannot be checked at the moment.',
   },
+  'token-replayed': { status: 401, title: 'This was used before and is good once.' },
+  'replay-unavailable': {
+    status: 503,
+    title: 'What is good once cannot be taken at the moment.',
+  },
+  'dpop-proof-invalid': { status: 401, title: 'The DPoP proof is not acceptable.' },
   'spiffe-id-invalid': { status: 400, title: 'This is not a SPIFFE ID.' },
   'identity-unmapped': { status: 403, title: 'This caller has no identity here.' },
 
@@ -63,13 +70,35 @@ export const problems = {
   'upstream-busy': { status: 503, title: 'The service has all the requests that it may have.' },
   'upstream-timeout': { status: 504, title: 'The service took too long to answer.' },
 
+  // On the way out.
+  'authority-invalid': { status: 400, title: 'The destination is not exactly one host and port.' },
+  'authority-mismatch': { status: 400, title: 'The request names two different destinations.' },
+  'workload-unidentified': { status: 407, title: 'A workload identity of the mesh is required.' },
+  'destination-denied': { status: 403, title: 'This workload may not go there.' },
+  'address-denied': {
+    status: 403,
+    title: 'The destination is at an address that is closed to this workload.',
+  },
+  'destination-unresolved': { status: 502, title: 'The name of the destination was not resolved.' },
+  'destination-unreachable': { status: 502, title: 'The destination could not be reached.' },
+  'destination-broken': { status: 502, title: 'The destination broke off its answer.' },
+  'destination-timeout': { status: 504, title: 'The destination took too long.' },
+  'server-name-refused': {
+    status: 403,
+    title: 'The TLS server name is not that of the tunnel.',
+  },
+  'tunnels-exceeded': { status: 429, title: 'This workload has too many tunnels open.' },
+  'bytes-exceeded': { status: 429, title: 'This workload has moved all the bytes of its day.' },
+
   // At the exchange.
-  'client-unauthenticated': { status: 401, title: 'A client certificate of the mesh is required.' },
+  'client-unauthenticated': { status: 401, title: 'The client could not prove who it is.' },
   'client-not-allowed': { status: 403, title: 'This client may not ask for this.' },
   'exchange-request-invalid': { status: 400, title: 'The request for a token is not acceptable.' },
   'grant-unsupported': { status: 400, title: 'This grant is not offered.' },
   'target-refused': { status: 400, title: 'Tokens are not minted for this audience.' },
   'scope-refused': { status: 400, title: 'This scope cannot be had.' },
+  'delegation-refused': { status: 400, title: 'This party may not act for this subject.' },
+  'token-revoked': { status: 401, title: 'The token was revoked.' },
   'join-token-refused': { status: 401, title: 'This join token is not good for anything.' },
   'csr-refused': { status: 400, title: 'The certificate signing request is not acceptable.' },
   'order-refused': { status: 409, title: 'This cannot be done now.' },

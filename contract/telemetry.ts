@@ -100,21 +100,38 @@ export const metrics = {
     help: 'Tokens and certificates that the exchange issued or refused.',
     labels: {
       // `unknown`: refused before it was said.
-      kind: ['jwt-svid', 'access-token', 'x509-svid', 'unknown'],
+      kind: ['jwt-svid', 'access-token', 'txn-token', 'x509-svid', 'unknown'],
       result: ['issued', 'refused', 'failed'],
     },
   },
   sallyport_mint_duration_seconds: {
     kind: 'histogram',
     help: 'Time that issuing took at the exchange.',
-    labels: { kind: ['jwt-svid', 'access-token', 'x509-svid'] },
+    labels: { kind: ['jwt-svid', 'access-token', 'txn-token', 'x509-svid'] },
     buckets: fastSeconds,
+  },
+  sallyport_issued_live: {
+    kind: 'gauge',
+    help: 'What the exchange has issued and has not ended, by the time in which it will end.',
+    labels: {
+      kind: ['jwt-svid', 'access-token', 'txn-token', 'x509-svid'],
+      ends_within: ['1m', '5m', '1h', '24h', 'later'],
+    },
+  },
+  sallyport_replay_checks_total: {
+    kind: 'counter',
+    help: 'Checks that what is good once was not used before.',
+    labels: {
+      what: ['client-assertion', 'dpop-proof', 'subject-token', 'signed-request'],
+      result: ['first', 'replayed', 'unavailable'],
+    },
   },
   sallyport_limit_decisions_total: {
     kind: 'counter',
     help: 'Decisions of the limits.',
     labels: {
-      limit: ['address', 'caller', 'route'],
+      // `client` and `subject`: at the exchange.
+      limit: ['address', 'caller', 'route', 'client', 'subject'],
       decision: ['admitted', 'refused', 'would-refuse'],
       store: ['memory', 'redis', 'fallback'],
     },
@@ -137,6 +154,26 @@ export const metrics = {
       upstream: 'configured',
       result: ['ok', 'unreachable', 'identity-wrong', 'broken', 'busy', 'timeout', 'caller-gone'],
     },
+  },
+  sallyport_upstream_endpoints: {
+    kind: 'gauge',
+    help: 'Endpoints of an upstream, and addresses of its names, by how they are doing.',
+    labels: { upstream: 'configured', state: ['available', 'ejected', 'unhealthy'] },
+  },
+  sallyport_upstream_ejections_total: {
+    kind: 'counter',
+    help: 'Times that an endpoint was left out for a while, since it had failed too often.',
+    labels: { upstream: 'configured' },
+  },
+  sallyport_upstream_health_checks_total: {
+    kind: 'counter',
+    help: 'Health checks of endpoints.',
+    labels: { upstream: 'configured', result: ['ok', 'failed'] },
+  },
+  sallyport_upstream_retries_total: {
+    kind: 'counter',
+    help: 'Requests of which nothing was sent: those that went to another endpoint, and those for which there was no budget.',
+    labels: { upstream: 'configured', result: ['sent', 'no-budget'] },
   },
   sallyport_audit_events_total: {
     kind: 'counter',

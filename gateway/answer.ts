@@ -8,6 +8,8 @@ export type Door = 'request' | 'upgrade' | 'connect'
 export type Sent = {
   readonly status: number
   readonly bytesOut: number
+  /** Where the caller sent more than a body: through an upgraded connection. */
+  readonly bytesIn?: number
   readonly problem?: Problem
 }
 
@@ -51,10 +53,10 @@ export const answer = async <From extends object, Known extends From>(
   try {
     sent = outcome.ok
       ? await exchange.send(outcome.request)
-      : { ...exchange.refuse(outcome.problem), problem: outcome.problem }
+      : { problem: outcome.problem, ...exchange.refuse(outcome.problem) } // it may have been cut for another before
   } catch (cause) {
     const problem: Problem = { tag: 'internal', cause }
-    sent = { ...exchange.refuse(problem), problem }
+    sent = { problem, ...exchange.refuse(problem) }
   }
   close()
   const step = outcome.ok ? (sent.problem ? 'forward' : 'none') : outcome.at

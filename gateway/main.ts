@@ -16,6 +16,7 @@ import { quotaHeaders } from '#plugins/rate-limit/quota'
 import { limitStores } from '#plugins/rate-limit/stores'
 import { waf } from '#plugins/waf/guard'
 import { loadRuleSet } from '#plugins/waf/rule-set'
+import { systemResolver } from './upstream/resolve-names.ts'
 import { runGateway, type RunningGateway } from './run.ts'
 
 const parts = {
@@ -45,6 +46,7 @@ export const startGateway = async (
     audit,
     metrics: metrics.scrape,
     ownSvid,
+    resolveName: systemResolver,
     uptimeMs: () => performance.now(),
     viaName: `sallyport-${hostname().slice(0, 40)}-${systemRandomBytes(4).toString('hex')}`,
     openPolicy: (options) => policyEngine(loadPolicyBundle(options), options, shared),

@@ -106,6 +106,7 @@ const offlinePorts = (config: GatewayConfig) => ({
     close: () => {},
   },
   mints: noMints,
+  resolveName: async () => [],
   openPolicy: (options: GatewayConfig['policy']) =>
     policyEngine(loadPolicyBundle(options), options, { meter: noMeter, log: noLog }),
   limit:

@@ -16,6 +16,7 @@ const sentences = {
   origin: ({ origin }) => origin && `from ${origin.address}`,
   addressQuota: ({ addressQuota }) => limit(addressQuota),
   route: ({ route }) => route && `${route.id} of team ${route.team}`,
+  upgrade: () => 'none is asked for',
   'body size': () => 'small enough, or not said',
   inspection: ({ inspection }) =>
     inspection ? 'no rule refuses it; a body is not looked at here' : 'off here',

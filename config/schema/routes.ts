@@ -123,7 +123,25 @@ export const Route = Strict({
   totalTimeoutMs: Type.Integer({
     minimum: 0,
     default: 60_000,
-    description: 'From the first step to the last byte; 0 for streams that may go on.',
+    description:
+      'From the first step to the last byte; 0 for streams that may go on. Of a WebSocket only the handshake.',
+  }),
+  websocket: Type.Optional(
+    Strict(
+      {
+        idleTimeoutMs: Type.Integer({
+          minimum: 0,
+          default: 300_000,
+          description: 'When nothing was sent either way for so long, it is ended; 0 for never.',
+        }),
+      },
+      { description: 'Offers WebSocket here, if only as `{}`. Elsewhere it is refused.' },
+    ),
+  ),
+  whenTokenExpires: Type.Enum(['close', 'letFinish'], {
+    default: 'close',
+    description:
+      "What becomes of answers and WebSockets that are still open when their caller's token ends, its issuer's `skewSeconds` granted. An answer always has ten seconds.",
   }),
 })
 export type Route = Static<typeof Route>

@@ -37,7 +37,7 @@ export const auditRecord = ({
     ...whyOf(problem),
     status: sent.status,
     durationMs,
-    bytesIn: facts.body.bytesIn(),
+    bytesIn: sent.bytesIn ?? facts.body.bytesIn(),
     bytesOut: sent.bytesOut,
     door: facts.door,
     request: describeRequest(facts),

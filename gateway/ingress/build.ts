@@ -16,6 +16,9 @@ import type { OwnSvid } from '#identity/svid/svid'
 import type { MintCache } from '../mint-cache.ts'
 import type { Hand } from '../shelf.ts'
 import { negotiatedClient } from '../upstream/negotiated-client.ts'
+import type { ResolveName } from '../upstream/resolve-names.ts'
+import type { MakeClients } from '../upstream/target.ts'
+import { undiciClient } from '../upstream/undici-client.ts'
 import { upstreamGroup, type UpstreamGroup } from '../upstream/upstream-group.ts'
 import type { CompiledRoute, LimitKey } from './compiled-route.ts'
 import type { IngressParts } from './parts.ts'
@@ -33,6 +36,8 @@ export type IngressPorts = {
   readonly viaName: string
   readonly ownSvid: OwnSvid
   readonly mints: MintCache
+  /** By which names of endpoints are looked up. */
+  readonly resolveName: ResolveName
   readonly openPolicy: (options: GatewayConfig['policy']) => PolicyEngine
   /** @param of A name that is the same for the same limit after a reload. */
   readonly limit: (limit: Quota['name'], of: string, options: LimitOptions) => Step<LimitKey, Quota>
@@ -57,7 +62,7 @@ export const buildIngress = async (
   const upstreams = new Map(
     Object.entries(config.upstreams).map(([name, upstream]) => [
       name,
-      takeUpstream(name, upstream, ports.ownSvid, hand),
+      takeUpstream(name, upstream, ports, hand),
     ]),
   )
   const issuers = trustedIssuers({
@@ -87,7 +92,7 @@ export const buildIngress = async (
       path: { mode: ingress.paths, semicolon: 'refuse' },
       maxHeaderPairs: ingress.limits.maxHeaderPairs,
       maxTargetBytes: ingress.limits.maxTargetBytes,
-      allowWebSocket: false,
+      allowWebSocket: config.routes.some(({ websocket }) => websocket !== undefined),
     }),
     origin: { trustedProxies: networks(ingress.trustedProxies), viaName: ports.viaName },
     addressLimit: config.limits.address && ports.limit('address', 'all', config.limits.address),
@@ -103,19 +108,16 @@ export const buildIngress = async (
   return { parts, upstreams, issuers }
 }
 
-const takeUpstream = (name: string, config: Upstream, ownSvid: OwnSvid, hand: Hand) => {
+const takeUpstream = (name: string, config: Upstream, ports: IngressPorts, hand: Hand) => {
   const expected = config.spiffeId as SpiffeId // the schema has checked its grammar
+  const { protocol, maxConnections, connectTimeoutMs } = config
+  const limits = { expected, maxConnections, connectTimeoutMs }
+  const makeClients: MakeClients = {
+    forRequests: (place, svid) => negotiatedClient({ ...place, ...limits, svid, protocol }),
+    forUpgrades: (place, svid) => undiciClient({ ...place, ...limits, svid }),
+  }
   const make = () =>
-    upstreamGroup(name, config, expected, ownSvid, (endpoint, svid) =>
-      negotiatedClient({
-        endpoint,
-        expected,
-        svid,
-        protocol: config.protocol,
-        maxConnections: config.maxConnections,
-        connectTimeoutMs: config.connectTimeoutMs,
-      }),
-    )
+    upstreamGroup(name, config, expected, { ...ports, makeClients, resolve: ports.resolveName })
   return hand.take('upstream', [name, config], make, (group) => void group.close())
 }
 

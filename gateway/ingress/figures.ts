@@ -3,7 +3,7 @@ import type { Ending } from '../answer.ts'
 import type { Watch } from '../compose.ts'
 import type { Admitted } from './pipeline.ts'
 import type { Received } from './received.ts'
-import type { UpstreamResult } from './forward.ts'
+import type { UpstreamResult } from './relay.ts'
 
 type Outcome = LabelsOf<'sallyport_requests_total'>['outcome']
 type StatusClass = LabelsOf<'sallyport_requests_total'>['status_class']

@@ -15,7 +15,7 @@ import type { Quota, QuotaHeaders } from '#contract/quota'
 /** All that the way in is made of. */
 export type IngressParts = {
   readonly audit: AuditSink
-  readonly gate: (raw: RawHead) => Result<RequestHead>
+  readonly gate: (raw: RawHead, early?: Buffer) => Result<RequestHead>
   readonly origin: OriginOptions
   readonly addressLimit: Step<LimitKey, Quota> | undefined
   readonly routes: readonly CompiledRoute[]

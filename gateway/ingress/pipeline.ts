@@ -12,6 +12,7 @@ import { limitAddress, limitCaller, limitRoute } from './limit.ts'
 import type { IngressParts } from './parts.ts'
 import { findOrigin, readHead } from './receive.ts'
 import type { Received } from './received.ts'
+import { upgradable } from './upgradable.ts'
 
 /** A request's way in, top to bottom. What passes it is forwarded (`forward.ts`) and recorded (`audit-record.ts`). */
 export const ingress = (parts: IngressParts) =>
@@ -21,6 +22,7 @@ export const ingress = (parts: IngressParts) =>
     .learn('origin', findOrigin(parts.origin))
     .learn('addressQuota', limitAddress(parts.addressLimit)) // before the signature check, which a flood would make us pay for
     .learn('route', findRoute(parts.routes))
+    .guard('upgrade', upgradable) // WebSocket, where the route offers it
     .guard('body size', bodySize)
     .learn('caller', authenticate(parts.verify)) // head only: no body is read for a stranger
     .learn('subject', identify(parts.mapping))

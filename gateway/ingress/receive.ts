@@ -7,9 +7,11 @@ import type { Received } from './received.ts'
 
 /** Reads the head once: well-formed, its path normalised, reserved and hop-by-hop headers gone. */
 export const readHead =
-  (gate: (raw: RawHead) => Result<RequestHead>): Step<Pick<Received, 'raw'>, RequestHead> =>
-  ({ raw }) =>
-    gate(raw)
+  (
+    gate: (raw: RawHead, early?: Buffer) => Result<RequestHead>,
+  ): Step<Pick<Received, 'raw' | 'early'>, RequestHead> =>
+  ({ raw, early }) =>
+    gate(raw, early)
 
 /**
  * Finds where a request comes from: the socket's other end, or what a trusted proxy there says.

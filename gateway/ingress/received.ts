@@ -8,6 +8,8 @@ export type Received = {
   readonly door: Door
   /** As Node's parser delivered it; only the first step reads it. */
   readonly raw: RawHead
+  /** Bytes that came right behind the request at the doors of upgrades and tunnels. */
+  readonly early?: Buffer
   /** Other end of the connection. */
   readonly peer: Peer
   /** The instant by which every check of this request goes. */

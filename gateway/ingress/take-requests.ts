@@ -1,4 +1,5 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import { ServerResponse, type IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { AuditSink } from '#contract/audit-event'
 import type { Clock, RandomBytes } from '#contract/clock'
@@ -6,9 +7,10 @@ import type { Problem } from '#contract/problem'
 import { bodyOf, defaultBodyLimits } from '#http/body'
 import type { Doors } from '#http/doors'
 import { peerOf } from '#http/peer'
-import { replyProblem, replyProblemOnSocket } from '#http/problem-reply'
-import { answer, type Door, type Exchange } from '../answer.ts'
+import { replyProblem, replyProblemOnSocket, type Replied } from '#http/problem-reply'
+import { answer, type Door, type Exchange, type Sent } from '../answer.ts'
 import type { Way } from '../compose.ts'
+import { cutting, type Cut } from '../cut.ts'
 import type { LiveTable } from '../live.ts'
 import { auditRecord } from './audit-record.ts'
 import type { IngressFigures } from './figures.ts'
@@ -16,6 +18,7 @@ import { forward } from './forward.ts'
 import type { IngressParts } from './parts.ts'
 import type { Admitted } from './pipeline.ts'
 import type { Received } from './received.ts'
+import { forwardUpgrade } from './upgrade.ts'
 
 /** What serves one request, of the configuration that is current when it comes. */
 export type Serving = {
@@ -62,39 +65,76 @@ export const takeRequests = (taking: Taking): Taken => {
   const request = (req: IncomingMessage, res: ServerResponse) => {
     const serving = enter()
     const received = receive('request', req, res, clock(), randomBytes)
-    const refuse = (problem: Problem) => ({
-      ...replyProblem(res, problem, received.decisionId),
-      problem,
-    })
+    const refuse = once((problem) => replyProblem(res, problem, received.decisionId))
+    const cut = cutting(refuse)
     return run(serving, {
       received,
-      send: (admitted) =>
-        forward(admitted, res, {
-          quotaHeaders: serving.parts.quotaHeaders,
-          refuse,
-          ended: taking.figures.upstreamEnded,
-        }),
+      send: (admitted) => forward(admitted, res, forwarding(serving, refuse, cut)),
       refuse,
-      cut: () => res.destroy(),
+      cut: cut.cut,
     })
   }
 
-  /** Neither upgrades nor tunnels are served here: the gate refuses them, and the record says so. */
-  const notServed = (door: 'upgrade' | 'connect') => (req: IncomingMessage, socket: Duplex) => {
-    const received = receive(door, req, undefined, clock(), randomBytes)
-    const refuse = (problem: Problem) => ({
-      ...replyProblemOnSocket(socket, problem, received.decisionId),
-      problem,
+  const upgrade = (req: IncomingMessage, socket: Duplex, early: Buffer) => {
+    const serving = enter()
+    const received = { ...receive('upgrade', req, undefined, clock(), randomBytes), early }
+    let res: ServerResponse | undefined
+    const refuse = once((problem) =>
+      res
+        ? replyProblem(res, problem, received.decisionId)
+        : replyProblemOnSocket(socket, problem, received.decisionId),
+    )
+    const cut = cutting(refuse)
+    return run(serving, {
+      received,
+      send: (admitted) => {
+        res = responseOn(socket, req)
+        return forwardUpgrade(admitted, res, socket, forwarding(serving, refuse, cut))
+      },
+      refuse,
+      cut: cut.cut,
     })
+  }
+
+  /** No tunnels are served here: the gate refuses them, and the record says so. */
+  const connect = (req: IncomingMessage, socket: Duplex) => {
+    const received = receive('connect', req, undefined, clock(), randomBytes)
+    const refuse = once((problem) => replyProblemOnSocket(socket, problem, received.decisionId))
     return run(enter(), {
       received,
-      send: async () => refuse({ tag: 'upgrade-refused' }),
+      send: async () => refuse({ tag: 'method-not-allowed' }),
       refuse,
-      cut: () => socket.destroy(),
+      cut: refuse,
     })
   }
 
-  return { request, upgrade: notServed('upgrade'), connect: notServed('connect') }
+  const forwarding = ({ parts }: Serving, refuse: (problem: Problem) => Sent, cut: Cut) => ({
+    quotaHeaders: parts.quotaHeaders,
+    refuse,
+    cut,
+    ended: taking.figures.upstreamEnded,
+  })
+
+  return { request, upgrade, connect }
+}
+
+/** What was refused once stays refused, with the problem that it was refused with. */
+const once = (reply: (problem: Problem) => Replied): ((problem: Problem) => Sent) => {
+  let sent: Sent | undefined
+  return (problem) => (sent ??= { ...reply(problem), problem })
+}
+
+/** For the answer to a handshake; Node gives none at this door. The connection ends with it. */
+const responseOn = (socket: Duplex, req: IncomingMessage): ServerResponse => {
+  const res = new ServerResponse(req)
+  const drained = () => res.emit('drain')
+  res.shouldKeepAlive = false
+  res.assignSocket(socket as Socket)
+  socket.on('drain', drained)
+  res.once('finish', () => {
+    socket.off('drain', drained).end(() => socket.destroy())
+  })
+  return res
 }
 
 /** The limit on the size is the route's; it is applied once that is known. Nothing is read before. */

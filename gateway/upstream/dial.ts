@@ -8,6 +8,8 @@ import type { Svid } from '#identity/svid/svid'
 export type DialTarget = {
   readonly host: string
   readonly port: number
+  /** What to connect to instead of looking `host` up. */
+  readonly address?: string
   readonly expected: SpiffeId
   readonly svid: Svid
   readonly alpn: readonly string[]
@@ -27,7 +29,7 @@ export const dialMutualTls = (target: DialTarget, signal?: AbortSignal): Promise
   new Promise((resolve, reject) => {
     const { svid, expected, onread } = target
     const socket = connect({
-      host: target.host,
+      host: target.address ?? target.host,
       port: target.port,
       // Node refuses an address as SNI. A name says nothing of the identity that must answer.
       ...(isIP(target.host) ? {} : { servername: target.host }),
@@ -81,10 +83,17 @@ const peerFaultCodes = new Set([
   'PATH_LENGTH_EXCEEDED',
 ])
 
-/** Host and port of `https://HOST:PORT`. */
-export const addressOf = (endpoint: string): Pick<DialTarget, 'host' | 'port'> => {
+/** Host and port of `https://HOST:PORT`, and which of its addresses is meant. */
+export const addressOf = (
+  endpoint: string,
+  address?: string,
+): Pick<DialTarget, 'host' | 'port' | 'address'> => {
   const { hostname, port } = new URL(endpoint)
-  return { host: hostname.replace(/^\[|\]$/g, ''), port: Number(port || 443) }
+  return {
+    host: hostname.replace(/^\[|\]$/g, ''),
+    port: Number(port || 443),
+    ...(address === undefined ? {} : { address }),
+  }
 }
 
 /** Whether a connection failed for who the peer is, not for want of one. */

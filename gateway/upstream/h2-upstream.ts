@@ -8,6 +8,8 @@ import { addressOf, dialMutualTls, isPeerFault } from './dial.ts'
 export type H2UpstreamOptions = {
   /** `https://HOST:PORT`. */
   readonly endpoint: string
+  /** Which of the addresses of its name is meant. */
+  readonly address?: string
   readonly expected: SpiffeId
   readonly svid: Svid
   /** As few as carry what is asked for, and at most so many. */
@@ -23,7 +25,7 @@ export type H2UpstreamOptions = {
 export const h2Upstream = (options: H2UpstreamOptions): UpstreamClient => {
   const { endpoint, expected, svid, maxConnections, connectTimeoutMs } = options
   const target = {
-    ...addressOf(endpoint),
+    ...addressOf(endpoint, options.address),
     expected,
     svid,
     alpn: ['h2', ...(options.alsoOffered ?? [])],

@@ -8,6 +8,8 @@ export type MutualTls = {
   readonly expected: SpiffeId
   readonly svid: Svid
   readonly connectTimeoutMs: number
+  /** Which of the addresses of the endpoint's name is meant. */
+  readonly address?: string
 }
 
 /**
@@ -20,11 +22,10 @@ export const mutualTlsConnector = (
   endpoint: string,
   identity: () => MutualTls,
 ): buildConnector.connector => {
-  const address = addressOf(endpoint)
   return (_ignored, callback) => {
-    const { expected, svid, connectTimeoutMs } = identity()
+    const { expected, svid, connectTimeoutMs, address } = identity()
     const dialling = dialMutualTls({
-      ...address,
+      ...addressOf(endpoint, address),
       expected,
       svid,
       alpn: ['http/1.1'],

@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream'
 import { errors, Pool, type Dispatcher } from 'undici'
 import type { SpiffeId } from '#contract/spiffe-id'
 import { endToEndHeaders } from '#http/hop-by-hop'
@@ -15,6 +16,8 @@ import { mutualTlsConnector } from './mutual-tls-connector.ts'
 export type UndiciClientOptions = {
   /** `https://HOST:PORT`. */
   readonly endpoint: string
+  /** Which of the addresses of its name is meant. */
+  readonly address?: string
   readonly expected: SpiffeId
   readonly svid: Svid
   readonly maxConnections: number
@@ -25,8 +28,22 @@ export type UndiciClientOptions = {
 const keepAliveMs = 30_000
 const maxResponseHeaderBytes = 65_536
 
+export type UpgradeHandler = UpstreamHandler & {
+  /**
+   * The peer has agreed. Called instead of `onHead`, as the last: the connection is the handler's from now on.
+   *
+   * @param headers Of its 101, as with `onHead`.
+   */
+  readonly onUpgrade: (headers: readonly string[], socket: Duplex) => void
+}
+
+export type UpgradingClient = UpstreamClient & {
+  /** Starts a request that asks for WebSocket (RFC 6455 §4.1). Any answer but 101 is an answer like another. */
+  readonly upgrade: (request: UpstreamRequest, handler: UpgradeHandler) => void
+}
+
 /** HTTP/1.1 to one endpoint, over connections on which it proved to be `expected`. */
-export const undiciClient = (options: UndiciClientOptions): UpstreamClient => {
+export const undiciClient = (options: UndiciClientOptions): UpgradingClient => {
   const pool = new Pool(options.endpoint, {
     connections: options.maxConnections,
     pipelining: 1,
@@ -37,7 +54,11 @@ export const undiciClient = (options: UndiciClientOptions): UpstreamClient => {
     connect: mutualTlsConnector(options.endpoint, () => options),
   })
 
-  const dispatch = (request: UpstreamRequest, handler: UpstreamHandler) => {
+  const send = (
+    request: UpstreamRequest,
+    handler: UpstreamHandler | UpgradeHandler,
+    upgrade: 'websocket' | null,
+  ) => {
     pool.dispatch(
       {
         origin: options.endpoint,
@@ -47,13 +68,15 @@ export const undiciClient = (options: UndiciClientOptions): UpstreamClient => {
         body: request.body,
         headersTimeout: request.headersTimeoutMs,
         bodyTimeout: request.idleTimeoutMs,
+        upgrade,
       },
       relayTo(handler, request.headersTimeoutMs),
     )
   }
 
   return {
-    dispatch,
+    dispatch: (request, handler) => send(request, handler, null),
+    upgrade: (request, handler) => send(request, handler, 'websocket'),
     close: () => pool.close(),
     destroy: (cause) => void pool.destroy(cause),
     stats: () => {
@@ -70,7 +93,10 @@ const withoutTe = (headers: readonly string[]): readonly string[] => {
 }
 
 /** Undici's handler made of ours. */
-const relayTo = (handler: UpstreamHandler, queueTimeoutMs: number): Dispatcher.DispatchHandler => {
+const relayTo = (
+  handler: UpstreamHandler | UpgradeHandler,
+  queueTimeoutMs: number,
+): Dispatcher.DispatchHandler => {
   let controller: Dispatcher.DispatchController | undefined
   let headed = false
   let ended = false
@@ -99,6 +125,12 @@ const relayTo = (handler: UpstreamHandler, queueTimeoutMs: number): Dispatcher.D
       clearTimeout(queueTimer)
       controller = given
       if (ended) given.abort(new Error('no longer wanted'))
+    },
+    onRequestUpgrade: ({ rawHeaders }, _status, _headers, socket) => {
+      socket.on('error', () => {}) // its 'close' follows; undici has taken its own listeners away
+      if (ended || !('onUpgrade' in handler)) return void socket.destroy()
+      ended = true
+      handler.onUpgrade(endToEndHeaders(rawHeaders as readonly Buffer[]), socket)
     },
     onResponseStart: ({ rawHeaders }, status) => {
       if (ended) return

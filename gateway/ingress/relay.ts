@@ -1,0 +1,174 @@
+import type { ServerResponse } from 'node:http'
+import type { Duplex } from 'node:stream'
+import type { Problem, ProblemTag } from '#contract/problem'
+import type { QuotaHeaders } from '#contract/quota'
+import type {
+  UpstreamControl,
+  UpstreamFault,
+  UpstreamFaultKind,
+  UpstreamHandler,
+} from '#http/upstream-client'
+import type { Sent } from '../answer.ts'
+import type { Cut } from '../cut.ts'
+import { answerHeaders } from './answer-headers.ts'
+import { inspectAnswer } from './inspect-answer.ts'
+import type { Admitted } from './pipeline.ts'
+import { upstreamHeaders } from './upstream-headers.ts'
+
+/** How a request went at its upstream, for the figures. */
+export type UpstreamResult = Exclude<UpstreamFaultKind, 'aborted'> | 'caller-gone' | 'ok'
+
+export type Relaying = {
+  readonly quotaHeaders: QuotaHeaders
+  /** Writes the refusal, if one can still be written. */
+  readonly refuse: (problem: Problem) => Sent
+  readonly cut: Cut
+}
+
+export type Relayed = { readonly sent: Sent; readonly result: UpstreamResult }
+
+/** Takes over the connection of an upstream that has agreed to an upgrade. Never rejects. */
+export type Agreed = (headers: readonly string[], upstream: Duplex) => Promise<Relayed>
+
+const problemOf = {
+  unreachable: 'upstream-unreachable',
+  'identity-wrong': 'upstream-identity-wrong',
+  broken: 'upstream-broken',
+  timeout: 'upstream-timeout',
+  busy: 'upstream-busy',
+  aborted: 'caller-gone',
+} as const satisfies Record<UpstreamFaultKind, ProblemTag>
+
+/**
+ * Carries one request to its endpoint and the answer back. The caller's leaving cancels the request; a caller that does
+ * not read holds the upstream back. Never rejects.
+ */
+export const relay = (
+  request: Admitted,
+  res: ServerResponse,
+  { quotaHeaders, refuse, cut }: Relaying,
+  agreed?: Agreed,
+): Promise<Relayed> =>
+  new Promise((resolve) => {
+    const { head, route, body, endpoint, inspection } = request
+    const upstream = route.upstream.config
+    let control: UpstreamControl | undefined
+    let bytesOut = 0
+    let stopped: Problem | undefined
+    let isSettled = false
+    let isAnswered = false
+
+    const leave = () => {
+      isSettled = true
+      clearTimeout(deadline)
+      res.off('close', callerGone).off('drain', resume)
+    }
+    const settle = (sent: Sent, result: UpstreamResult) => {
+      if (isSettled) return
+      leave()
+      resolve({ sent, result })
+    }
+    const stop = (problem: Problem) => {
+      stopped ??= problem
+      if (isAnswered) res.destroy() // the upstream is done with it, the caller still reads
+      else control?.abort(new Error(problem.tag))
+    }
+    const callerGone = () => stop({ tag: 'caller-gone' })
+    const resume = () => control?.resume()
+    const tooLong = () =>
+      stop({ tag: 'upstream-timeout', cause: `${route.config.totalTimeoutMs} ms are over` })
+    const deadline = route.config.totalTimeoutMs
+      ? setTimeout(tooLong, route.config.totalTimeoutMs)
+      : undefined
+    const failed = (fault: UpstreamFault) => {
+      const why = stopped ?? body.fault()
+      if (!why && mayMoveOn(fault) && endpoint.moveOn()) return send()
+      const problem = why ?? { tag: problemOf[fault.kind], cause: fault.cause }
+      settle({ ...refuse(problem), bytesOut, problem }, resultOf(fault, problem))
+    }
+    /** Elsewhere the same request does no harm: nothing of it arrived, and nothing of it is gone. */
+    const mayMoveOn = ({ kind, unsent }: UpstreamFault) =>
+      unsent &&
+      worthAnother.has(kind) &&
+      idempotent.has(head.method) &&
+      (taken === null || Buffer.isBuffer(taken))
+
+    if (res.destroyed)
+      return settle({ status: 499, bytesOut, problem: { tag: 'caller-gone' } }, 'caller-gone')
+    const taken = body.take(route.config.maxBodyBytes)
+    const tooLarge = body.fault()
+    if (tooLarge) return settle({ ...refuse(tooLarge), problem: tooLarge }, 'caller-gone')
+    res.once('close', callerGone).on('drain', resume)
+    cut.onCut(stop)
+    /** The service answered, but its answer must not go out. */
+    const withhold = (problem: Problem) => {
+      settle({ ...refuse(problem), bytesOut, problem }, 'ok')
+      stop(problem)
+    }
+    const answering: UpstreamHandler = {
+      onStart: (given) => {
+        control = given
+      },
+      onHead: (status, headers) => {
+        res.writeHead(status, answerHeaders(headers, request, quotaHeaders))
+      },
+      onData: (chunk) => {
+        bytesOut += chunk.length
+        if (!res.write(chunk)) control?.pause()
+      },
+      onEnd: () => {
+        isAnswered = true
+        res.off('close', callerGone)
+        const done = () => {
+          res.off('finish', done).off('close', done)
+          const problem = stopped ?? (res.writableFinished ? undefined : { tag: 'caller-gone' })
+          const sent = { status: res.statusCode, bytesOut }
+          settle(problem ? { ...sent, problem: problem as Problem } : sent, 'ok')
+        }
+        res.once('finish', done).once('close', done)
+        res.end()
+      },
+      onError: failed,
+    }
+    const send = () => {
+      const asked = {
+        method: head.method,
+        path: head.path + head.query,
+        authority: upstream.host ?? authorityOf(head),
+        headers: upstreamHeaders(request),
+        body: taken,
+        headersTimeoutMs: upstream.headersTimeoutMs,
+        idleTimeoutMs: upstream.idleTimeoutMs,
+      }
+      const handler = inspection?.answers
+        ? inspectAnswer(inspection, answering, withhold)
+        : answering
+      if (!agreed) return endpoint.client.dispatch(asked, handler)
+      endpoint.upgrades().upgrade(asked, {
+        ...handler,
+        onUpgrade: (headers, socket) => {
+          leave()
+          if (stopped) return socket.destroy()
+          resolve(agreed(headers, socket))
+        },
+      })
+    }
+    send()
+  })
+
+/** Of these a second one changes nothing more (RFC 9110 §9.2.2). */
+const idempotent: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])
+/** Not those that were too slow or too many: another endpoint would get the load of this one. */
+const worthAnother: ReadonlySet<UpstreamFaultKind> = new Set([
+  'unreachable',
+  'identity-wrong',
+  'broken',
+])
+
+const resultOf = ({ kind }: UpstreamFault, { tag }: Problem): UpstreamResult => {
+  if (tag === 'upstream-timeout') return 'timeout'
+  return tag === 'caller-gone' || kind === 'aborted' ? 'caller-gone' : kind
+}
+
+const authorityOf = ({ host, port }: Admitted['head']): string =>
+  port === undefined ? host : `${host}:${port}`
