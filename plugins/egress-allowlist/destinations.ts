@@ -1,0 +1,108 @@
+import { prefixSegments, segmentsOf } from '#contract/route-order'
+import type { EgressProtocol, EgressReason, EgressTarget } from '#contract/egress'
+import { addressBytes, isWithin, networkOf } from '#contract/ip-address'
+import { hostMatcher } from './match-host.ts'
+import type { EgressDestination } from './options.ts'
+
+export type Destination = {
+  readonly protocol: EgressProtocol
+  readonly withoutServerName: boolean
+  readonly encryptedClientHello: boolean
+  readonly opened: readonly string[]
+}
+
+/** The destination that takes a target, or how near the nearest one came. */
+export type Found =
+  | { readonly destination: Destination }
+  | { readonly destination: undefined; readonly reason: Miss }
+export type Miss = Extract<
+  EgressReason,
+  'not-listed' | 'port-not-listed' | 'method-or-path-not-listed' | 'address-not-listed'
+>
+
+const usualPorts = { tls: [443], http: [80], tcp: [443] } as const satisfies Record<
+  EgressProtocol,
+  readonly number[]
+>
+
+/** Compiles a list of destinations to the function that finds the one for a target; exact names cost one look-up. */
+export const destinations = (
+  options: readonly EgressDestination[],
+): ((target: EgressTarget) => Found) => {
+  const byName = new Map<string, Compiled[]>()
+  const others: Compiled[] = []
+  for (const option of options) {
+    const compiled = compile(option)
+    const names = 'hosts' in option ? option.hosts : []
+    const exact = names.filter((name) => !name.includes('*'))
+    for (const name of exact) byName.set(name, [...(byName.get(name) ?? []), compiled])
+    if (exact.length < names.length || names.length === 0) others.push(compiled)
+  }
+  return (target) => {
+    let reason: Miss = target.isAddress ? 'address-not-listed' : 'not-listed'
+    const candidates = [...(byName.get(target.host) ?? []), ...others]
+    for (const candidate of candidates) {
+      if (!candidate.isPlace(target) || !fitsKind(candidate.destination.protocol, target)) continue
+      if (!candidate.ports.has(target.port)) {
+        if (reason !== 'method-or-path-not-listed') reason = 'port-not-listed'
+        continue
+      }
+      if (candidate.isRequest(target)) return { destination: candidate.destination }
+      reason = 'method-or-path-not-listed'
+    }
+    return { destination: undefined, reason }
+  }
+}
+
+type Compiled = {
+  readonly destination: Destination
+  readonly ports: ReadonlySet<number>
+  readonly isPlace: (target: EgressTarget) => boolean
+  readonly isRequest: (target: EgressTarget) => boolean
+}
+
+const fitsKind = (protocol: EgressProtocol, { ask }: EgressTarget): boolean =>
+  (protocol === 'http') === (ask.kind === 'request')
+
+const compile = (option: EgressDestination): Compiled => {
+  const { protocol, withoutServerName, encryptedClientHello, methods, paths } = option
+  if (protocol !== 'http' && (methods ?? paths) !== undefined)
+    throw new TypeError('methods and paths can only be seen with `protocol: http`')
+  return {
+    destination: {
+      protocol,
+      withoutServerName,
+      encryptedClientHello,
+      opened: 'networks' in option ? option.networks : (option.opens ?? []),
+    },
+    ports: new Set(option.ports ?? usualPorts[protocol]),
+    isPlace: placeMatcher(option),
+    isRequest: requestMatcher(methods, paths),
+  }
+}
+
+const placeMatcher = (option: EgressDestination): Compiled['isPlace'] => {
+  if ('hosts' in option) {
+    const matchers = option.hosts.map(hostMatcher)
+    return ({ host, isAddress }) => !isAddress && matchers.some((matches) => matches(host))
+  }
+  const networks = option.networks.map(networkOf)
+  return ({ host, isAddress }) => {
+    const bytes = isAddress ? addressBytes(host) : undefined
+    return bytes !== undefined && networks.some((network) => isWithin(network, bytes))
+  }
+}
+
+const requestMatcher = (
+  methods: readonly string[] | undefined,
+  paths: readonly string[] | undefined,
+): Compiled['isRequest'] => {
+  const prefixes = paths?.map(prefixSegments)
+  return ({ ask }) => {
+    if (ask.kind === 'tunnel') return true
+    if (methods && !methods.includes(ask.method)) return false
+    if (!prefixes) return true
+    const segments = segmentsOf(ask.path)
+    return prefixes.some((prefix) => prefix.every((segment, i) => segment === segments[i]))
+  }
+}
