@@ -19,15 +19,20 @@ export const inspectAnswer = (
   let heldBytes = 0
   let maxBytes = 0
   let release: (() => void) | undefined
-  let isStopped = false
+  /** Stopped by the rules, or broken off by the upstream or the caller. */
+  let isOver = false
+  const end = (problem: Problem) => {
+    if (isOver) return
+    isOver = true
+    stop(problem)
+  }
 
   /** Goes on when the rules have answered, which may take a turn of the event loop; until then nothing more comes. */
   const asked = <T>(question: Soon<Result<T>>, admitted: (value: T) => void) => {
     const answered = (result: Result<T>) => {
-      if (isStopped) return
-      if (result.ok) return admitted(result.value)
-      isStopped = true
-      stop(result.problem)
+      if (isOver) return
+      if (result.ok) admitted(result.value)
+      else end(result.problem)
     }
     if (!(question instanceof Promise)) return answered(question)
     control?.pause()
@@ -36,10 +41,7 @@ export const inspectAnswer = (
         answered(result)
         control?.resume()
       },
-      (cause: unknown) => {
-        isStopped = true
-        stop({ tag: 'internal', cause })
-      },
+      (cause: unknown) => end({ tag: 'internal', cause }),
     )
   }
 
@@ -72,21 +74,23 @@ export const inspectAnswer = (
         else forwardHead()
       }),
     onData: (chunk, last) => {
-      if (isStopped) return
+      if (isOver) return
       if (!release) return inner.onData(chunk, last)
       held.push(chunk)
       heldBytes += chunk.length
       if (heldBytes >= maxBytes) letGo(false)
     },
     onEnd: (trailers) => {
-      if (isStopped) return
-      const end = () => inner.onEnd(trailers)
-      if (release) letGo(true, end)
-      else if (maxBytes > 0) end()
-      else showBody(undefined, true, end)
+      if (isOver) return
+      const tell = () => inner.onEnd(trailers)
+      if (release) letGo(true, tell)
+      else if (maxBytes > 0) tell()
+      else showBody(undefined, true, tell)
     },
     onError: (fault) => {
-      if (!isStopped) inner.onError(fault)
+      if (isOver) return
+      isOver = true // a question that is still open has lost its answer
+      inner.onError(fault)
     },
   }
 }

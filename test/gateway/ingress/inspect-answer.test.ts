@@ -118,6 +118,19 @@ suite('An answer under inspection', () => {
     assert.deepEqual(got, ['error broken'])
   })
 
+  for (const maxBytes of [0, 10])
+    test(`that breaks off while the rules take their time is over (${maxBytes} bytes wanted)`, async () => {
+      const { handler, got, settled } = setUp({ maxBytes, slow: true })
+      handler.onHead(200, [])
+      if (maxBytes > 0) {
+        await settled()
+        handler.onData(chunk('a whole lot of bytes'), false)
+      }
+      handler.onError({ kind: 'broken', cause: undefined, unsent: false })
+      await settled()
+      assert.deepEqual(got, ['error broken'])
+    })
+
   test('after it was stopped, nothing is told any more', () => {
     const { handler, got } = setUp({ maxBytes: 10, body: leak })
     handler.onHead(200, [])
