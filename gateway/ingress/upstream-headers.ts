@@ -1,7 +1,13 @@
 import type { Admitted } from './pipeline.ts'
 
 /** Spent here: the outside credential, and what the forwarder says itself. */
-const notForwarded = new Set(['host', 'authorization', 'expect', 'proxy-authorization'])
+const notForwarded = new Set([
+  'host',
+  'authorization',
+  'expect',
+  'proxy-authorization',
+  'x-request-id', // the decision id: under one that the caller chose nobody would find its record
+])
 
 /**
  * Headers for the upstream: what the caller sent (the gate has removed hop-by-hop, reserved and repeated ones), then ours.
