@@ -16,6 +16,7 @@ import { quotaHeaders } from '#plugins/rate-limit/quota'
 import { limitStores } from '#plugins/rate-limit/stores'
 import { waf } from '#plugins/waf/guard'
 import { loadRuleSet } from '#plugins/waf/rule-set'
+import { warmUp } from '#plugins/waf/warm-up'
 import { systemResolver } from './upstream/resolve-names.ts'
 import { runGateway, type RunningGateway } from './run.ts'
 
@@ -103,6 +104,8 @@ export const openFirewall =
   ({ waf: options }: GatewayConfig) => {
     const ruleSet = loadRuleSet(options)
     for (const warning of ruleSet.warnings) log.warn({ warning }, 'firewall')
+    if (options.mode !== 'off')
+      warmUp(ruleSet.programFor()).catch((err: unknown) => log.warn({ err }, 'firewall: warm-up'))
     return ({ waf: route }: Route) =>
       options.mode === 'off' && route?.mode === undefined
         ? undefined

@@ -8,7 +8,7 @@ const maxNameBytes = 100
 const secretNames =
   /authorization|cookie|token|secret|passw|passwd|pwd|api[-_]?key|session|credential|signature|assertion/i
 
-/** Sums up what the rules found. */
+/** Sums up what the rules found: each rule once before any of them again, as the list is bounded. */
 export const recordOf = (
   state: State,
   mode: 'enforce' | 'detect',
@@ -20,7 +20,7 @@ export const recordOf = (
     const key = `${rule.id} ${rule.variable}`
     if (!distinct.has(key)) distinct.set(key, rule)
   }
-  const rules = [...distinct.values()]
+  const rules = eachRuleFirst([...distinct.values()])
   const decidedBy = (state.interruption ?? state.detection)?.ruleId
   return {
     mode,
@@ -31,6 +31,18 @@ export const recordOf = (
     ...(decidedBy === undefined ? {} : { decidedBy }),
     ...(partly ? { partly: true } : {}),
   }
+}
+
+const eachRuleFirst = (rules: readonly MatchedRule[]): readonly MatchedRule[] => {
+  const seen = new Set<number>()
+  const again: MatchedRule[] = []
+  const first = rules.filter((rule) => {
+    const isNew = !seen.has(rule.id)
+    if (isNew) seen.add(rule.id)
+    else again.push(rule)
+    return isNew
+  })
+  return [...first, ...again]
 }
 
 /** CRS v4 and the base rules name it one way, CRS v3 another. */

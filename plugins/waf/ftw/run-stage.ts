@@ -53,7 +53,7 @@ export const runRequest = async (
   await transaction.requestHead()
   transaction.readBody(Buffer.from(body, 'latin1'), true)
   await transaction.requestBody()
-  const answer = reflect(target, body)
+  const answer = reflectAnswer(target, body)
   await transaction.responseHead(answer.status, answer.headers)
   await transaction.responseBody(Buffer.from(answer.body, 'latin1'), true)
   await transaction.end()
@@ -67,7 +67,7 @@ type Answer = {
 }
 
 /** As CRS's test backend (albedo): `/reflect` answers what it is told, everything else is an empty 200. */
-const reflect = (target: string, body: string): Answer => {
+export const reflectAnswer = (target: string, body: string): Answer => {
   const empty: Answer = { status: 200, headers: [], body: '' }
   if (!target.startsWith('/reflect')) return empty
   try {
