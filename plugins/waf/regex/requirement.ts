@@ -1,4 +1,10 @@
-import { bitOfByte, classesIn, commonClasses, lowerClass, upperClass } from '../engine/byte-classes.ts'
+import {
+  bitOfByte,
+  classesIn,
+  commonClasses,
+  lowerClass,
+  upperClass,
+} from '../engine/byte-classes.ts'
 import { bytesOf, foldCase, type ByteSet } from './byte-set.ts'
 import type { Node } from './syntax.ts'
 
