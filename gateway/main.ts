@@ -77,7 +77,11 @@ const openOwnSvid = (
   const { identity, exchange } = config
   switch (identity.source) {
     case 'files':
-      return ownSvidFromFiles({ ...identity, ...shared })
+      return ownSvidFromFiles({
+        ...identity,
+        spiffeId: config.spiffeId as SpiffeId,
+        ...shared,
+      })
     case 'exchange':
       return ownSvidFromExchange(
         {

@@ -1,6 +1,7 @@
 import { readFile, stat } from 'node:fs/promises'
 import { causeText } from '#contract/cause'
 import type { Clock } from '#contract/clock'
+import type { SpiffeId } from '#contract/spiffe-id'
 import type { Log, Meter } from '#contract/telemetry'
 import { bad, good, type Outcome } from '../outcome.ts'
 import { checkSvid } from './check-svid.ts'
@@ -17,6 +18,8 @@ export type SvidFiles = {
 }
 
 export type OwnSvidFromFilesOptions = SvidFiles & {
+  /** Whose it must be: as somebody else we would be let in nowhere, or where we should not be. */
+  readonly spiffeId: SpiffeId
   /** How often the files are looked at. By default 2 s. */
   readonly pollMs?: number
   readonly clock: Clock
@@ -91,14 +94,19 @@ export const ownSvidFromFiles = async (
   }
 }
 
-const readSvid = async (files: SvidFiles, nowMs: number): Promise<Outcome<Svid>> => {
+const readSvid = async (
+  files: SvidFiles & { readonly spiffeId: SpiffeId },
+  nowMs: number,
+): Promise<Outcome<Svid>> => {
   try {
     const [certificateChain, privateKey, bundle] = await Promise.all([
       readFile(files.certificateFile, 'utf8'),
       readFile(files.keyFile, 'utf8'),
       readFile(files.bundleFile, 'utf8'),
     ])
-    return checkSvid({ certificateChain, privateKey, bundle }, nowMs)
+    const svid = checkSvid({ certificateChain, privateKey, bundle }, nowMs)
+    if (!svid.ok || svid.value.spiffeId === files.spiffeId) return svid
+    return bad(`the certificate is that of ${svid.value.spiffeId}, not of ${files.spiffeId}`)
   } catch (cause) {
     if (!(cause instanceof Error && 'code' in cause)) throw cause
     return bad(causeText(cause))

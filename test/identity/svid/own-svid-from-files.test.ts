@@ -6,6 +6,7 @@ import { after, suite, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { inspect } from 'node:util'
 import { systemClock } from '#contract/clock'
+import type { SpiffeId } from '#contract/spiffe-id'
 import { noLog, noMeter, type Log } from '#contract/telemetry'
 import { ownSvidFromFiles, type OwnSvidFromFilesOptions } from '#identity/svid/own-svid-from-files'
 import {
@@ -18,7 +19,7 @@ import {
   type MadeCertificate,
 } from '#test/fakes/openssl'
 
-const id = 'spiffe://mesh.example/gateway'
+const id = 'spiffe://mesh.example/gateway' as SpiffeId
 const root = makeRoot('mesh.example')
 const svid = makeSvid(root, id)
 const renewed = makeSvid(root, id)
@@ -38,7 +39,7 @@ const folderWith = (
   writeFileSync(files.certificateFile, certificate.pem)
   writeFileSync(files.keyFile, certificate.keyPem)
   writeFileSync(files.bundleFile, bundle)
-  return { ...files, pollMs: 10, clock: systemClock, meter: noMeter, log: noLog }
+  return { ...files, spiffeId: id, pollMs: 10, clock: systemClock, meter: noMeter, log: noLog }
 }
 const until = async (what: string, isSo: () => boolean) => {
   for (let waited = 0; !isSo(); waited += 5) {
@@ -180,6 +181,11 @@ suite('at start files are refused by name, with what is wrong with them', () => 
       'a certificate in place of an intermediate',
       folderWith({ ...svid, pem: svid.pem + renewed.pem }),
       /intermediate certificate: it is no CA/,
+    ],
+    [
+      'the SVID of somebody else',
+      folderWith(makeSvid(root, 'spiffe://mesh.example/orders')),
+      /is that of spiffe:\/\/mesh\.example\/orders, not of spiffe:\/\/mesh\.example\/gateway/,
     ],
     [
       'a self-signed leaf',
