@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { parseRequest } from '#plugins/waf/ftw/parse-request'
 import { runRequest } from '#plugins/waf/ftw/run-stage'
+import type { MatchedRule } from '#contract/inspection'
 import { recordOf } from '#plugins/waf/inspection'
 import { loadRuleSet } from '#plugins/waf/rule-set'
 import type { State } from '#plugins/waf/engine/state'
@@ -18,13 +19,7 @@ export const explainRequest = async (given: Given, file: string): Promise<number
     process.stdout.write(
       `${JSON.stringify({ refused, interruption: state.interruption, ...record, matches: state.matches }, undefined, 2)}\n`,
     )
-  else
-    process.stdout.write(
-      report(
-        state,
-        record.rules.map(({ exclusion }) => exclusion),
-      ),
-    )
+  else process.stdout.write(report(state, record.rules))
   return refused ? exitCodes.faults : exitCodes.done
 }
 
@@ -37,7 +32,7 @@ const withLength = (raw: string): string => {
     : `${raw.slice(0, end.index)}\r\nContent-Length: ${body.length}\r\n\r\n${body}`
 }
 
-const report = (state: State, exclusions: readonly string[]): string => {
+const report = (state: State, rules: readonly MatchedRule[]): string => {
   const { request, interruption } = state
   const lines = [request.line, '']
   if (state.matches.length === 0) lines.push('No rule matched.')
@@ -56,14 +51,41 @@ const report = (state: State, exclusions: readonly string[]): string => {
       ? `Refused in phase ${interruption.phase} by rule ${interruption.ruleId}.`
       : 'Admitted.',
   )
-  const rules = exclusions.filter((line) => !line.includes('"TX'))
-  if (interruption && rules.length > 0)
-    lines.push(
-      '',
-      'If that is wrong, these lines make the rules leave it alone:',
-      ...new Set(rules.map((line) => `  - ${line}`)),
-    )
+  if (interruption) lines.push(...suggestions(state, rules))
   return `${lines.join('\n')}\n`
+}
+
+/** Rules that only sum up what others found look at nothing that was sent: they are not what is to be left out. */
+const looksAtRequest = ({ variable }: MatchedRule): boolean =>
+  variable !== '' && !/^&?TX\b/.test(variable)
+
+const suggestions = (state: State, rules: readonly MatchedRule[]): readonly string[] => {
+  const wrong = rules.filter(looksAtRequest)
+  if (wrong.length === 0) return []
+  const lines = new Set(wrong.map(({ exclusion }) => `  - ${exclusion}`))
+  const one = lines.size > 1 ? oneLine(state, wrong) : undefined
+  return [
+    '',
+    'If that is wrong, under `waf.exclusions` of the route or of all:',
+    ...lines,
+    ...(one === undefined
+      ? []
+      : ['Or, in one line, for all rules against this kind of attack:', `  - ${one}`]),
+  ]
+}
+
+/** By the kind of attack, if all are of one kind and found it in one place. */
+const oneLine = (state: State, wrong: readonly MatchedRule[]): string | undefined => {
+  const [first] = wrong
+  if (!first || wrong.some(({ variable }) => variable !== first.variable)) return undefined
+  const ids = new Set(wrong.map(({ id }) => id))
+  const tags = state.matches.filter(({ ruleId }) => ids.has(ruleId)).map((match) => match.tags)
+  const tag = tags[0]?.find(
+    (one) => one.startsWith('attack-') && tags.every((all) => all.includes(one)),
+  )
+  return tag === undefined
+    ? undefined
+    : `{ tag: ${JSON.stringify(tag)}, target: ${JSON.stringify(first.variable.replace(/^&/, ''))} }`
 }
 
 const quote = (text: string): string => JSON.stringify(text.slice(0, 300))

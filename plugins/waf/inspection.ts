@@ -62,9 +62,12 @@ const describe = (match: RuleMatch): MatchedRule => {
     ...(match.severity === undefined ? {} : { severity: match.severity }),
     variable,
     matched: matchedPart(match, variable),
-    exclusion: `{ rule: "${match.ruleId}", target: ${JSON.stringify(variable.replace(/^&/, ''))} }`,
+    exclusion: exclusionOf(match.ruleId, variable.replace(/^&/, '')),
   }
 }
+
+const exclusionOf = (rule: number, target: string): string =>
+  target === '' ? `{ rule: "${rule}" }` : `{ rule: "${rule}", target: ${JSON.stringify(target)} }`
 
 /** What CRS puts into logdata as `Matched Data: … found within …`, or else the beginning of the value. */
 const matchedPart = (match: RuleMatch, variable: string): string => {
