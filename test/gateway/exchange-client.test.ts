@@ -68,7 +68,9 @@ suite('Asking the exchange', () => {
     assert.equal(result.value.subject, good.sub)
     assert.equal(result.value.expiresAtMs, 1_300_000)
     const [question] = asked
-    const form = new URLSearchParams(String(question?.body))
+    const form = new URLSearchParams(
+      Buffer.isBuffer(question?.body) ? question.body.toString() : '',
+    )
     assert.deepEqual(Object.fromEntries(form), {
       grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
       subject_token: 'outside.token.x',
