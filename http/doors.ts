@@ -39,6 +39,13 @@ export const openDoors = (server: HttpServer | HttpsServer, doors: Doors): void 
   const raw =
     (door: 'upgrade' | 'connect') => (req: IncomingMessage, socket: Duplex, head: Buffer) => {
       socket.on('error', () => {}) // its 'close' follows; without a listener one reset would end the process
+      // Behind a request that is not answered yet: nothing of ours may come before that answer, and Node reads no more
+      // here. No client does this.
+      if (answerOn(socket) !== undefined) {
+        turnedAway('parse')
+        socket.end(() => socket.destroy())
+        return
+      }
       guarded(
         () => doors[door](req, socket, head),
         (cause) => {
