@@ -1,12 +1,12 @@
-import { formatFault, loadConfig, type ConfigOf, type Fault } from '#config/load'
+import { formatFault, loadConfig, type ConfigOf } from '#config/load'
 import type { Log } from '#contract/telemetry'
 import { causeText } from '#contract/cause'
 import { exitCodes, readArguments } from './command.ts'
 import { processLog } from './log.ts'
+import { reloadOnChange, warnOf, type Reloadable } from './reloading.ts'
 
 /** A process that serves until it is told to end. */
-export type Served<Config> = {
-  readonly reload?: (config: Config, revision: string) => Promise<void>
+export type Served<Config> = Reloadable<Config> & {
   readonly close: () => Promise<void>
 }
 
@@ -42,7 +42,7 @@ export const serve = async <K extends Kind>(
     for (const fault of loaded.faults) process.stderr.write(`${formatFault(fault)}\n`)
     return exitCodes.faults
   }
-  warn(loaded.warnings, log)
+  warnOf(loaded.warnings, log)
   const ending = new AbortController()
   const told = endOfProcess(ending)
   try {
@@ -53,10 +53,10 @@ export const serve = async <K extends Kind>(
       signal: ending.signal,
     })
     log.info({ revision: loaded.revision }, 'ready')
-    const stopReloading = reloadOnHangup(kind, file, served, log)
+    const stopReloading = reloadOnChange(kind, file, loaded.files, served, log)
     const signal = await told
     log.info({ signal }, 'ending')
-    stopReloading()
+    await stopReloading()
     await served.close()
     return exitCodes.done
   } catch (cause) {
@@ -64,10 +64,6 @@ export const serve = async <K extends Kind>(
     process.stderr.write(`sallyport ${kind}: ${causeText(cause)}\n`)
     return exitCodes.faults
   }
-}
-
-const warn = (warnings: readonly Fault[], log: Log) => {
-  for (const warning of warnings) log.warn({ warning: formatFault(warning) }, 'configuration')
 }
 
 const endOfProcess = (ending: AbortController): Promise<string> =>
@@ -78,30 +74,3 @@ const endOfProcess = (ending: AbortController): Promise<string> =>
     }
     process.once('SIGTERM', end).once('SIGINT', end)
   })
-
-const reloadOnHangup = <K extends Kind>(
-  kind: K,
-  file: string,
-  served: Served<ConfigOf[K]>,
-  log: Log,
-): (() => void) => {
-  const reload = async () => {
-    if (!served.reload) return log.warn({}, 'SIGHUP: this process has nothing to reload')
-    const loaded = await loadConfig(kind, file)
-    if (!loaded.ok)
-      return log.error(
-        { faults: loaded.faults.map(formatFault) },
-        'the new configuration has faults, the one before stays',
-      )
-    warn(loaded.warnings, log)
-    try {
-      await served.reload(loaded.config, loaded.revision)
-      log.info({ revision: loaded.revision }, 'reloaded')
-    } catch (cause) {
-      log.error({ err: cause }, 'the new configuration cannot be used, the one before stays')
-    }
-  }
-  const onHangup = () => void reload()
-  process.on('SIGHUP', onHangup)
-  return () => process.off('SIGHUP', onHangup)
-}

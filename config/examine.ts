@@ -27,7 +27,7 @@ export type Examined = {
   readonly value: Record<string, unknown>
   /** Pointers to the `{ file: PATH }` mappings that become secrets. */
   readonly secrets: readonly string[]
-  /** Absolute paths of all files that it was made from or names. */
+  /** Absolute paths of all files that it was made from, or that are read because it names them. */
   readonly paths: readonly string[]
   /** For comparing it with another; undefined when there is nothing to compare. */
   readonly subject: Subject | undefined
@@ -89,10 +89,13 @@ export const examine = async (
     faults: inOrder([...gathered.faults, ...faults.map(place)]),
     warnings: inOrder(warnings.map(place)),
     secrets: shape.secrets,
-    paths: [...new Set([...gathered.paths, ...files.map(({ path }) => path)])],
+    paths: [...new Set([...gathered.paths, ...files.filter(isRead).map(({ path }) => path)])],
     subject,
   }
 }
+
+/** Not what is written by us, nor what matters at the start alone. */
+const isRead = ({ access }: ConfigFile): boolean => access === 'read' || access === 'unchecked'
 
 /** Each as it is by itself, and with what a gateway and an exchange among them disagree on. */
 export const compared = (all: readonly Examined[]): readonly Examined[] => {

@@ -22,10 +22,16 @@ export type Loaded<Kind extends ConfigKind> =
       readonly revision: string
       /** To be logged at start. */
       readonly warnings: readonly Fault[]
-      /** Absolute paths of the files that it was made from or names: a change of one may want a reload. */
+      /** Absolute paths of the files that it was made from, or that are read because it names them: a change of one wants a reload. */
       readonly files: readonly string[]
     }
-  | { readonly ok: false; readonly faults: readonly Fault[]; readonly warnings: readonly Fault[] }
+  | {
+      readonly ok: false
+      readonly faults: readonly Fault[]
+      readonly warnings: readonly Fault[]
+      /** As far as it could be read. */
+      readonly files: readonly string[]
+    }
 
 /**
  * Loads the configuration of one process from a file, those that it includes, and the environment.
@@ -43,9 +49,9 @@ export const loadConfig = async <Kind extends ConfigKind>(
     environment,
     [...rules, ...fileRules],
   )
-  if (faults.length > 0) return { ok: false, faults, warnings }
+  if (faults.length > 0) return { ok: false, faults, warnings, files: paths }
   const unread = await revealSecrets(value, secrets)
-  if (unread.length > 0) return { ok: false, faults: unread.map(place), warnings }
+  if (unread.length > 0) return { ok: false, faults: unread.map(place), warnings, files: paths }
   return {
     ok: true,
     config: deepFreeze(value) as unknown as ConfigOf[Kind], // the schema saw to it

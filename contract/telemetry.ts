@@ -185,9 +185,19 @@ export const metrics = {
     help: 'When a certificate ends, in seconds since 1970.',
     labels: { role: ['svid', 'ca', 'ingress'] },
   },
+  sallyport_config_reloads_total: {
+    kind: 'counter',
+    help: 'Attempts to load another configuration, by how they went.',
+    labels: { result: ['ok', 'failed'] },
+  },
+  sallyport_config_last_reload_ok: {
+    kind: 'gauge',
+    help: '1 while the configuration on disk runs, 0 after one that could not be loaded: the one before runs on.',
+    labels: {},
+  },
   sallyport_config_info: {
     kind: 'gauge',
-    help: 'Always 1; the revision of the configuration that runs.',
+    help: '1 for the revision of the configuration that runs, 0 for those before it.',
     labels: { revision: 'configured' },
   },
 } as const satisfies Record<string, MetricShape>

@@ -13,19 +13,20 @@ import { runExchange, type RunningExchange } from './run.ts'
 export const startExchange = async (
   config: ExchangeConfig,
   { log }: { readonly log: Log },
-): Promise<RunningExchange> => {
+): Promise<RunningExchange & { readonly reopenRecords: () => void }> => {
   const { meter, scrape } = prometheusSink()
   const randomBytes = pooledRandomBytes(systemRandomBytes)
   const shared = { clock: systemClock, randomBytes, meter, log }
   const audit = auditLog(config.audit, shared)
   try {
-    return await runExchange(config, {
+    const running = await runExchange(config, {
       ...shared,
       audit,
       metrics: scrape,
       uptimeMs: () => performance.now(),
       close: audit.close,
     })
+    return { ...running, reopenRecords: audit.reopen }
   } catch (cause) {
     await audit.close()
     throw cause

@@ -4,6 +4,7 @@ import type { QuotaHeaders } from '#contract/quota'
 import type { SpiffeId } from '#contract/spiffe-id'
 import type { Log } from '#contract/telemetry'
 import type { GatewayConfig, Route } from '#config/schema'
+import { fileStamp } from '#http/file-stamp'
 import { ownSvidFromExchange } from '#identity/svid/own-svid-from-exchange'
 import { ownSvidFromFiles } from '#identity/svid/own-svid-from-files'
 import { auditLog } from '#plugins/audit-log/sink'
@@ -48,6 +49,8 @@ export const startGateway = async (
     metrics: metrics.scrape,
     ownSvid,
     resolveName: systemResolver,
+    stampOf: fileStamp,
+    reopenRecords: audit.reopen,
     uptimeMs: () => performance.now(),
     viaName: `sallyport-${hostname().slice(0, 40)}-${systemRandomBytes(4).toString('hex')}`,
     openPolicy: (options) => policyEngine(loadPolicyBundle(options), options, shared),

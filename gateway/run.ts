@@ -1,4 +1,5 @@
-import type { Clock } from '#contract/clock'
+import type { Clock, Sleep } from '#contract/clock'
+import { causeText } from '#contract/cause'
 import type { SpiffeId } from '#contract/spiffe-id'
 import type { GatewayConfig } from '#config/schema'
 import type { TurnedAwayReason } from '#http/doors'
@@ -10,13 +11,16 @@ import { adminRoutes } from './admin/routes.ts'
 import { gatewayStatus, unready } from './admin/status.ts'
 import { exchangeClient } from './exchange-client.ts'
 import { buildIngress, type BuiltIngress, type IngressPorts } from './ingress/build.ts'
+import { expired } from './ingress/expired.ts'
 import { ingressFigures } from './ingress/figures.ts'
 import { ingressListener, readIngressCertificates } from './ingress/listener.ts'
 import { ingress } from './ingress/pipeline.ts'
 import { takeRequests } from './ingress/take-requests.ts'
-import { liveTable } from './live.ts'
+import type { Received } from './ingress/received.ts'
+import { liveTable, type LiveTable } from './live.ts'
 import { mintCache } from './mint-cache.ts'
-import { runtimes } from './runtime.ts'
+import { reloadNotes } from './reload-status.ts'
+import { runtimes, type Runtime } from './runtime.ts'
 import { exchangePool } from './upstream/exchange-pool.ts'
 import { undiciClient } from './upstream/undici-client.ts'
 
@@ -24,6 +28,8 @@ import { undiciClient } from './upstream/undici-client.ts'
 export type GatewayPorts = Omit<IngressPorts, 'mints'> & {
   readonly clock: Clock
   readonly metrics: () => Promise<{ readonly contentType: string; readonly body: string }>
+  readonly reopenRecords: () => void
+  readonly sleep: Sleep
   /** Closes what was given, after everything else. */
   readonly close: () => Promise<unknown>
 }
@@ -31,12 +37,18 @@ export type GatewayPorts = Omit<IngressPorts, 'mints'> & {
 export type RunningGateway = {
   readonly ingress: ListeningAt
   readonly admin: ListeningAt
-  /** Swaps to another configuration, or throws and goes on with the one that runs. */
+  /** Swaps to another configuration, or throws and goes on with the one that runs. Not to be called while it runs. */
   readonly reload: (config: GatewayConfig, revision: string) => Promise<void>
+  /** Notes that there is a configuration that cannot be loaded. */
+  readonly reloadFailed: (faults: readonly string[]) => void
+  /** Opens the files of records anew, after they were moved away. */
+  readonly reopenRecords: () => void
   /** Takes nothing new, lets what is under way finish, and ends. */
   readonly close: () => Promise<void>
 }
 
+/** Between the cut of what drained too long and the end of its connections. */
+const lastRecordsMs = 500
 /** How long the exchange's client lets connections be made. */
 const exchangeConnections = 4
 
@@ -49,14 +61,22 @@ export const runGateway = async (
   const { meter, log, ownSvid, audit, clock } = ports
   const live = liveTable()
   let isDraining = false
-  let revision = configRevision
+  const notes = reloadNotes(config, configRevision, ports)
 
   const exchange = exchangeAsker(config, ports)
   const mints = mintCache(exchange.ask, config.caches.maxMints, meter)
   type Served = BuiltIngress & { readonly way: ReturnType<typeof ingress> }
   const all = runtimes<GatewayConfig, Served>(async (next, hand) => {
+    const certificates = await readIngressCertificates(next.listeners.ingress, clock)
     const built = await buildIngress(next, { ...ports, mints }, hand)
+    for (const upstream of built.upstreams.values()) void upstream.start()
+    ingressAt?.reloadTls(certificates) // last, for it throws or is done
+    showEnd(Math.min(...certificates.map(({ notAfterMs }) => notAfterMs)) / 1000)
     return { ...built, way: ingress(built.parts) }
+  })
+  let ingressAt: Listener | undefined
+  const showEnd = meter.gauge('sallyport_certificate_not_after_timestamp_seconds', {
+    role: 'ingress',
   })
   const first = await all.load(config)
   const reasons = () => unready(all.current().parts, ownSvid.current(), isDraining, clock())
@@ -74,7 +94,7 @@ export const runGateway = async (
     bug: (decisionId, step, cause) =>
       log.error({ decisionId, step, err: cause }, 'a bug of ours: a request got 500'),
   })
-  const ingressAt = ingressListener({
+  const edge = ingressListener({
     config: config.listeners.ingress,
     certificates: await readIngressCertificates(config.listeners.ingress, clock),
     take: taken,
@@ -82,6 +102,7 @@ export const runGateway = async (
     meter,
     log,
   })
+  ingressAt = edge
   const admin = plainListener({ turnedAway: turnedAwayAtAdmin(ports), log })
   const pool = exchangePool({
     url: config.exchange.url,
@@ -96,20 +117,29 @@ export const runGateway = async (
     status: () =>
       gatewayStatus({
         runtime: all.current(),
-        configRevision: revision,
+        reloads: notes.status(),
         live,
         mints,
         svid: ownSvid.current(),
       }),
     exchange: exchangeConsole(config.exchange.url, pool),
   })
-  const stopFigures = showFigures(ports, ingressAt, admin, live.size)
+  const stopFigures = showFigures(ports, edge, admin, live.size)
+
+  const stopExpiring = endExpired(live, clock, all.current)
 
   const close = async () => {
     isDraining = true
-    await ingressAt.close(config.drainSeconds * 1000)
+    edge.drain()
+    await ports.sleep(config.drainDelaySeconds * 1000)
+    const drainMs = config.drainSeconds * 1000
+    // Those that are cut leave a record that says why.
+    const late = setTimeout(() => live.sweep(() => ({ tag: 'draining' })), drainMs)
+    await edge.close(drainMs + lastRecordsMs)
     await live.empty()
+    clearTimeout(late)
     await admin.close(1000)
+    stopExpiring()
     stopFigures()
     all.close()
     await Promise.all([pool.destroy(), exchange.close()])
@@ -118,15 +148,22 @@ export const runGateway = async (
 
   const listening = async () => ({
     admin: await admin.listen(config.listeners.admin.host, config.listeners.admin.port),
-    ingress: await ingressAt.listen(config.listeners.ingress.host, config.listeners.ingress.port),
+    ingress: await edge.listen(config.listeners.ingress.host, config.listeners.ingress.port),
   })
   try {
     return {
       ...(await listening()),
       reload: async (next, nextRevision) => {
-        await all.load(next)
-        revision = nextRevision
+        try {
+          await all.load(next)
+        } catch (cause) {
+          notes.failed([causeText(cause)])
+          throw cause
+        }
+        notes.succeeded(next, nextRevision)
       },
+      reloadFailed: notes.failed,
+      reopenRecords: ports.reopenRecords,
       close,
     }
   } catch (cause) {
@@ -166,6 +203,25 @@ const turnedAwayAtAdmin =
   ({ meter }: GatewayPorts) =>
   (reason: TurnedAwayReason) =>
     meter.counter('sallyport_turned_away_total', { direction: 'admin', reason })()
+
+const expiryEveryMs = 1000
+
+/** Ends once a second what must not go on. */
+const endExpired = (
+  live: LiveTable,
+  clock: Clock,
+  current: () => Runtime<GatewayConfig, BuiltIngress>,
+): (() => void) => {
+  const sweep = () => {
+    const nowMs = clock()
+    const { issuers } = current().config
+    live.sweep((facts) =>
+      expired(facts as Received, nowMs, (name) => (issuers[name]?.skewSeconds ?? 0) * 1000),
+    )
+  }
+  const timer = setInterval(sweep, expiryEveryMs).unref()
+  return () => clearInterval(timer)
+}
 
 const figuresEveryMs = 5000
 

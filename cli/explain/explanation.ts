@@ -107,6 +107,7 @@ const offlinePorts = (config: GatewayConfig) => ({
   },
   mints: noMints,
   resolveName: async () => [],
+  stampOf: () => '',
   openPolicy: (options: GatewayConfig['policy']) =>
     policyEngine(loadPolicyBundle(options), options, { meter: noMeter, log: noLog }),
   limit:

@@ -103,6 +103,13 @@ export const GatewayConfig = Strict({
   upstreams: Named(Upstream, {
     description: 'Services behind their sidecars, by a name of your own.',
   }),
+  drainDelaySeconds: Type.Integer({
+    minimum: 0,
+    maximum: 600,
+    default: 0,
+    description:
+      'At SIGTERM, how long connections are still accepted, while it says that it is not ready and each answer ends its connection: time for load balancers to notice.',
+  }),
   drainSeconds: Type.Integer({
     minimum: 0,
     maximum: 600,

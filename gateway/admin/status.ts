@@ -4,6 +4,7 @@ import type { Svid } from '#identity/svid/svid'
 import type { BuiltIngress } from '../ingress/build.ts'
 import type { LiveTable } from '../live.ts'
 import type { MintCache } from '../mint-cache.ts'
+import type { ReloadStatus } from '../reload-status.ts'
 import type { Runtime } from '../runtime.ts'
 
 export type StatusOf = {
@@ -11,7 +12,7 @@ export type StatusOf = {
     GatewayConfig,
     BuiltIngress & { readonly way: { readonly names: readonly string[] } }
   >
-  readonly configRevision: string
+  readonly reloads: ReloadStatus
   readonly live: LiveTable
   readonly mints: MintCache
   readonly svid: Svid
@@ -35,10 +36,10 @@ export const unready = (
 }
 
 /** What runs here, for `GET /status`. No secrets, no callers. */
-export const gatewayStatus = ({ runtime, configRevision, live, mints, svid }: StatusOf): object => {
+export const gatewayStatus = ({ runtime, reloads, live, mints, svid }: StatusOf): object => {
   const { parts: built, revision } = runtime
   return {
-    config: { revision: configRevision, loads: revision },
+    config: { ...reloads, loads: revision },
     steps: built.way.names,
     policy: { revision: built.parts.policy.revision },
     svid: { spiffeId: svid.spiffeId, notAfter: isoTime(svid.notAfterMs) },
@@ -48,7 +49,12 @@ export const gatewayStatus = ({ runtime, configRevision, live, mints, svid }: St
     upstreams: Object.fromEntries(
       [...built.upstreams].map(([name, group]) => [
         name,
-        { spiffeId: group.spiffeId, inFlight: group.inFlight(), endpoints: group.stats() },
+        {
+          spiffeId: group.spiffeId,
+          inFlight: group.inFlight(),
+          queued: group.queued(),
+          endpoints: group.stats(),
+        },
       ]),
     ),
     routes: built.parts.routes.map(({ id, team, config }) => ({

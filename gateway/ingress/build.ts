@@ -1,3 +1,4 @@
+import { dirname } from 'node:path'
 import type { AuditSink } from '#contract/audit-event'
 import type { RandomBytes } from '#contract/clock'
 import type { Inspect } from '#contract/inspection'
@@ -36,6 +37,8 @@ export type IngressPorts = {
   readonly viaName: string
   readonly ownSvid: OwnSvid
   readonly mints: MintCache
+  /** Changes when one of these files does; folders and patterns stand for what is in them. */
+  readonly stampOf: (paths: readonly string[]) => string
   /** By which names of endpoints are looked up. */
   readonly resolveName: ResolveName
   readonly openPolicy: (options: GatewayConfig['policy']) => PolicyEngine
@@ -71,17 +74,27 @@ export const buildIngress = async (
     plainHttpIssuers: config.unsafe.plainHttpIssuers,
     takeKeys: (madeFrom, make) => hand.take('issuer keys', madeFrom, make, (keys) => keys.close()),
   })
-  const policy = hand.take('policy', config.policy, () => ports.openPolicy(config.policy))
-  const firewall = hand.take('firewall', [config.waf, config.routes.map(({ waf }) => waf)], () =>
-    ports.openFirewall(config),
+  const { bundleFile, dataFile } = config.policy
+  const policyFiles = ports.stampOf([bundleFile, ...(dataFile ? [dataFile] : [])])
+  const policy = hand.take('policy', [config.policy, policyFiles], () =>
+    ports.openPolicy(config.policy),
+  )
+  const firewall = hand.take(
+    'firewall',
+    [config.waf, config.routes.map(({ waf }) => waf), ports.stampOf(ruleFiles(config))],
+    () => ports.openFirewall(config),
   )
   await issuers.start()
-  const verify = hand.take('verifier', [config.issuers, config.caches.maxTokens], () =>
-    tokenVerifier({
-      issuers: issuers.byIss,
-      maxTokens: config.caches.maxTokens,
-      meter: ports.meter,
-    }),
+  const keyFiles = Object.values(config.issuers).flatMap(({ caFile }) => caFile ?? [])
+  const verify = hand.take(
+    'verifier',
+    [config.issuers, config.caches.maxTokens, ports.stampOf(keyFiles)],
+    () =>
+      tokenVerifier({
+        issuers: issuers.byIss,
+        maxTokens: config.caches.maxTokens,
+        meter: ports.meter,
+      }),
   )
   const ingress = config.listeners.ingress
   const parts: IngressParts = {
@@ -107,6 +120,12 @@ export const buildIngress = async (
   }
   return { parts, upstreams, issuers }
 }
+
+/** A rule file may include others beside it. */
+const ruleFiles = ({ waf: { crs, ruleFiles } }: GatewayConfig): readonly string[] => [
+  ...(crs ? [crs] : []),
+  ...ruleFiles.flatMap((file) => [file, `${dirname(file)}/*`]),
+]
 
 const takeUpstream = (name: string, config: Upstream, ports: IngressPorts, hand: Hand) => {
   const expected = config.spiffeId as SpiffeId // the schema has checked its grammar

@@ -121,9 +121,9 @@ export const relay = (
         res.off('close', callerGone)
         const done = () => {
           res.off('finish', done).off('close', done)
-          const problem = stopped ?? (res.writableFinished ? undefined : { tag: 'caller-gone' })
+          const problem = stopped ?? (res.writableFinished ? undefined : callerLeft)
           const sent = { status: res.statusCode, bytesOut }
-          settle(problem ? { ...sent, problem: problem as Problem } : sent, 'ok')
+          settle(problem ? { ...sent, problem } : sent, 'ok')
         }
         res.once('finish', done).once('close', done)
         res.end()
@@ -155,6 +155,8 @@ export const relay = (
     }
     send()
   })
+
+const callerLeft: Problem = { tag: 'caller-gone' }
 
 /** Of these a second one changes nothing more (RFC 9110 §9.2.2). */
 const idempotent: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])
