@@ -281,7 +281,7 @@ test('memory stays flat when the service does not read, and the caller is held b
   // The client is in this process, too: what it was given and cannot send is its own.
   const held = afterwards.rss - before.rss - ws.bufferedAmount
   assert.ok(sent < 32 * 1024 * 1024, `${sent} bytes were taken`)
-  assert.ok(held < 64 * 1024 * 1024, `${held} bytes are held`)
+  assert.ok(held < 128 * 1024 * 1024, `${held} bytes are held`)
   console.log(
     `  taken of 200 MiB: ${(sent / 1048576).toFixed(1)} MiB, grown by ${(held / 1048576).toFixed(1)} MiB beside the client's own`,
   )
