@@ -1,4 +1,4 @@
-import { mkdtempSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { systemClock, systemRandomBytes, systemSleep } from '#contract/clock'
@@ -17,7 +17,8 @@ export const svidFor = async (mesh: DemoMesh, spiffeId: string): Promise<Svid> =
     body: JSON.stringify({ spiffeId }),
   })
   const { token } = (await answer.json()) as { token: string }
-  const joinTokenFile = join(mkdtempSync(join(tmpdir(), 'sallyport-interop-')), 'join-token')
+  const folder = mkdtempSync(join(tmpdir(), 'sallyport-interop-'))
+  const joinTokenFile = join(folder, 'join-token')
   writeFileSync(joinTokenFile, token, { mode: 0o600 })
   const own = await ownSvidFromExchange({
     exchange: {
@@ -36,5 +37,6 @@ export const svidFor = async (mesh: DemoMesh, spiffeId: string): Promise<Svid> =
   })
   const svid = own.current()
   own.close()
+  rmSync(folder, { recursive: true })
   return svid
 }
