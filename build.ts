@@ -1,11 +1,17 @@
-/** Makes `dist/`, which runs on Node alone: for the published package and the container image. */
+/**
+ * Makes what runs on Node alone, for the published package and the container image, in `dist/` or elsewhere.
+ *
+ *     node node.js build.ts [--into NEW_FOLDER]
+ */
 import { execFileSync } from 'node:child_process'
-import { cpSync, globSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, globSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { dirname, join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
 
 const root = import.meta.dirname
-const target = join(root, 'dist')
+const { into } = parseArgs({ options: { into: { type: 'string' } } }).values
+const target = into === undefined ? join(root, 'dist') : resolve(into)
 
 /** What the code reads at run time, besides itself. */
 const assets = [
@@ -29,9 +35,8 @@ const compile = () => {
     dirname(createRequire(import.meta.url).resolve('typescript/package.json')),
     'bin/tsc',
   )
-  execFileSync(process.execPath, [tsc, '-p', join(root, 'tsconfig.build.json')], {
-    stdio: 'inherit',
-  })
+  const config = ['-p', join(root, 'tsconfig.build.json'), '--outDir', target]
+  execFileSync(process.execPath, [tsc, ...config], { stdio: 'inherit' })
 }
 
 const copyAssets = () => {
@@ -58,8 +63,9 @@ const writePackage = () => {
   writeFileSync(join(target, 'package.json'), `${text}\n`)
 }
 
-rmSync(target, { recursive: true, force: true })
+if (into === undefined) rmSync(target, { recursive: true, force: true })
+else if (existsSync(target)) throw new Error(`${target} is there already: name a new folder.`)
 compile()
 copyAssets()
 writePackage()
-process.stdout.write(`dist/ is made: node dist/cli/sallyport.js --help\n`)
+process.stdout.write(`It is made: node ${join(target, 'cli/sallyport.js')} --help\n`)

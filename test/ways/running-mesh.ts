@@ -15,7 +15,7 @@ export const runningMesh = async (): Promise<DemoMesh> => {
 }
 
 /** As many ports in a row as the demo needs, below those that the system gives to clients. */
-const freePorts = async () => {
+export const freePorts = async () => {
   for (;;) {
     const ports = demoPorts(10_000 + randomInt(22_000))
     if ((await takenPorts(ports)).length === 0) return ports
