@@ -32,6 +32,9 @@ export type Ending<From, Known> = {
   readonly durationMs: number
 }
 
+/** Comes after the steps of every way, and is timed like one of them. */
+export const forwardStep = 'forward'
+
 export type Around<From, Known> = {
   /** Enters it into the live table; returns how to take it out. */
   readonly open: (open: Open) => () => void
@@ -49,6 +52,7 @@ export const answer = async <From extends object, Known extends From>(
   const began = performance.now()
   const close = open({ facts: exchange.received, cut: exchange.cut })
   const outcome = await way.run(exchange.received, watch)
+  const forwarding = performance.now()
   let sent: Sent
   try {
     sent = outcome.ok
@@ -57,13 +61,11 @@ export const answer = async <From extends object, Known extends From>(
   } catch (cause) {
     const problem: Problem = { tag: 'internal', cause }
     sent = { problem, ...exchange.refuse(problem) }
+  } finally {
+    close()
   }
-  close()
-  const step = outcome.ok ? (sent.problem ? 'forward' : 'none') : outcome.at
-  record({
-    facts: exchange.received,
-    step,
-    sent,
-    durationMs: performance.now() - began,
-  })
+  const ended = performance.now()
+  if (outcome.ok) watch?.(forwardStep, ended - forwarding)
+  const step = outcome.ok ? (sent.problem ? forwardStep : 'none') : outcome.at
+  record({ facts: exchange.received, step, sent, durationMs: ended - began })
 }

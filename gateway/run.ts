@@ -9,6 +9,7 @@ import type { UpstreamClient } from '#http/upstream-client'
 import { exchangeConsole } from './admin/exchange-console.ts'
 import { adminRoutes } from './admin/routes.ts'
 import { gatewayStatus, unready } from './admin/status.ts'
+import { forwardStep } from './answer.ts'
 import { exchangeClient } from './exchange-client.ts'
 import { buildIngress, type BuiltIngress, type IngressPorts } from './ingress/build.ts'
 import { expired } from './ingress/expired.ts'
@@ -88,7 +89,7 @@ export const runGateway = async (
     },
     live,
     audit,
-    figures: ingressFigures(meter, [...first.parts.way.names, 'forward']),
+    figures: ingressFigures(meter, [...first.parts.way.names, forwardStep]),
     clock,
     randomBytes: ports.randomBytes,
     bug: (decisionId, step, cause) =>

@@ -5,7 +5,7 @@ import type { Inspection, InspectionRecord } from '#contract/inspection'
 import type { PolicyDecision } from '#contract/policy'
 import type { Problem } from '#contract/problem'
 import type { Quota } from '#contract/quota'
-import type { Ending } from '../answer.ts'
+import { forwardStep, type Ending } from '../answer.ts'
 import type { Mint } from '../mint-cache.ts'
 import type { Picked } from '../upstream/upstream-group.ts'
 import type { Caller } from './authenticate.ts'
@@ -54,7 +54,7 @@ export const auditRecord = ({
 
 const outcomeOf = (step: string, problem: Problem | undefined): AuditEvent['outcome'] => {
   if (!problem) return 'forwarded'
-  return step === 'forward' || problem.tag === 'internal' ? 'failed' : 'refused'
+  return step === forwardStep || problem.tag === 'internal' ? 'failed' : 'refused'
 }
 
 const describeRequest = ({ raw, head, origin, peer }: Ending<Received, Admitted>['facts']) => ({

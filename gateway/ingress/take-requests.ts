@@ -48,18 +48,21 @@ export const takeRequests = (taking: Taking): Taken => {
 
   const run = async (serving: Serving, exchange: Exchange<Received, Admitted>): Promise<void> => {
     const { live, figures } = taking
-    await answer(serving.way, exchange, {
-      open: live.add,
-      watch: figures.watch,
-      record: (ending) => {
-        const event = auditRecord(ending)
-        taking.audit.write(event)
-        figures.ended(ending, event.outcome)
-        if (event.problem === 'internal')
-          taking.bug(event.decisionId, event.step, ending.sent.problem?.cause)
-      },
-    })
-    serving.leave()
+    try {
+      await answer(serving.way, exchange, {
+        open: live.add,
+        watch: figures.watch,
+        record: (ending) => {
+          const event = auditRecord(ending)
+          taking.audit.write(event)
+          figures.ended(ending, event.outcome)
+          if (event.problem === 'internal')
+            taking.bug(event.decisionId, event.step, ending.sent.problem?.cause)
+        },
+      })
+    } finally {
+      serving.leave()
+    }
   }
 
   const request = (req: IncomingMessage, res: ServerResponse) => {
