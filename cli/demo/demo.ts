@@ -1,3 +1,4 @@
+import { once as happening } from 'node:events'
 import { causeText } from '#contract/cause'
 import { exitCodes, readArguments } from '../command.ts'
 import { describeMesh } from './describe.ts'
@@ -46,17 +47,18 @@ export const run = async (args: readonly string[]): Promise<number> => {
     return exitCodes.faults
   }
 
-  const told = ended()
+  const ending = endOfDemo()
   const mesh = await start(ports)
   if (typeof mesh === 'string') {
+    if (ending.aborted) return exitCodes.done // the others were told to end, too
     process.stderr.write(red(`The demo could not start: ${mesh}\n`))
     return exitCodes.faults
   }
   try {
-    if (once) return (await makeTour(mesh)) ? exitCodes.done : exitCodes.faults
+    if (once) return (await makeTour(mesh, ending)) ? exitCodes.done : exitCodes.faults
     if (json) say(JSON.stringify(await describeMesh(mesh)))
     else say(await welcome(mesh))
-    await told
+    if (!ending.aborted) await happening(ending, 'abort')
     return exitCodes.done
   } finally {
     await mesh.close()
@@ -71,7 +73,7 @@ const start = async (ports: DemoPorts): Promise<DemoMesh | string> => {
   } catch (cause) {
     // The published package does without the identity provider, which is for the demo and the tests alone.
     return (cause as NodeJS.ErrnoException).code === 'ERR_MODULE_NOT_FOUND'
-      ? 'it needs a checkout of the sources, with `npm ci`'
+      ? `it needs a checkout of the sources, with \`npm ci\` (${causeText(cause)})`
       : causeText(cause)
   }
 }
@@ -84,8 +86,12 @@ const misunderstood = (message: string): number => {
 const isPortBase = (text: string): boolean =>
   /^\d{4,5}$/.test(text) && Number(text) >= 1024 && Number(text) <= 65_000
 
-/** Ctrl-C, or whoever started it saying that it is enough. */
-const ended = (): Promise<void> =>
-  new Promise((resolve) => {
-    process.once('SIGINT', () => resolve()).once('SIGTERM', () => resolve())
-  })
+/** Ctrl-C, whoever started it, or the end of the terminal says that it is enough. */
+const endOfDemo = (): AbortSignal => {
+  const ending = new AbortController()
+  const end = () => ending.abort()
+  // The last two may come twice, to all of us and once more from who passes them on: the second must not end us before
+  // we have ended the others. A second Ctrl-C means it.
+  process.once('SIGINT', end).on('SIGTERM', end).on('SIGHUP', end)
+  return ending.signal
+}

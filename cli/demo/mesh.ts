@@ -26,7 +26,8 @@ export type DemoMesh = {
   readonly close: () => Promise<void>
 }
 
-const startTimeoutMs = 20_000
+/** Long, for a machine that has much else to do; who fails to start ends before that. */
+const startTimeoutMs = 60_000
 
 /** Starts issuer, exchange, services and gateway, in the order in which they need one another. */
 export const startMesh = async (ports: DemoPorts): Promise<DemoMesh> => {

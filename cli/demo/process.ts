@@ -33,19 +33,17 @@ export const startProcess = async (
   let said = ''
   child.stderr.on('data', (chunk: Buffer) => (said = (said + chunk.toString()).slice(-2000)))
   const ended = once(child, 'exit')
+  const hasEnded = () => child.exitCode !== null || child.signalCode !== null
   const end = async (signal: NodeJS.Signals) => {
-    if (child.exitCode === null && child.signalCode === null) child.kill(signal)
+    if (!hasEnded()) child.kill(signal)
     await ended
     logFile.end()
   }
-  const isReady = await becomesReady(
-    options.adminPort,
-    options.timeoutMs,
-    () => child.exitCode !== null,
-  )
+  const isReady = await becomesReady(options.adminPort, options.timeoutMs, hasEnded)
   if (!isReady) {
+    const why = hasEnded() ? 'ended' : `was not ready within ${options.timeoutMs / 1000} s`
     await end('SIGKILL')
-    throw new Error(`the ${kind} did not start; ${log} ends with:\n${said.trim()}`)
+    throw new Error(`the ${kind} ${why}; ${log} ends with:\n${said.trim()}`)
   }
   return { pid: child.pid ?? 0, kill: () => end('SIGKILL'), stop: () => end('SIGTERM') }
 }

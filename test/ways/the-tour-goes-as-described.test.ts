@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { randomInt } from 'node:crypto'
-import { createServer } from 'node:net'
 import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { dirname } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { demoPorts, takenPorts } from '#cli/demo/ports'
 
 const command = fileURLToPath(new URL('../../cli/sallyport.ts', import.meta.url))
 
@@ -21,6 +24,24 @@ test('every stop of `demo --once` goes as described', async () => {
   const { code, stdout, stderr } = await demo('--once', '--port-base', base())
   assert.equal(code, 0, stdout + stderr)
   assert.match(stdout, /All \d+ stops went as described/)
+})
+
+test('when the terminal goes away, nothing of the demo stays', async () => {
+  const port = base()
+  // In a process group of its own: a terminal that closes tells all of it.
+  const child = spawn(process.execPath, [command, 'demo', '--json', '--port-base', port], {
+    detached: true,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const ended = once(child, 'exit')
+  const [line] = (await Promise.race([once(child.stdout, 'data'), ended])) as [unknown]
+  assert.ok(line instanceof Buffer, 'the demo did not start')
+  const { caFile } = JSON.parse(line.toString()) as { caFile: string }
+  assert.ok(existsSync(caFile))
+  process.kill(-(child.pid ?? 0), 'SIGHUP')
+  await ended
+  assert.equal(existsSync(dirname(caFile)), false)
+  assert.deepEqual(await takenPorts(demoPorts(Number(port))), [])
 })
 
 test('a taken port is a message, not a stack', async () => {
