@@ -45,6 +45,7 @@ export const serve = async <K extends Kind>(
   warnOf(loaded.warnings, log)
   const ending = new AbortController()
   const told = endOfProcess(ending)
+  let isServing = false
   try {
     const start = await load()
     const served = await start(loaded.config, {
@@ -52,6 +53,7 @@ export const serve = async <K extends Kind>(
       revision: loaded.revision,
       signal: ending.signal,
     })
+    isServing = true
     log.info({ revision: loaded.revision }, 'ready')
     const stopReloading = reloadOnChange(kind, file, loaded.files, served, log)
     const signal = await told
@@ -60,7 +62,7 @@ export const serve = async <K extends Kind>(
     await served.close()
     return exitCodes.done
   } catch (cause) {
-    if (ending.signal.aborted) return exitCodes.done
+    if (ending.signal.aborted && !isServing) return exitCodes.done // told to end while it was starting
     process.stderr.write(`sallyport ${kind}: ${causeText(cause)}\n`)
     return exitCodes.faults
   }
@@ -72,5 +74,7 @@ const endOfProcess = (ending: AbortController): Promise<string> =>
       ending.abort()
       resolve(signal)
     }
-    process.once('SIGTERM', end).once('SIGINT', end)
+    // It may come twice: to the whole group, and once more from who passes it on. The second must not cut a drain short.
+    process.on('SIGTERM', end)
+    process.once('SIGINT', end)
   })
