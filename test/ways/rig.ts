@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import type { IncomingMessage, RequestListener } from 'node:http'
 import { createServer, request, type RequestOptions, type Server } from 'node:https'
 import { once } from 'node:events'
-import type { AddressInfo } from 'node:net'
+import { createServer as createNetServer, type AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -20,6 +20,7 @@ import { generateP256 } from '#exchange/ca/p256'
 import { diskKeyStore } from '#exchange/keys/disk'
 import { startExchange } from '#exchange/main'
 import { issueX509Svid } from '#exchange/svid/x509'
+import { startProcess } from '#cli/demo/process'
 import { startGateway } from '#gateway/main'
 import type { RunningGateway } from '#gateway/run'
 import { newSigningKey, signToken } from '#test/fakes/token-maker'
@@ -262,6 +263,39 @@ export const meshRig = async () => {
     }
   }
 
+  /** A gateway in a process of its own, which takes signals. */
+  const gatewayProcess = async (name: string, given: Parameters<typeof gatewayFile>[1]) => {
+    const [port = 0, adminPort = 0] = await freePorts(2)
+    const onPorts = (next: Parameters<typeof gatewayFile>[1]) => ({
+      ...next,
+      listeners: {
+        ingress: { port },
+        admin: { port: adminPort },
+        ...(next['listeners'] as object),
+      },
+    })
+    const file = gatewayFile(name, onPorts(given))
+    const running = await startProcess('gateway', file, { adminPort, folder, timeoutMs: 40_000 })
+    let ended: Promise<void> | undefined
+    const stop = () => (ended ??= running.stop())
+    ending.push(stop)
+    return {
+      port,
+      ca: outside.root,
+      file,
+      pid: running.pid,
+      stop,
+      /** Writes another configuration; nobody is told. */
+      write: (next: Parameters<typeof gatewayFile>[1]) => gatewayFile(name, onPorts(next)),
+      hangUp: () => process.kill(running.pid, 'SIGHUP'),
+      auditFile: at(`${name}.audit.jsonl`),
+      status: async () =>
+        (await (await fetch(`http://127.0.0.1:${adminPort}/status`)).json()) as Status,
+      metrics: async () => (await fetch(`http://127.0.0.1:${adminPort}/metrics`)).text(),
+      ready: async () => (await fetch(`http://127.0.0.1:${adminPort}/readyz`)).status,
+    }
+  }
+
   return {
     folder,
     at,
@@ -275,6 +309,7 @@ export const meshRig = async () => {
     exchange,
     gateway,
     gatewayFile,
+    gatewayProcess,
     close: async () => {
       for (const end of ending.reverse()) await end()
       rmSync(folder, { recursive: true, force: true })
@@ -367,6 +402,14 @@ export const eventually = async <T>(
     if (performance.now() > until) throw new Error('it did not come')
     await sleep(20)
   }
+}
+
+const freePorts = async (count: number): Promise<readonly number[]> => {
+  const servers = Array.from({ length: count }, () => createNetServer().listen(0, '127.0.0.1'))
+  await Promise.all(servers.map((server) => once(server, 'listening')))
+  const ports = servers.map((server) => (server.address() as AddressInfo).port)
+  await Promise.all(servers.map((server) => once(server.close(), 'close')))
+  return ports
 }
 
 const logTo = (lines: object[]): Log => {
