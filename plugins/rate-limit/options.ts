@@ -35,7 +35,23 @@ export const RateLimitStoreOptions = Type.Object(
         {
           url: Type.Unsafe<Secret<string>>(
             secretFileSchema(
-              'URL of one Redis server, `redis://` or `rediss://` with its password.',
+              'URL of one Redis server, `redis://NAME:PASSWORD@HOST:PORT/NUMBER`, or `rediss://` for TLS. Where `topology` is another, URLs of sentinels or of some nodes of the cluster, one a line.',
+            ),
+          ),
+          topology: Type.Enum(['single', 'sentinel', 'cluster'], {
+            default: 'single',
+            description:
+              'One server; the master that sentinels name, with name, password and number of the URLs; or a cluster.',
+          }),
+          masterName: Type.Optional(
+            Type.String({
+              minLength: 1,
+              description: 'By which the sentinels know the master. With `topology: sentinel`.',
+            }),
+          ),
+          sentinelPassword: Type.Optional(
+            Type.Unsafe<Secret<string>>(
+              secretFileSchema('Password of the sentinels, if they want one.'),
             ),
           ),
           caFile: Type.Optional(

@@ -1,23 +1,12 @@
-import { Redis, type RedisOptions } from 'ioredis'
 import { RateLimiterRedis } from 'rate-limiter-flexible'
 import type { Clock, RandomBytes } from '#contract/clock'
-import type { Secret } from '#contract/secret'
 import type { Log } from '#contract/telemetry'
 import type { BucketStore, Spent } from './bucket.ts'
 import { memoryStore } from './memory.ts'
+import { firstConnection, redisClient, type RedisClientOptions } from './redis-client.ts'
 import { storeHealth } from './store-health.ts'
 
-const connectTimeoutMs = 1000
-const silenceMs = 2000
-const maxRetryDelayMs = 2000
-
-export type RedisStoreOptions = {
-  /** `redis://` or `rediss://`, with name, password and number of the database. */
-  readonly url: Secret<string>
-  /** PEM certificates to trust instead of the public ones. */
-  readonly ca?: string
-  /** Longest wait for an answer; then the local limiter decides. */
-  readonly timeoutMs: number
+export type RedisStoreOptions = RedisClientOptions & {
   /** Of the local limiter. */
   readonly memorySlots: number
 }
@@ -29,20 +18,20 @@ export type StoreParts = {
 }
 
 /**
- * Counts in one Redis server that all gateways share. While it is away, slow or answers with an error a bounded local
+ * Counts in a Redis that all gateways share: one server, a master found by sentinels, or a cluster. While it is away, slow or answers with an error a bounded local
  * limiter decides, and its decisions say so; that and the way back are logged once each. Nothing is queued for a server
  * that is away.
  *
  * Waits up to a second for the first connection, and goes on without it.
  *
- * @throws TypeError if the URL is not one of Redis; it does not repeat the URL, which holds a password.
+ * @throws TypeError for URLs and settings that do not fit together; it does not repeat a URL, which holds a password.
  */
 export const redisStore = async (
   options: RedisStoreOptions,
   parts: StoreParts,
 ): Promise<BucketStore> => {
   const local = memoryStore({ slots: options.memorySlots, store: 'fallback' }, parts)
-  const client = new Redis(connection(options, parts.randomBytes))
+  const client = redisClient(options, parts.randomBytes)
   const health = storeHealth('redis', parts.log)
   client.on('error', health.failed)
   // One limiter for all limits: the window goes with each call and we compare the count ourselves, so it never rejects.
@@ -64,9 +53,10 @@ export const redisStore = async (
         take: async (key): Promise<Spent> => {
           if (!health.mayAsk()) return localBucket.take(key)
           try {
-            const { consumedPoints, msBeforeNext } = await limiter.consume(`${name}:${key}`, 1, {
-              customDuration: windowSeconds,
-            })
+            const { consumedPoints, msBeforeNext } = await inTime(
+              limiter.consume(`${name}:${key}`, 1, { customDuration: windowSeconds }),
+              options.timeoutMs,
+            )
             health.answered()
             return {
               admitted: consumedPoints <= points,
@@ -88,42 +78,15 @@ export const redisStore = async (
   }
 }
 
-/** Until it is there, or has failed, or has taken too long. */
-const firstConnection = (client: Redis): Promise<void> =>
-  new Promise((resolve) => {
-    client.once('ready', resolve)
-    client.once('error', () => resolve())
-    setTimeout(resolve, connectTimeoutMs).unref()
+/** The client's own timeout begins anew where a cluster sends a command elsewhere. */
+const inTime = async <T>(answer: Promise<T>, timeoutMs: number): Promise<T> => {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs)
   })
-
-const connection = ({ url, ca, timeoutMs }: RedisStoreOptions, randomBytes: RandomBytes) => {
-  const { protocol, hostname, port, username, password, pathname } = parseRedisUrl(url)
-  const host = hostname.replace(/^\[(.*)\]$/, '$1') // an IPv6 address stands in brackets in a URL only
-  return {
-    host,
-    port: port === '' ? 6379 : Number(port),
-    ...(username !== '' && { username: decodeURIComponent(username) }),
-    ...(password !== '' && { password: decodeURIComponent(password) }),
-    db: Number(pathname.slice(1)),
-    ...(protocol === 'rediss:' && { tls: { ...(ca !== undefined && { ca }) } }),
-    connectionName: 'sallyport-limits',
-    connectTimeout: connectTimeoutMs,
-    commandTimeout: timeoutMs,
-    socketTimeout: silenceMs,
-    enableOfflineQueue: false,
-    autoResendUnfulfilledCommands: false,
-    maxRetriesPerRequest: 0,
-    retryStrategy: (attempt: number) =>
-      Math.min(100 * attempt, maxRetryDelayMs) + (randomBytes(1)[0] ?? 0) / 2, // not all gateways at once
-  } satisfies RedisOptions
-}
-
-const parseRedisUrl = (url: Secret<string>): URL => {
-  const parsed = URL.parse(url.reveal().trim())
-  const isRedis = parsed?.protocol === 'redis:' || parsed?.protocol === 'rediss:'
-  if (parsed === null || !isRedis || parsed.hostname === '' || !/^\/?\d*$/.test(parsed.pathname))
-    throw new TypeError(
-      'the URL of the Redis server is not of the form redis://NAME:PASSWORD@HOST:PORT/NUMBER, or rediss:// for TLS',
-    )
-  return parsed
+  try {
+    return await Promise.race([answer, late])
+  } finally {
+    clearTimeout(timer)
+  }
 }

@@ -11,19 +11,19 @@ export type LimitStores = {
 }
 
 /**
- * Opens where limits are counted: one Redis server for all, or memory with two tables, for what anyone can make up
+ * Opens where limits are counted: one Redis for all, or memory with two tables, for what anyone can make up
  * (addresses) must fill no slot of what had to be proved (callers).
  *
- * @throws TypeError for a URL that is not one of Redis.
+ * @throws TypeError for URLs of Redis and settings that do not fit together.
  */
 export const limitStores = async (
   { redis, memorySlots }: RateLimitStoreOptions,
   parts: StoreParts,
 ): Promise<LimitStores> => {
   if (redis) {
-    const { url, timeoutMs, caFile } = redis
+    const { caFile, ...where } = redis
     const ca = caFile === undefined ? {} : { ca: await readFile(caFile, 'utf8') }
-    const shared = await redisStore({ url, timeoutMs, memorySlots, ...ca }, parts)
+    const shared = await redisStore({ ...where, memorySlots, ...ca }, parts)
     return { addresses: shared, callers: shared, close: shared.close }
   }
   const addresses = memoryStore({ slots: memorySlots }, parts)

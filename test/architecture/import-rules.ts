@@ -58,7 +58,7 @@ export const homes: Readonly<Record<string, Home>> = {
   ajv: { where: /^config\/(validate|explain)\.ts$/ },
   fastify: { where: /^http\/listen\.ts$/, types: /./ },
   'fastify-plugin': { where: /^plugins\/as-fastify-plugin\.ts$/ },
-  ioredis: { where: /^plugins\/[\w-]+\/redis\.ts$/ },
+  ioredis: { where: /^plugins\/[\w-]+\/redis(-client)?\.ts$/ },
   jose: { where: /^(identity|exchange|cli\/demo)\// },
   'node-forge': { where: /^exchange\/ca\/certificate\.ts$/ },
   'oidc-provider': { where: /^cli\/demo\// },

@@ -25,6 +25,7 @@ const openAt = (
 ) =>
   redisStore(
     {
+      topology: 'single',
       url: secret(more.url ?? `redis://127.0.0.1:${port}/0`),
       timeoutMs: more.timeoutMs ?? 1000, // patient, for a busy machine
       memorySlots: 1024,

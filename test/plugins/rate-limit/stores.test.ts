@@ -22,7 +22,10 @@ suite('the stores of limits', () => {
   test('are one Redis server where one is configured', needsRedis, async () => {
     const server = await startRedis()
     const url = secret(`redis://127.0.0.1:${server.port}`)
-    const stores = await limitStores({ memorySlots: 1024, redis: { url, timeoutMs: 500 } }, parts)
+    const stores = await limitStores(
+      { memorySlots: 1024, redis: { topology: 'single', url, timeoutMs: 500 } },
+      parts,
+    )
     for (const store of [stores.addresses, stores.callers])
       assert.equal((await store.bucket(limit).take('ann')).store, 'redis')
     await stores.close()
