@@ -22,6 +22,7 @@ export type Load = {
   /** Connections that could not be had; nothing was sent on them. */
   readonly refused: () => number
   readonly answered: () => number
+  readonly longestMs: () => number
   /** Lets what is under way finish. */
   readonly stop: () => Promise<void>
 }
@@ -37,11 +38,13 @@ export const startLoad = (options: LoadOptions): Load => {
   const statuses: Record<string, number> = {}
   const lost: string[] = []
   let refused = 0
+  let longestMs = 0
   let isRunning = true
 
   const once = () =>
     new Promise<void>((resolve) => {
       let isConnected = false
+      const began = performance.now()
       const fail = (error: NodeJS.ErrnoException) => {
         if (isConnected) lost.push(`${error.code ?? error.message}`)
         else refused += 1
@@ -58,6 +61,7 @@ export const startLoad = (options: LoadOptions): Load => {
         (res: IncomingMessage) => {
           res.once('error', fail)
           res.once('end', () => {
+            longestMs = Math.max(longestMs, performance.now() - began)
             statuses[String(res.statusCode)] = (statuses[String(res.statusCode)] ?? 0) + 1
             resolve()
           })
@@ -84,6 +88,7 @@ export const startLoad = (options: LoadOptions): Load => {
     statuses,
     lost,
     refused: () => refused,
+    longestMs: () => longestMs,
     answered: () => Object.values(statuses).reduce((sum, count) => sum + count, 0),
     stop: async () => {
       isRunning = false

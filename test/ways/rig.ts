@@ -100,9 +100,9 @@ export const meshRig = async () => {
   save('jwks.json', JSON.stringify({ keys: [key.jwk] }))
 
   /** Signed by the outside issuer; a reader by default. */
-  const token = (claims: object = {}, lifetimeSeconds = 300) => {
+  const token = (claims: object = {}, lifetimeSeconds = 300, signer = key) => {
     const now = Math.floor(systemClock() / 1000)
-    return signToken(key, {
+    return signToken(signer, {
       iss: issuer,
       aud: audience,
       sub: 'alice',
@@ -305,6 +305,9 @@ export const meshRig = async () => {
     svidFiles,
     svidOf,
     token,
+    /** The outside issuer, as a configuration names it, and its published keys. */
+    issuer: shared.issuers.outside,
+    jwks: () => JSON.stringify({ keys: [key.jwk] }),
     service,
     exchange,
     gateway,
