@@ -71,8 +71,10 @@ const until = async (what: string, look: () => boolean | Promise<boolean>) => {
 }
 const node = (port: number, more: readonly string[] = []) =>
   start('redis-server', [
-    ...['--port', `${port}`, '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'],
-    ...['--repl-diskless-sync-delay', '0', ...more],
+    '--port',
+    `${port}`,
+    ...'--bind 127.0.0.1 --save  --appendonly no --repl-diskless-sync-delay 0'.split(' '),
+    ...more,
   ])
 
 /** Takes the master away and asks all the while: nobody waits, and Redis decides again by itself. */

@@ -139,7 +139,7 @@ const load = startLoad({
 assert.equal(await answerOf('/mine'), '200')
 
 for (const row of rows)
-  suite(`${row.what}`, { skip: row.what === 'redis' && !withRedis }, () => {
+  suite(row.what, { skip: row.what === 'redis' && !withRedis }, () => {
     for (const fault of ['killed', 'hanging', 'corrupt'] as const)
       test(`${fault}: what goes on goes on, what does not is refused with its reason, then all is well again`, async () => {
         const proxy = dependencies[row.what]

@@ -39,14 +39,14 @@ export const startLoad = (options: LoadOptions): Load => {
   const lost: string[] = []
   let refused = 0
   let longestMs = 0
-  let isRunning = true
+  const stopping = new AbortController()
 
   const once = () =>
     new Promise<void>((resolve) => {
       let isConnected = false
       const began = performance.now()
       const fail = (error: NodeJS.ErrnoException) => {
-        if (isConnected) lost.push(`${error.code ?? error.message}`)
+        if (isConnected) lost.push(error.code ?? error.message)
         else refused += 1
         resolve()
       }
@@ -78,7 +78,7 @@ export const startLoad = (options: LoadOptions): Load => {
       req.end()
     })
   const caller = async () => {
-    while (isRunning) {
+    while (!stopping.signal.aborted) {
       await once()
       if (options.pauseMs > 0) await sleep(options.pauseMs)
     }
@@ -91,7 +91,7 @@ export const startLoad = (options: LoadOptions): Load => {
     longestMs: () => longestMs,
     answered: () => Object.values(statuses).reduce((sum, count) => sum + count, 0),
     stop: async () => {
-      isRunning = false
+      stopping.abort()
       await Promise.all(all)
       agent.destroy()
     },
