@@ -1,5 +1,6 @@
-import { readFileSync } from 'node:fs'
+import { causeText } from '#contract/cause'
 import { formatFault, loadConfig } from '#config/load'
+import { readBounded } from '#config/read-bounded'
 import { exitCodes, readArguments } from './command.ts'
 import { explanationOf } from './explain/explanation.ts'
 import { print } from './explain/print.ts'
@@ -54,10 +55,8 @@ export const run = async (args: readonly string[]): Promise<number> => {
   const headers = values.header.map(headerIn)
   const bad = values.header.find((_line, i) => headers[i] === undefined)
   if (bad !== undefined) return misunderstood(`${bad} is not a header such as 'Accept: text/html'.`)
-  const token =
-    values['token-file'] === undefined
-      ? values.token
-      : readFileSync(values['token-file'], 'utf8').trim()
+  const token = await tokenOf(values)
+  if (!token.ok) return misunderstood(token.why)
 
   const loaded = await loadConfig('gateway', values.config)
   if (!loaded.ok) {
@@ -68,7 +67,7 @@ export const run = async (args: readonly string[]): Promise<number> => {
     method: values.request,
     url,
     headers: headers.filter((header) => header !== undefined),
-    token,
+    token: token.value,
     address: values.from,
     nowMs,
   })
@@ -83,7 +82,33 @@ const misunderstood = (message: string): number => {
   return exitCodes.usage
 }
 
+/** More than any gateway takes; whoever names a file that never ends gets an answer, too. */
+const maxTokenFileBytes = 1024 * 1024
+
+type TokenGiven =
+  | { readonly ok: true; readonly value: string | undefined }
+  | { readonly ok: false; readonly why: string }
+
+const tokenOf = async (given: {
+  readonly token?: string | undefined
+  readonly 'token-file'?: string | undefined
+}): Promise<TokenGiven> => {
+  const file = given['token-file']
+  if (file === undefined) return { ok: true, value: given.token }
+  try {
+    const bytes = await readBounded(file, maxTokenFileBytes)
+    return bytes
+      ? { ok: true, value: bytes.toString('utf8').trim() }
+      : { ok: false, why: `${file} is too large for a token.` }
+  } catch (cause) {
+    return { ok: false, why: `${file} cannot be read: ${causeText(cause)}.` }
+  }
+}
+
+/** A line break would be the end of a header on the wire, so it cannot be part of one here. */
 const headerIn = (line: string): readonly [string, string] | undefined => {
   const colon = line.indexOf(':')
-  return colon < 1 ? undefined : [line.slice(0, colon), line.slice(colon + 1).trim()]
+  return colon < 1 || /[\0\r\n]/.test(line)
+    ? undefined
+    : [line.slice(0, colon), line.slice(colon + 1).trim()]
 }

@@ -1,6 +1,5 @@
-import { causeText } from '#contract/cause'
 import { systemRandomBytes } from '#contract/clock'
-import { admitted, pass, problems, refuse, type Problem } from '#contract/problem'
+import { admitted, pass, problems, refuse } from '#contract/problem'
 import { secret } from '#contract/secret'
 import type { SpiffeId } from '#contract/spiffe-id'
 import { noLog, noMeter } from '#contract/telemetry'
@@ -17,6 +16,7 @@ import { loadPolicyBundle } from '#plugins/policy/bundle'
 import { policyEngine } from '#plugins/policy/engine'
 import { quotaHeaders } from '#plugins/rate-limit/quota'
 import { whatItLearned, type Facts } from './what-it-learned.ts'
+import { whyRefused } from './why-refused.ts'
 
 export type AskedRequest = {
   readonly method: string
@@ -79,11 +79,6 @@ export const explanationOf = async (
     verdict: { forwarded: false, status, problem: outcome.problem.tag, title },
   }
 }
-
-const whyRefused = ({ tag, detail, cause }: Problem): string =>
-  [tag, detail, cause === undefined ? undefined : causeText(cause)]
-    .filter((part) => part !== undefined)
-    .join(': ')
 
 /** All that the way in is given, where it would count, record, mint or connect: nothing of that happens. */
 const offlinePorts = (config: GatewayConfig) => ({

@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { Problem, ProblemTag } from '#contract/problem'
 import type { QuotaHeaders } from '#contract/quota'
+import { faultOf } from '#http/socket-fault'
 import type {
   UpstreamControl,
   UpstreamFault,
@@ -73,7 +74,8 @@ export const relay = (
       if (isAnswered) res.destroy() // the upstream is done with it, the caller still reads
       else control?.abort(new Error(problem.tag))
     }
-    const callerGone = () => stop({ tag: 'caller-gone' })
+    // Unless it was we who ended its connection, for what came behind this request.
+    const callerGone = () => stop({ tag: faultOf(res.req.socket) ?? 'caller-gone' })
     const resume = () => control?.resume()
     const tooLong = () =>
       stop({ tag: 'upstream-timeout', cause: `${route.config.totalTimeoutMs} ms are over` })

@@ -4,6 +4,7 @@ import { request } from 'node:https'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import type { IncomingMessage } from 'node:http'
+import { connect } from 'node:tls'
 import { recordOf, runningMesh } from './running-mesh.ts'
 
 const mesh = await runningMesh()
@@ -164,4 +165,22 @@ test('a caller who leaves is recorded as gone, and nothing of it stays open', as
   }
   assert.equal(status.open, 0)
   assert.equal(status.upstreams['orders']?.inFlight, 0)
+})
+
+test('what comes behind a request and is none ends it, and the record does not say that the caller left', async () => {
+  const socket = connect({
+    host: '127.0.0.1',
+    port: mesh.ports.ingress,
+    servername: 'localhost',
+    ca,
+  })
+  await once(socket, 'secureConnect')
+  const path = '/orders/before-garbage'
+  socket.write(`GET ${path} HTTP/1.1\r\nhost: localhost\r\nauthorization: ${authorization}\r\n\r\n`)
+  socket.write('garbage\r\n\r\n')
+  let answered = ''
+  for await (const chunk of socket) answered += String(chunk)
+  assert.match(answered, /^HTTP\/1\.1 400 /)
+  const record = await recordOf(mesh, ({ request }) => request?.path === path)
+  assert.deepEqual([record.problem, record.status], ['request-malformed', 400])
 })

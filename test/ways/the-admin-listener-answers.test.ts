@@ -26,7 +26,7 @@ test('its metrics count what came, by route and team, and time every step', asyn
     text,
     /^sallyport_refusals_total\{direction="ingress",step="caller",problem="token-missing"\} 1$/m,
   )
-  for (const step of ['head', 'route', 'decision', 'endpoint'])
+  for (const step of ['head', 'route', 'decision', 'endpoint', 'forward'])
     assert.match(
       text,
       new RegExp(

@@ -1,0 +1,25 @@
+import { causeText } from '#contract/cause'
+import type { InspectionRecord } from '#contract/inspection'
+import type { PolicyDecision } from '#contract/policy'
+import type { Problem } from '#contract/problem'
+
+/** Why a step refused, in a line: the policy's reasons and the firewall's findings as a person reads them. */
+export const whyRefused = ({ tag, detail, cause }: Problem): string =>
+  [tag, detail, cause === undefined ? undefined : behind(tag, cause)]
+    .filter((part) => part !== undefined)
+    .join(': ')
+
+const behind = (tag: Problem['tag'], cause: unknown): string => {
+  switch (tag) {
+    case 'policy-denied':
+      return (cause as PolicyDecision).reasons
+        .map(({ code, message }) => `${code}, ${message}`)
+        .join('; ')
+    case 'attack-suspected':
+      return (cause as InspectionRecord).rules
+        .map(({ id, message, variable }) => `rule ${id}, ${message}, in ${variable}`)
+        .join('; ')
+    default:
+      return causeText(cause)
+  }
+}
