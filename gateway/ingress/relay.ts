@@ -74,8 +74,7 @@ export const relay = (
       if (isAnswered) res.destroy() // the upstream is done with it, the caller still reads
       else control?.abort(new Error(problem.tag))
     }
-    // Unless it was we who ended its connection, for what came behind this request.
-    const callerGone = () => stop({ tag: faultOf(res.req.socket) ?? 'caller-gone' })
+    const callerGone = () => stop(goneOf(res))
     const resume = () => control?.resume()
     const tooLong = () =>
       stop({ tag: 'upstream-timeout', cause: `${route.config.totalTimeoutMs} ms are over` })
@@ -95,8 +94,10 @@ export const relay = (
       idempotent.has(head.method) &&
       (taken === null || Buffer.isBuffer(taken))
 
-    if (res.destroyed)
-      return settle({ status: 499, bytesOut, problem: { tag: 'caller-gone' } }, 'caller-gone')
+    if (res.destroyed) {
+      const problem = goneOf(res)
+      return settle({ ...refuse(problem), problem }, 'caller-gone')
+    }
     const taken = body.take(route.config.maxBodyBytes)
     const tooLarge = body.fault()
     if (tooLarge) return settle({ ...refuse(tooLarge), problem: tooLarge }, 'caller-gone')
@@ -123,7 +124,7 @@ export const relay = (
         res.off('close', callerGone)
         const done = () => {
           res.off('finish', done).off('close', done)
-          const problem = stopped ?? (res.writableFinished ? undefined : callerLeft)
+          const problem = stopped ?? (res.writableFinished ? undefined : goneOf(res))
           const sent = { status: res.statusCode, bytesOut }
           settle(problem ? { ...sent, problem } : sent, 'ok')
         }
@@ -158,7 +159,10 @@ export const relay = (
     send()
   })
 
-const callerLeft: Problem = { tag: 'caller-gone' }
+/** Why the caller's connection is gone: it left, or it was we who ended it, for what came behind this request. */
+const goneOf = ({ req }: ServerResponse): Problem => ({
+  tag: faultOf(req.socket) ?? 'caller-gone',
+})
 
 /** Of these a second one changes nothing more (RFC 9110 §9.2.2). */
 const idempotent: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])
