@@ -85,7 +85,7 @@ export const startService = async (options: ServiceOptions): Promise<Service> =>
     return bytes
   })
   listener.app.all('/*', async (request) => {
-    await sleep(waitMsOf(request))
+    await sleep(waitMsOf(request), undefined, { ref: false }) // a caller that left keeps nothing alive
     return whatItSaw(options, request, callers.get(request))
   })
   await listener.listen('127.0.0.1', options.port)
