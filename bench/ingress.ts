@@ -5,7 +5,8 @@
  * of JSON.
  *
  * Run: npm run bench -- ingress [--rounds 3] [--seconds 3] [--only gateway-h2,haproxy-h2] [--load repeated,fresh]
- *      [--connections 64] [--cpu-prof FOLDER] [--tree FOLDER,FOLDER]
+ *      [--connections 64] [--cpu-prof FOLDER] [--tree FOLDER,FOLDER] [--base NAME]
+ *      [--attempts 3]
  *
  * `--tree` measures the gateways of other checkouts beside this one, each by the name of its folder: the way to judge a
  * change is within one run.
@@ -21,6 +22,7 @@ import { startFloor } from './rig/floor.ts'
 import { startExchange, startGateway } from './rig/gateway.ts'
 import { measure, type Round } from './rig/measure.ts'
 import { makeCertificates } from './rig/mesh.ts'
+import { medians, ratios, table, type Results } from './rig/report.ts'
 import type { Running } from './rig/processes.ts'
 import { envoyProgram, startEnvoy, startHaproxy } from './rig/rivals.ts'
 import { checkAnswers } from './rig/same-answers.ts'
@@ -37,18 +39,20 @@ const { values } = parseArgs({
     load: { type: 'string', default: 'repeated,fresh' },
     'cpu-prof': { type: 'string' },
     tree: { type: 'string' },
+    base: { type: 'string' },
+    attempts: { type: 'string', default: '3' },
   },
 })
 
 /** More than any cache here holds, so that each is new when it comes again. */
 const freshTokenCount = 20_000
-/** Rounds in which other programs took more than this of the machine are made again, so often. */
+/** Rounds in which other programs took more cores than this are made again, up to `--attempts` times. */
 const quietCores = 0.15
-const maxAttempts = 3
 const warmUpRequests = 40_000
 const maxWarmUps = 15
 
-type LoadName = 'repeated' | 'fresh'
+const titles = { repeated: 'one token', fresh: 'a fresh token every request' } as const
+type LoadName = keyof typeof titles
 
 const folder = mkdtempSync(join(tmpdir(), 'bench-ingress-'))
 const ending: (() => Promise<void>)[] = []
@@ -92,12 +96,11 @@ const run = async () => {
   } as const satisfies Record<LoadName, object>
   const wanted = values.load.split(',') as LoadName[]
   for (const contender of contenders) await warmUp(contender, loads.repeated)
-  const results = new Map<string, Round[]>()
+  const results = { repeated: new Map<string, Round[]>(), fresh: new Map<string, Round[]>() }
   const all: Running[] = [upstream.running, ...contenders.map(({ running }) => running)]
   for (let round = 0; round < Number(values.rounds); round++)
     for (const load of wanted)
       for (const contender of contenders) {
-        const key = `${load} ${contender.name}`
         const others = all.filter((running) => running !== contender.running)
         const figures = await quietRound(() =>
           measure(
@@ -112,10 +115,11 @@ const run = async () => {
             others,
           ),
         )
-        if (figures.bad > 0) throw new Error(`${key}: ${figures.bad} bad answers`)
-        results.set(key, [...(results.get(key) ?? []), figures])
+        const { name } = contender
+        if (figures.bad > 0) throw new Error(`${name}, ${load}: ${figures.bad} bad answers`)
+        results[load].set(name, [...(results[load].get(name) ?? []), figures])
       }
-  report(contenders, wanted, results)
+  report(wanted, results)
 }
 
 /** Node has compiled what is hot only after some ten thousand requests; the others are given the same. */
@@ -129,99 +133,33 @@ const warmUp = async (contender: Contender, load: object): Promise<void> => {
 /** A round that others disturb is made again; the quietest of a few counts. */
 const quietRound = async (make: () => Promise<Round>): Promise<Round> => {
   let quietest = await make()
-  for (let made = 1; made < maxAttempts && quietest.foreignCores > quietCores; made++) {
+  for (let made = 1; made < Number(values.attempts) && quietest.foreignCores > quietCores; made++) {
     const next = await make()
     if (next.foreignCores < quietest.foreignCores) quietest = next
   }
   return quietest
 }
 
-const report = (
-  contenders: readonly Contender[],
-  loads: readonly LoadName[],
-  results: ReadonlyMap<string, readonly Round[]>,
-) => {
+const report = (loads: readonly LoadName[], results: Record<LoadName, Map<string, Round[]>>) => {
+  const date = new Date().toISOString().slice(0, 10)
   const machine = `${cpus()[0]?.model ?? 'unknown'}, ${cpus().length} cores`
   const versions = {
     node: process.version,
     haproxy: firstLine('haproxy', ['-v']).split(' ')[2] ?? '',
     envoy: /\/(\d[\d.]+)\//.exec(firstLine(envoyProgram(), ['--version']))?.[1] ?? '',
   }
-  const date = new Date().toISOString().slice(0, 10)
-  console.log(
-    `${date}, ${machine}, Node ${versions.node}, HAProxy ${versions.haproxy}, Envoy ${versions.envoy}`,
-  )
-  console.log(`${values.rounds} rounds of ${values.seconds} s, ${values.connections} connections\n`)
-  const micros: Record<string, Record<string, number>> = {}
+  const { node, haproxy, envoy } = versions
+  console.log(`${date}, ${machine}, Node ${node}, HAProxy ${haproxy}, Envoy ${envoy}`)
+  console.log(`${values.rounds} rounds of ${values.seconds} s, ${values.connections} connections`)
   for (const load of loads) {
-    console.log(
-      (load === 'fresh' ? 'fresh token every request' : 'one token').padEnd(26) +
-        'CPU µs (spread)   exchange µs   requests/s   p50 ms   p99 ms   core   others',
-    )
-    for (const { name } of contenders) {
-      const rounds = results.get(`${load} ${name}`) ?? []
-      const of = (pick: (round: Round) => number) => median(rounds.map(pick))
-      const cpu = rounds.map((round) => round.cpuMicros)
-      const spread = `${Math.min(...cpu).toFixed(1)} to ${Math.max(...cpu).toFixed(1)}`
-      console.log(
-        `  ${name.padEnd(22)}` +
-          `${median(cpu).toFixed(1).padStart(7)} (${spread})`.padEnd(25) +
-          of((round) => round.besideMicros)
-            .toFixed(1)
-            .padStart(8) +
-          of((round) => round.perSecond)
-            .toFixed(0)
-            .padStart(13) +
-          of((round) => round.p50Ms)
-            .toFixed(2)
-            .padStart(9) +
-          of((round) => round.p99Ms)
-            .toFixed(2)
-            .padStart(9) +
-          of((round) => round.coreShare)
-            .toFixed(2)
-            .padStart(7) +
-          of((round) => round.foreignCores)
-            .toFixed(2)
-            .padStart(9),
-      )
-      micros[load] = { ...micros[load], [name]: Number(median(cpu).toFixed(1)) }
-    }
-    console.log()
+    const base = values.base ?? 'haproxy-http1'
+    console.log(`\n${table(titles[load], results[load], base)}`)
   }
-  console.log(
-    JSON.stringify({
-      bench: 'ingress',
-      date,
-      machine,
-      ...versions,
-      cpuMicros: micros,
-      ratios: ratiosOf(micros),
-    }),
-  )
+  const perLoad = <T>(of: (results: Results) => T) =>
+    Object.fromEntries(loads.map((load) => [load, of(results[load])]))
+  const figures = { cpuMicros: perLoad(medians), ratios: perLoad(ratios) }
+  console.log(`\n${JSON.stringify({ bench: 'ingress', date, machine, ...versions, ...figures })}`)
 }
-
-/** The gateway over each of the others, which stand with what is best for them: the cheaper of both protocols. */
-const ratiosOf = (micros: Readonly<Record<string, Record<string, number>>>) => {
-  const ratios: Record<string, Record<string, number>> = {}
-  for (const [load, byName] of Object.entries(micros))
-    for (const gateway of ['gateway-http1', 'gateway-h2'])
-      for (const rival of ['haproxy', 'envoy', 'envoy-uncached']) {
-        const own = byName[gateway]
-        const theirs = Math.min(
-          ...upstreamProtocols.flatMap((protocol) => byName[`${rival}-${protocol}`] ?? []),
-        )
-        if (own === undefined || !Number.isFinite(theirs)) continue
-        ratios[load] = {
-          ...ratios[load],
-          [`${gateway}/${rival}`]: Number((own / theirs).toFixed(3)),
-        }
-      }
-  return ratios
-}
-
-const median = (figures: readonly number[]): number =>
-  figures.toSorted((a, b) => a - b)[Math.floor(figures.length / 2)] ?? Number.NaN
 
 const firstLine = (program: string, args: readonly string[]): string =>
   execFileSync(program, args, { encoding: 'utf8' }).trim().split('\n', 1)[0] ?? ''

@@ -14,8 +14,6 @@ export type Round = Seen & {
   readonly foreignCores: number
 }
 
-const warmSeconds = 1
-
 /**
  * Measures one contender under one load.
  *
@@ -29,7 +27,6 @@ export const measure = async (
   others: readonly Running[],
 ): Promise<Round> => {
   const asked = { ...load, url: url + load.path }
-  await wrk({ ...asked, seconds: warmSeconds })
   empty(records)
   const own = [running, ...beside, ...others]
   const clocks = () => ({
