@@ -14,7 +14,7 @@ h2spec_version=2.2.1
 crs_version=4.25.0
 keycloak_version=26.7.3
 
-# name=command that shows it is there
+# name, and the command or folder that shows it is there
 debian_packages() {
   cat <<'LIST'
 curl curl
@@ -27,13 +27,14 @@ wrk wrk
 nghttp2-client h2load
 nghttp2-server nghttpd
 unzip unzip
+modsecurity-crs /usr/share/modsecurity-crs/rules
 LIST
 }
 
 install_debian_packages() {
   local missing=()
   while read -r package command; do
-    command -v "$command" >/dev/null || missing+=("$package")
+    command -v "$command" >/dev/null || [ -e "$command" ] || missing+=("$package")
   done < <(debian_packages)
   [ ${#missing[@]} -eq 0 ] && return
   apt-get update -qq

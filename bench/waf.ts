@@ -35,7 +35,7 @@ const roundMs = Number(values.ms)
 
 const folder = crsFolder()
 if (folder === undefined) {
-  console.error(noCrs)
+  console.error(`not on this machine: ${noCrs}`)
   process.exit(1)
 }
 

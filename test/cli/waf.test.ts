@@ -9,13 +9,13 @@ import { loadConfig } from '#config/load'
 import { waf } from '#plugins/waf/guard'
 import type { WafExclusion } from '#plugins/waf/options'
 import { loadRuleSet } from '#plugins/waf/rule-set'
-import { crsFolder, noCrs } from '#test/conformance/crs/crs-folder'
+import { crsFolder, needsCrs } from '#test/conformance/crs/crs-folder'
 import { inspectionInput, wafOptions } from '#test/plugins/waf/support'
 import { gateway, workspace } from '../config/workspace.ts'
 
 const root = join(import.meta.dirname, '../..')
 const crs = crsFolder()
-const withCrs = { skip: crs === undefined && noCrs }
+const withCrs = needsCrs()
 
 const sallyportWaf = (args: readonly string[], cwd = root) =>
   spawnSync(process.execPath, [join(root, 'cli/sallyport.ts'), 'waf', ...args], {

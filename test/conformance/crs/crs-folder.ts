@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
+import { without } from '#test/tools'
 
 /**
  * Where the Go module coraza-coreruleset v4.25.0 is unpacked: in `SALLYPORT_CRS`, or where `.ci` puts it. Undefined if
@@ -12,6 +13,11 @@ export const crsFolder = (): string | undefined => {
 }
 
 export const noCrs =
-  'no Core Rule Set on this machine: go mod download github.com/corazawaf/coraza-coreruleset/v4@v4.25.0'
-/** Debian's package modsecurity-crs. */
-export const debianCrs = '/usr/share/modsecurity-crs'
+  'a Core Rule Set: go mod download github.com/corazawaf/coraza-coreruleset/v4@v4.25.0'
+/** Options of a test that needs it: skipped without, or a failure where `.ci/run` has put it. */
+export const needsCrs = (): { readonly skip?: string } => without({ [noCrs]: crsFolder() })
+
+const debianFolder = '/usr/share/modsecurity-crs'
+/** Debian's package modsecurity-crs, CRS 3.3, if it is installed. */
+export const debianCrs = (): string | undefined =>
+  existsSync(join(debianFolder, 'rules')) ? debianFolder : undefined

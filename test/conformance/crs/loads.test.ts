@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { existsSync } from 'node:fs'
 import { suite, test } from 'node:test'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
@@ -7,22 +6,23 @@ import type { InspectionRecord } from '#contract/inspection'
 import { waf } from '#plugins/waf/guard'
 import { loadRuleSet } from '#plugins/waf/rule-set'
 import { inspectionInput, wafOptions } from '#test/plugins/waf/support'
-import { crsFolder, debianCrs, noCrs } from './crs-folder.ts'
+import { without } from '#test/tools'
+import { crsFolder, debianCrs, needsCrs } from './crs-folder.ts'
 
 const v4 = crsFolder()
 const sets = [
-  { name: 'CRS v4.25.0', folder: v4, rules: 600, skip: v4 === undefined && noCrs },
+  { name: 'CRS v4.25.0', folder: v4, rules: 600, needed: needsCrs() },
   {
     name: 'CRS v3.3 of Debian',
-    folder: debianCrs,
+    folder: debianCrs(),
     rules: 500,
-    skip: !existsSync(`${debianCrs}/rules`) && 'the package modsecurity-crs is not installed',
+    needed: without({ 'the package modsecurity-crs': debianCrs() }),
   },
 ]
 
 suite('Loading a Core Rule Set', () => {
-  for (const { name, folder, rules, skip } of sets)
-    test(`${name} has no word that is not supported`, { skip }, () => {
+  for (const { name, folder, rules, needed } of sets)
+    test(`${name} has no word that is not supported`, needed, () => {
       const ruleSet = loadRuleSet(wafOptions({ crs: folder }))
       assert.ok(ruleSet.ruleCount > rules, `only ${ruleSet.ruleCount} rules`)
       assert.deepEqual(ruleSet.warnings, [])
@@ -30,8 +30,8 @@ suite('Loading a Core Rule Set', () => {
         assert.ok((ruleSet.programFor({ paranoia }).phases.get(2)?.units.length ?? 0) > 50)
     })
 
-  for (const { name, folder, skip } of sets)
-    test(`${name} refuses an attack with its score, and admits a page`, { skip }, async () => {
+  for (const { name, folder, needed } of sets)
+    test(`${name} refuses an attack with its score, and admits a page`, needed, async () => {
       const options = wafOptions({ crs: folder })
       const inspect = waf({ ruleSet: loadRuleSet(options), options, clock: () => 0 })
       const refused = await inspect(inspectionInput({ query: "?id=1'%20OR%20'1'='1" }))
@@ -42,7 +42,7 @@ suite('Loading a Core Rule Set', () => {
       assert.ok((await inspect(inspectionInput({ path: '/shop', query: '?id=42&q=shoes' }))).ok)
     })
 
-  test('a chunked body is none without a length', { skip: sets[0]?.skip ?? false }, async () => {
+  test('a chunked body is none without a length', needsCrs(), async () => {
     const options = wafOptions({ crs: v4, mode: 'detect' })
     const inspect = waf({ ruleSet: loadRuleSet(options), options, clock: () => 0 })
     const headers = ['user-agent', 'x', 'accept', '*/*', 'content-type', 'application/json']
@@ -52,23 +52,19 @@ suite('Loading a Core Rule Set', () => {
     assert.deepEqual(seen.value.record()?.rules, [])
   })
 
-  test(
-    'a rule set that is loaded again and again leaves nothing behind',
-    { skip: sets[0]?.skip ?? false },
-    () => {
-      const options = wafOptions({ crs: v4 })
-      const load = () => loadRuleSet(options).programFor()
-      const heapAfter = (times: number): number => {
-        for (let i = 0; i < times; i++) load()
-        collectGarbage()
-        return process.memoryUsage().heapUsed + process.memoryUsage().arrayBuffers
-      }
-      // The first loads leave what is compiled once; what the later ones leave would come with each.
-      const before = heapAfter(3)
-      const growth = heapAfter(4) - before
-      assert.ok(growth < 10_000_000, `${growth} bytes more after four loads`)
-    },
-  )
+  test('a rule set that is loaded again and again leaves nothing behind', needsCrs(), () => {
+    const options = wafOptions({ crs: v4 })
+    const load = () => loadRuleSet(options).programFor()
+    const heapAfter = (times: number): number => {
+      for (let i = 0; i < times; i++) load()
+      collectGarbage()
+      return process.memoryUsage().heapUsed + process.memoryUsage().arrayBuffers
+    }
+    // The first loads leave what is compiled once; what the later ones leave would come with each.
+    const before = heapAfter(3)
+    const growth = heapAfter(4) - before
+    assert.ok(growth < 10_000_000, `${growth} bytes more after four loads`)
+  })
 })
 
 const collectGarbage = (): void => {
