@@ -3,6 +3,7 @@ import type { Server as HttpsServer } from 'node:https'
 import type { Duplex } from 'node:stream'
 import type { ProblemTag } from '#contract/problem'
 import type { LabelsOf } from '#contract/telemetry'
+import { perTurn } from './per-turn.ts'
 import { replyProblem, replyProblemOnSocket } from './problem-reply.ts'
 import { markFault } from './socket-fault.ts'
 
@@ -24,17 +25,20 @@ export type Doors = {
 export const openDoors = (server: HttpServer | HttpsServer, doors: Doors): void => {
   const { turnedAway } = doors
 
-  const request = (req: IncomingMessage, res: ServerResponse) => {
-    const count = noteAnswer(req.socket, res)
-    // Node only says that it is the last one, and goes on (with 503) if the caller does.
-    if (count === server.maxRequestsPerSocket) res.shouldKeepAlive = false
+  const enter = perTurn((req: IncomingMessage, res: ServerResponse) =>
     guarded(
       () => doors.request(req, res),
       (cause) => {
         doors.failed(cause)
         replyProblem(res, { tag: 'internal' })
       },
-    )
+    ),
+  )
+  const request = (req: IncomingMessage, res: ServerResponse) => {
+    const count = noteAnswer(req.socket, res)
+    // Node only says that it is the last one, and goes on (with 503) if the caller does.
+    if (count === server.maxRequestsPerSocket) res.shouldKeepAlive = false
+    enter(req, res)
   }
   const raw =
     (door: 'upgrade' | 'connect') => (req: IncomingMessage, socket: Duplex, head: Buffer) => {
