@@ -12,6 +12,7 @@ import type {
 import type { Sent } from '../answer.ts'
 import type { Cut } from '../cut.ts'
 import { answerHeaders } from './answer-headers.ts'
+import type { answerWriter } from './answer-out.ts'
 import { inspectAnswer } from './inspect-answer.ts'
 import type { Admitted } from './pipeline.ts'
 import { upstreamHeaders } from './upstream-headers.ts'
@@ -24,6 +25,7 @@ export type Relaying = {
   /** Writes the refusal, if one can still be written. */
   readonly refuse: (problem: Problem) => Sent
   readonly cut: Cut
+  readonly answerOut: ReturnType<typeof answerWriter>
 }
 
 export type Relayed = { readonly sent: Sent; readonly result: UpstreamResult }
@@ -47,17 +49,23 @@ const problemOf = {
 export const relay = (
   request: Admitted,
   res: ServerResponse,
-  { quotaHeaders, refuse, cut }: Relaying,
+  { quotaHeaders, refuse, cut, answerOut }: Relaying,
   agreed?: Agreed,
 ): Promise<Relayed> =>
   new Promise((resolve) => {
     const { head, route, body, endpoint, inspection } = request
     const upstream = route.upstream.config
     let control: UpstreamControl | undefined
-    let bytesOut = 0
     let stopped: Problem | undefined
     let isSettled = false
     let isAnswered = false
+
+    const out = answerOut(res, (cause) => withhold({ tag: 'internal', cause }))
+    /** Of an answer that has begun, what went out of it counts. */
+    const refused = (problem: Problem): Sent => {
+      const sent = refuse(problem)
+      return { ...sent, bytesOut: sent.bytesOut + out.bytesOut(), problem }
+    }
 
     const leave = () => {
       isSettled = true
@@ -85,7 +93,7 @@ export const relay = (
       const why = stopped ?? body.fault()
       if (!why && mayMoveOn(fault) && endpoint.moveOn()) return send()
       const problem = why ?? { tag: problemOf[fault.kind], cause: fault.cause }
-      settle({ ...refuse(problem), bytesOut, problem }, resultOf(fault, problem))
+      settle(refused(problem), resultOf(fault, problem))
     }
     /** Elsewhere the same request does no harm: nothing of it arrived, and nothing of it is gone. */
     const mayMoveOn = ({ kind, unsent }: UpstreamFault) =>
@@ -105,7 +113,7 @@ export const relay = (
     cut.onCut(stop)
     /** The service answered, but its answer must not go out. */
     const withhold = (problem: Problem) => {
-      settle({ ...refuse(problem), bytesOut, problem }, 'ok')
+      settle(refused(problem), 'ok')
       stop(problem)
     }
     const answering: UpstreamHandler = {
@@ -113,11 +121,10 @@ export const relay = (
         control = given
       },
       onHead: (status, headers) => {
-        res.writeHead(status, answerHeaders(headers, request, quotaHeaders))
+        out.head(status, answerHeaders(headers, request, quotaHeaders))
       },
       onData: (chunk) => {
-        bytesOut += chunk.length
-        if (!res.write(chunk)) control?.pause()
+        if (!out.data(chunk)) control?.pause()
       },
       onEnd: () => {
         isAnswered = true
@@ -125,11 +132,11 @@ export const relay = (
         const done = () => {
           res.off('finish', done).off('close', done)
           const problem = stopped ?? (res.writableFinished ? undefined : goneOf(res))
-          const sent = { status: res.statusCode, bytesOut }
+          const sent = { status: res.statusCode, bytesOut: out.bytesOut() }
           settle(problem ? { ...sent, problem } : sent, 'ok')
         }
         res.once('finish', done).once('close', done)
-        res.end()
+        out.end()
       },
       onError: failed,
     }

@@ -12,6 +12,7 @@ import { answer, type Door, type Exchange, type Sent } from '../answer.ts'
 import type { Way } from '../compose.ts'
 import { cutting, type Cut } from '../cut.ts'
 import type { LiveTable } from '../live.ts'
+import { answerWriter } from './answer-out.ts'
 import { auditRecord } from './audit-record.ts'
 import type { IngressFigures } from './figures.ts'
 import { forward } from './forward.ts'
@@ -45,6 +46,7 @@ export type Taken = Pick<Doors, 'request' | 'upgrade' | 'connect'>
 /** Takes what comes in at any door and brings it to its end: answered, recorded and counted, once. */
 export const takeRequests = (taking: Taking): Taken => {
   const { enter, clock, randomBytes } = taking
+  const answerOut = answerWriter()
 
   const run = async (serving: Serving, exchange: Exchange<Received, Admitted>): Promise<void> => {
     const { live, figures } = taking
@@ -115,6 +117,7 @@ export const takeRequests = (taking: Taking): Taken => {
     quotaHeaders: parts.quotaHeaders,
     refuse,
     cut,
+    answerOut,
     ended: taking.figures.upstreamEnded,
   })
 

@@ -1,0 +1,79 @@
+import type { ServerResponse } from 'node:http'
+import { perTurn } from '#http/per-turn'
+
+/** One answer on its way to the caller. */
+export type AnswerOut = {
+  readonly head: (status: number, headers: string[]) => void
+  /** False if no more should come until `drain`. */
+  readonly data: (chunk: Buffer) => boolean
+  readonly end: () => void
+  /** Of the body, as far as it was written. */
+  readonly bytesOut: () => number
+}
+
+/** A body of one string goes out with its head in one write; a longer one is not worth copying. */
+const maxBytesWithHead = 16_384
+
+/**
+ * Makes the writer of answers. A head waits until the end of the turn of the event loop, and so goes out together with what
+ * of its body has arrived by then: a whole small answer in one piece, and all answers of the turn one after the other.
+ *
+ * Whoever answers otherwise in the meantime (a refusal) comes first, and the head that waited is dropped.
+ */
+export const answerWriter = () => {
+  const flushSoon = perTurn((flush: () => void) => flush())
+
+  /** @param broken Told of what Node does not let us write: a bug of ours, or the upstream's header. */
+  return (res: ServerResponse, broken: (cause: unknown) => void): AnswerOut => {
+    let head: { readonly status: number; readonly headers: string[] } | undefined
+    let first: Buffer | undefined
+    let hasEnded = false
+    let bytesOut = 0
+
+    const write = (chunk: Buffer): boolean => {
+      bytesOut += chunk.length
+      return res.write(chunk)
+    }
+    const flush = () => {
+      if (!head) return
+      const { status, headers } = head
+      head = undefined
+      if (res.headersSent || res.destroyed) return
+      try {
+        res.writeHead(status, headers)
+        if (hasEnded && first) {
+          bytesOut += first.length
+          endWith(res, first)
+        } else if (hasEnded) res.end()
+        else if (first) write(first)
+      } catch (cause) {
+        broken(cause)
+      }
+    }
+
+    return {
+      head: (status, headers) => {
+        head = { status, headers }
+        flushSoon(flush)
+      },
+      data: (chunk) => {
+        if (head && !first) {
+          first = chunk
+          return true
+        }
+        flush()
+        return write(chunk)
+      },
+      end: () => {
+        hasEnded = true
+        if (!head) res.end()
+      },
+      bytesOut: () => bytesOut,
+    }
+  }
+}
+
+const endWith = (res: ServerResponse, body: Buffer): void => {
+  if (body.length > maxBytesWithHead) res.end(body)
+  else res.end(body.toString('latin1'), 'latin1') // byte for byte; Node joins strings with the head
+}
