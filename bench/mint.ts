@@ -9,16 +9,19 @@ import { generateKeyPairSync, sign } from 'node:crypto'
 import { cpus } from 'node:os'
 import { parseArgs } from 'node:util'
 import { pooledRandomBytes, systemRandomBytes } from '#contract/clock'
-import { pass } from '#contract/problem'
+import { admitted, pass } from '#contract/problem'
 import type { SpiffeId, TrustDomain } from '#contract/spiffe-id'
 import { tokenExchangeGrant, tokenTypes } from '#contract/token-exchange'
 import { openAuthority } from '#exchange/ca/authority'
 import { publicKeyOfCsr } from '#exchange/ca/csr'
+import { issuedRegister } from '#exchange/issued/register'
 import { memoryKeyStore } from '#exchange/keys/memory'
 import { signJwtSvid } from '#exchange/svid/jwt'
 import { issueX509Svid } from '#exchange/svid/x509'
 import { exchangeToken } from '#exchange/token/exchange-token'
-import { verifySubjectToken } from '#exchange/token/subject-token'
+import { grantsOf } from '#exchange/token/grants'
+import { ownTokenVerifier } from '#exchange/token/own-token'
+import { checkToken } from '#exchange/token/party'
 import { createCsr } from '#identity/svid/csr'
 import type { VerifiedToken } from '#identity/jwt/verified-token'
 import { identityMapping } from '#identity/mapping'
@@ -79,8 +82,21 @@ const verified: VerifiedToken = {
   expiresAtMs: (seconds + 3600) * 1000,
   fingerprint: 'f'.repeat(43),
 }
+const verifyOwn = ownTokenVerifier({
+  issuer,
+  trustDomain,
+  authority: authority.current,
+  isRevoked: () => false,
+})
 const exchange = exchangeToken({
-  verifySubjectToken: verifySubjectToken(() => pass(verified), new Set(['corp'])),
+  authentication: {
+    issuer,
+    spendOnce: () => admitted,
+    gateways: new Set([gateway]),
+    clients: { byId: new Map(), bySpiffeId: new Map(), methods: new Set() },
+    selfService: false,
+  },
+  checkToken: checkToken(() => pass(verified), new Set(['corp']), verifyOwn),
   mapIdentity: identityMapping(
     [
       {
@@ -93,12 +109,22 @@ const exchange = exchangeToken({
     trustDomain,
   ),
   policy: {
+    issuer,
     trustDomain,
-    gateways: new Set([gateway]),
+    selfServiceIssuers: new Set(),
     reserved: new Set([gateway]),
     audiences: new Set(),
     lifetimeSeconds: 300,
+    txnLifetimeSeconds: 60,
+    maxActors: 4,
+    findGrant: grantsOf([]),
   },
+  decide: { engine: undefined, requires: {}, trustDomain, issuers: {} },
+  limits: { client: undefined, subject: undefined },
+  spendOnce: () => admitted,
+  oneTimeIssuers: new Set(),
+  register: issuedRegister(100_000, Date.now),
+  tokenEndpoints: [],
   issuer,
   tokenKey: () => tokenKey,
   randomBytes,
@@ -112,6 +138,15 @@ const form = Buffer.from(
     audience: orders,
   }).toString(),
 )
+const question = {
+  peer: { kind: 'proven', spiffeId: gateway, thumbprint: 't' },
+  authorization: undefined,
+  dpop: undefined,
+  body: form,
+  path: '/token',
+  address: '127.0.0.1',
+  tlsVersion: 'TLSv1.3',
+} as const
 const noRecord = { at: () => {}, learn: () => {} }
 const csr = Buffer.from(createCsr(generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey))
 const certify = () => {
@@ -125,7 +160,7 @@ const variants = {
   'node:crypto sign': () => sign('sha256', signingInput, tokenKey.privateKey),
   'JWT-SVID': () => signJwtSvid(content, tokenKey, randomBytes),
   'exchange without HTTP': async () => {
-    const { result } = await exchange(gateway, form, Date.now(), noRecord)
+    const { result } = await exchange(question, Date.now(), noRecord)
     if (!result.ok) throw new Error(result.error.description)
   },
   'X.509-SVID from a CSR': certify,

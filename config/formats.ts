@@ -59,6 +59,20 @@ const spiffeIdTemplate: Format = (text) => {
     : no('is the ID of a whole trust domain', 'add a path')
 }
 
+/** With `*` for any one segment, and `**` at the end for any number of them. */
+const spiffeIdPattern: Format = (text) => {
+  const [, domain = '', path = ''] = /^spiffe:\/\/([^/]*)(.*)$/s.exec(text) ?? []
+  if (domain.includes('*')) return no('is for any trust domain', 'name the trust domain')
+  const segments = path.split('/').slice(1)
+  if (segments.slice(0, -1).includes('**'))
+    return no('has a `**` that is not its last segment', 'use `*` for one segment')
+  if (segments.some((segment) => segment.includes('*') && !/^\*{1,2}$/.test(segment)))
+    return no('has a `*` that is only part of a segment', 'use `*` for a whole segment')
+  const filled = `spiffe://${domain}${path.replaceAll('*', 'x')}`
+  if (!text.startsWith('spiffe://')) return spiffeId(text)
+  return spiffeId(filled) ?? (segments.length > 0 ? undefined : no('has no path', 'add `/**`'))
+}
+
 const urlOf = (text: string): URL | undefined => {
   // What `URL` repairs silently is more often a slip than meant.
   if (/[\s\\]/.test(text)) return undefined
@@ -134,6 +148,7 @@ export const formats = {
   'trust-domain': trustDomain,
   'spiffe-id': spiffeId,
   'spiffe-id-template': spiffeIdTemplate,
+  'spiffe-id-pattern': spiffeIdPattern,
   url,
   'https-url': httpsUrl,
   'https-origin': httpsOrigin,

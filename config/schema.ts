@@ -1,6 +1,7 @@
 /** The whole configuration: one schema is type, check, default and reference page. */
 export { GatewayConfig, type OwnIdentity } from './schema/gateway.ts'
 export { ExchangeConfig } from './schema/exchange.ts'
+export { grantTokens, type Client, type Clients, type Grant } from './schema/clients.ts'
 export { platforms, signatureAlgorithms, type Issuer, type Issuers } from './schema/issuers.ts'
 export type { Identities, IdentityRule } from './schema/identities.ts'
 export type {

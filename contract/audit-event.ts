@@ -66,6 +66,10 @@ export type AuditEvent = {
     readonly tokenType: string
     readonly subject: string
     readonly audience: string
+    /** Scopes, if it has any. */
+    readonly scope?: string
+    /** Of a Txn-Token: the transaction. */
+    readonly txn?: string
     readonly jti: string
     readonly kid: string
     readonly expiresAt: string
@@ -79,6 +83,9 @@ export type AuditEvent = {
   /** Of the exchange: SHA-256 of the subject token's signing input. */
   readonly parent?: string
   readonly client?: string
+  /** Of an exchange: SPIFFE ID of who acts for the subject, and the grant that allowed it. */
+  readonly actor?: string
+  readonly grant?: string
 }
 
 /** Takes the records. A sink never throws and never blocks a request. */

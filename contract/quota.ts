@@ -1,6 +1,6 @@
 /** What is left of a limit after a request, for the answer's headers and the record. */
 export type Quota = {
-  readonly name: 'address' | 'caller' | 'route'
+  readonly name: 'address' | 'caller' | 'route' | 'client' | 'subject'
   readonly mode: 'enforce' | 'report'
   readonly limit: number
   readonly windowSeconds: number

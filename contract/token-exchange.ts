@@ -8,6 +8,8 @@ export const tokenTypes = {
   jwt: 'urn:ietf:params:oauth:token-type:jwt',
   /** As requested: an RFC 9068 access token. */
   accessToken: 'urn:ietf:params:oauth:token-type:access_token',
+  /** draft-ietf-oauth-transaction-tokens: for calls inside of one trust domain, never an access token. */
+  txnToken: 'urn:ietf:params:oauth:token-type:txn_token',
 } as const
 export type TokenType = (typeof tokenTypes)[keyof typeof tokenTypes]
 

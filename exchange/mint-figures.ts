@@ -1,7 +1,7 @@
 import type { Meter } from '#contract/telemetry'
 
 /** Unknown: refused before it was said. */
-export type MintKind = 'jwt-svid' | 'access-token' | 'x509-svid' | 'unknown'
+export type MintKind = 'jwt-svid' | 'access-token' | 'txn-token' | 'x509-svid' | 'unknown'
 
 /** The figures of what is minted. */
 export type MintFigures = {

@@ -1,7 +1,12 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from '#http/listen'
 import type { AuthoritySnapshot } from './ca/snapshot.ts'
 import { refreshHintSeconds, type PublishedDocument } from './ca/bundle.ts'
-import { authorizationServerMetadata, openIdConfiguration, type Locations } from './discovery.ts'
+import {
+  authorizationServerMetadata,
+  openIdConfiguration,
+  type Locations,
+  type Offered,
+} from './discovery.ts'
 
 const openIdPath = '/.well-known/openid-configuration'
 const oauthPath = '/.well-known/oauth-authorization-server'
@@ -16,9 +21,10 @@ export const publishedRoutes = (
   app: FastifyInstance,
   authority: () => AuthoritySnapshot,
   locations: Locations,
+  offered: Offered,
 ): void => {
-  const openId = JSON.stringify(openIdConfiguration(locations))
-  const oauth = JSON.stringify(authorizationServerMetadata(locations))
+  const openId = JSON.stringify(openIdConfiguration(locations, offered))
+  const oauth = JSON.stringify(authorizationServerMetadata(locations, offered))
   const { prefix } = locations
 
   for (const base of new Set(['', prefix])) {

@@ -10,7 +10,7 @@ import type { FastifyReply, FastifyRequest } from '#http/listen'
 /** What can be learned on the way through an exchange. */
 export type Facts = Pick<
   AuditEvent,
-  'caller' | 'spiffeId' | 'mapping' | 'minted' | 'parent' | 'client'
+  'caller' | 'spiffeId' | 'mapping' | 'minted' | 'parent' | 'client' | 'actor' | 'grant' | 'policy'
 >
 
 /** The record of one exchange while it is being written. */

@@ -5,7 +5,6 @@ import type { ExchangeConfig } from '#config/schema'
 import type { ListeningAt } from '#http/listen-on'
 import { trustedIssuers } from '#identity/jwt/issuers'
 import { tokenVerifier } from '#identity/jwt/verify'
-import { identityMapping } from '#identity/mapping'
 import { adminForGateways } from './admin/for-gateways.ts'
 import { exchangeAdminRoutes } from './admin/server.ts'
 import { openAuthority } from './ca/authority.ts'
@@ -24,12 +23,13 @@ import { mintFigures } from './mint-figures.ts'
 import { ownCertificate } from './own-certificate.ts'
 import { exchangeRoutes } from './server.ts'
 import { tlsPeer } from './tls-peer.ts'
-import { verifySubjectToken } from './token/subject-token.ts'
+import { issuedRegister } from './issued/register.ts'
+import { tokenParts, type DecidingPorts } from './token-parts.ts'
 import { everySoOften, upkeepOf } from './upkeep.ts'
 import { visitsOf } from './visits.ts'
 
 /** What the exchange is given: plugins, clocks. */
-export type ExchangePorts = {
+export type ExchangePorts = DecidingPorts & {
   readonly clock: Clock
   readonly randomBytes: RandomBytes
   /** A clock that never goes back, in milliseconds. */
@@ -106,24 +106,27 @@ export const runExchange = async (
     ...ports,
   })
 
+  const locations = locationsOf(config.issuer)
+  const register = issuedRegister(config.maxIssued, clock)
+  const decided = await tokenParts({
+    ...ports,
+    config,
+    parties,
+    locations,
+    authority,
+    verify,
+    register,
+  })
   exchangeRoutes(listener.app, {
+    ...decided,
     visits: visitsOf({ ...records, kind: 'exchange', peerOf }),
     audit,
     figures: mintFigures(meter),
     log,
-    randomBytes,
-    authority,
-    locations: locationsOf(config.issuer),
-    issuer: config.issuer,
-    verifySubjectToken: verifySubjectToken(verify, new Set(Object.keys(trusted))),
-    mapIdentity: identityMapping(config.identities, trustDomain, parties.reserved),
-    policy: {
-      ...parties,
-      audiences: new Set(config.audiences),
-      lifetimeSeconds: config.lifetimes.jwtSvidSeconds,
-    },
+    locations,
     joinTokens,
     lifetimeMs,
+    gateways,
     holders: parties.joinable,
   })
   let isDraining = false

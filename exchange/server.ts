@@ -1,28 +1,35 @@
 import type { FastifyInstance } from '#http/listen'
 import type { AuthoritySnapshot } from './ca/snapshot.ts'
-import type { Locations } from './discovery.ts'
+import type { Locations, Offered } from './discovery.ts'
 import { publishedRoutes } from './published-routes.ts'
 import { x509Route, type X509RouteParts } from './svid/route.ts'
+import { introspectRoute, type IntrospectParts } from './token/introspect.ts'
+import { revokeRoute, type RevokeParts } from './token/revoke.ts'
 import { tokenRoute, type TokenRouteParts } from './token/route.ts'
 
-export type ExchangeServerParts = Omit<TokenRouteParts, 'tokenKey'> &
-  Omit<X509RouteParts, 'authority'> & {
+export type ExchangeServerParts = Omit<TokenRouteParts, 'tokenKey' | 'register'> &
+  Omit<X509RouteParts, 'authority'> &
+  IntrospectParts &
+  RevokeParts & {
     readonly authority: () => AuthoritySnapshot
     readonly locations: Locations
+    readonly offered: Offered
   }
 
 /**
- * Everything that the exchange serves to gateways and callers: `POST /token`, `POST /svid/x509`, `GET /keys`,
- * `GET /bundle`, the two well-known documents and `GET /healthz`.
+ * Everything that the exchange serves to gateways and callers: `POST /token`, `/introspect`, `/revoke` and `/svid/x509`,
+ * `GET /keys`, `GET /bundle`, the two well-known documents and `GET /healthz`.
  */
 export const exchangeRoutes = (app: FastifyInstance, parts: ExchangeServerParts): void => {
-  const { authority, locations } = parts
+  const { authority, locations, offered } = parts
   app.get('/healthz', async () => ({ status: 'ok' }))
-  publishedRoutes(app, authority, locations)
-  const token = tokenRoute({ ...parts, tokenKey: () => authority().tokenKey })
-  const x509 = x509Route(parts)
-  for (const prefix of new Set(['', locations.prefix])) {
-    app.register(token, { prefix })
-    app.register(x509, { prefix })
-  }
+  publishedRoutes(app, authority, locations, offered)
+  const endpoints = [
+    tokenRoute({ ...parts, tokenKey: () => authority().tokenKey }),
+    introspectRoute(parts),
+    revokeRoute(parts),
+    x509Route(parts),
+  ]
+  for (const prefix of new Set(['', locations.prefix]))
+    for (const endpoint of endpoints) app.register(endpoint, { prefix })
 }

@@ -1,4 +1,4 @@
-import { X509Certificate } from 'node:crypto'
+import { hash, X509Certificate } from 'node:crypto'
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { trustDomainOf, type TrustDomain } from '#contract/spiffe-id'
@@ -51,7 +51,11 @@ const look = (
   if (!isOurs(certificate, authority))
     return refused(`the CA that certified ${spiffeId.value} is not trusted any more`)
   return {
-    peer: { kind: 'proven', spiffeId: spiffeId.value },
+    peer: {
+      kind: 'proven',
+      spiffeId: spiffeId.value,
+      thumbprint: hash('sha256', certificate.raw, 'base64url'),
+    },
     notAfterMs: leaf.value.notAfterMs,
   }
 }

@@ -1,5 +1,6 @@
 import { systemRandomBytes } from '#contract/clock'
 import { admitted, pass, problems, refuse } from '#contract/problem'
+import type { Quota } from '#contract/quota'
 import { secret } from '#contract/secret'
 import type { SpiffeId } from '#contract/spiffe-id'
 import { noLog, noMeter } from '#contract/telemetry'
@@ -107,7 +108,7 @@ const offlinePorts = (config: GatewayConfig) => ({
     policyEngine(loadPolicyBundle(options), options, { meter: noMeter, log: noLog }),
   limit:
     (
-      name: 'address' | 'caller' | 'route',
+      name: Quota['name'],
       _of: string,
       options: { points: number; windowSeconds: number; mode: 'enforce' | 'report' },
     ) =>

@@ -1,8 +1,12 @@
 import { Type, type Static } from 'typebox'
 import { AuditLogOptions } from '#plugins/audit-log/options'
+import { PolicyOptions } from '#plugins/policy/options'
+import { RateLimitOptions, RateLimitStoreOptions } from '#plugins/rate-limit/options'
+import { ReplayOptions } from '#plugins/replay/options'
+import { Clients, Grant, SelfService } from './clients.ts'
 import { AdminListener, ListenerLimits } from './listeners.ts'
 import { shared } from './shared.ts'
-import { Address, File, Port, SpiffeIdText, Strict } from './words.ts'
+import { Address, Described, File, Port, SpiffeIdText, Strict } from './words.ts'
 
 const CertificateAuthority = Strict(
   {
@@ -58,8 +62,47 @@ const Lifetimes = Strict(
       description:
         'Longest life of a minted token; never longer than that of the token it came from.',
     }),
+    txnTokenSeconds: Type.Integer({
+      minimum: 5,
+      maximum: 600,
+      default: 60,
+      description: 'Longest life of a Txn-Token; never longer than that of the token it came from.',
+    }),
   },
   { default: {}, description: 'How long what it issues is good for.' },
+)
+
+const ExchangePolicy = Strict(
+  {
+    ...PolicyOptions.properties,
+    entrypoint: Type.String({
+      minLength: 1,
+      default: 'sallyport/exchange',
+      description: 'Rule that gives the decision.',
+    }),
+    requires: Type.Record(Type.String(), Type.Unknown(), {
+      default: {},
+      description:
+        'For the policy to read as `input.route.requires` where gateways ask; `grants` have their own.',
+    }),
+  },
+  { description: 'The policy that decides every exchange. Without it `grants` alone decide.' },
+)
+
+const Limits = Strict(
+  {
+    store: RateLimitStoreOptions,
+    client: Type.Optional(
+      Described(
+        RateLimitOptions,
+        'For each of `clients`. Gateways limit their callers themselves.',
+      ),
+    ),
+    subject: Type.Optional(
+      Described(RateLimitOptions, 'For each SPIFFE ID that something is asked for.'),
+    ),
+  },
+  { default: {}, description: 'How often something may be asked for.' },
 )
 
 const JoinToken = Strict({
@@ -108,6 +151,28 @@ export const ExchangeConfig = Strict({
     default: [],
     description: 'Audiences that tokens may be minted for besides SPIFFE IDs of the trust domain.',
   }),
+  clients: Clients,
+  selfService: SelfService,
+  grants: Type.Array(Grant, {
+    default: [],
+    description:
+      'Who but a gateway may have which identity for whom. One grant must allow all that is asked for.',
+  }),
+  maxActors: Type.Integer({
+    minimum: 1,
+    maximum: 16,
+    default: 4,
+    description: 'How many actors one token may name, one acting for the other.',
+  }),
+  maxIssued: Type.Integer({
+    minimum: 1000,
+    maximum: 1_000_000,
+    default: 100_000,
+    description: 'Credentials that `issued list` remembers until they end.',
+  }),
+  policy: Type.Optional(ExchangePolicy),
+  limits: Limits,
+  replay: ReplayOptions,
   joinTokens: Type.Array(JoinToken, {
     default: [],
     description: 'Tokens for the first certificate of each gateway.',

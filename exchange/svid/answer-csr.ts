@@ -1,22 +1,17 @@
 import { isoTime, type RandomBytes } from '#contract/clock'
 import { pass, refuse, type Result } from '#contract/problem'
-import type { SpiffeId } from '#contract/spiffe-id'
 import type { X509SvidAnswer } from '#contract/token-exchange'
 import type { AuthoritySnapshot } from '../ca/snapshot.ts'
 import { publicKeyOfCsr } from '../ca/csr.ts'
-import type { JoinTokens } from '../join-tokens.ts'
+import type { IssuedRegister } from '../issued/register.ts'
 import type { ExchangeRecord } from '../record.ts'
+import type { Applicant } from './applicant.ts'
 import { issueX509Svid } from './x509.ts'
-
-/** Who asks for a certificate, and by what. Both give the one SPIFFE ID that it can be for. */
-export type Applicant =
-  | { readonly by: 'join-token'; readonly token: string; readonly spiffeId: SpiffeId }
-  | { readonly by: 'certificate'; readonly spiffeId: SpiffeId }
 
 export type AnswerCsrParts = {
   readonly authority: () => AuthoritySnapshot
-  readonly joinTokens: JoinTokens
   readonly lifetimeMs: number
+  readonly register: Pick<IssuedRegister, 'add'>
   readonly randomBytes: RandomBytes
 }
 
@@ -26,17 +21,17 @@ const x509SvidType = 'x509-svid'
 
 /**
  * Answers a certificate signing request: its public key, the applicant's SPIFFE ID, our lifetime, and nothing else that it
- * might ask for. A join token is spent only when the request itself is in order.
+ * might ask for. What can be used once is spent only when the request itself is in order.
  *
- * @returns Refuses with `csr-refused`, `join-token-refused`, or `identity-unavailable` while nothing can be signed.
+ * @returns Refuses with `csr-refused`, with what spending refuses with, `token-expires-too-soon`, or `identity-unavailable` while nothing can be signed.
  */
-export const answerCsr = (
-  { authority, joinTokens, lifetimeMs, randomBytes }: AnswerCsrParts,
+export const answerCsr = async (
+  { authority, lifetimeMs, randomBytes, register }: AnswerCsrParts,
   applicant: Applicant,
   csr: Buffer,
   nowMs: number,
   record: Pick<ExchangeRecord, 'at' | 'learn'>,
-): Result<X509SvidAnswer> => {
+): Promise<Result<X509SvidAnswer>> => {
   record.at('csr')
   const publicKey = publicKeyOfCsr(csr)
   if (!publicKey.ok) return publicKey
@@ -48,22 +43,39 @@ export const answerCsr = (
       cause: 'the intermediate is over and no other is active',
       headers: { 'retry-after': '10' },
     })
-  if (applicant.by === 'join-token' && joinTokens.spend(applicant.token) === undefined)
-    return refuse('join-token-refused', { cause: 'it was spent a moment ago' })
-  const { spiffeId } = applicant
+  const { spiffeId, notAfterMs, parent } = applicant
+  if (notAfterMs - nowMs < minLifeMs)
+    return refuse('token-expires-too-soon', { detail: 'A certificate lives 30 s at least.' })
+  const spent = await applicant.spend()
+  if (!spent.ok) return spent
+  // Counted from its notBefore, which is in the past: whatever that is, it must not outlive the token it came from.
+  const untilMs = Math.min(notAfterMs, issuer.notAfterMs)
   const svid = issueX509Svid(
     { spiffeId, publicKey: publicKey.value, lifetimeMs },
-    issuer,
+    { ...issuer, notAfterMs: untilMs },
     nowMs,
     randomBytes,
   )
+  const kid = issuer.keyId.toString('hex')
+  register.add({
+    id: svid.serial,
+    kind: 'x509-svid',
+    subject: spiffeId,
+    client: applicant.by,
+    audience: '',
+    kid,
+    issuedAtMs: nowMs,
+    expiresAtMs: svid.notAfterMs,
+    parent,
+    fingerprint: '',
+  })
   record.learn({
     minted: {
       tokenType: x509SvidType,
       subject: spiffeId,
       audience: '',
       jti: svid.serial,
-      kid: issuer.keyId.toString('hex'),
+      kid,
       expiresAt: isoTime(svid.notAfterMs),
       fromCache: false,
     },

@@ -12,6 +12,8 @@ export type TokenContent = {
   readonly audience: string
   readonly issuedAtSeconds: number
   readonly expiresAtSeconds: number
+  /** Claims besides, none of which has a name of those above. */
+  readonly more?: Readonly<Record<string, unknown>>
 }
 
 export type SignedToken = { readonly token: string; readonly jti: string; readonly kid: string }
@@ -40,6 +42,17 @@ export const signAccessToken = (
   randomBytes: RandomBytes,
 ): SignedToken => signToken('at+jwt', content, { client_id: clientId }, key, randomBytes)
 
+/**
+ * A Txn-Token: `txn`, `scope`, `req_wl`, `tctx` and `rctx` are among its `more`.
+ *
+ * @see draft-ietf-oauth-transaction-tokens §5
+ */
+export const signTxnToken = (
+  content: TokenContent,
+  key: TokenKey,
+  randomBytes: RandomBytes,
+): SignedToken => signToken('txntoken+jwt', content, {}, key, randomBytes)
+
 const jtiBytes = 16
 /** Of r and of s. */
 const es256Bytes = 32
@@ -60,6 +73,7 @@ const signToken = (
     exp: content.expiresAtSeconds,
     jti,
     ...more,
+    ...content.more,
   }
   const signingInput = `${headers[type]}.${Buffer.from(JSON.stringify(claims)).toString('base64url')}`
   // The key goes bare, and the form is changed by hand: asking for P1363 by an options object makes Node 24 throw and

@@ -1,5 +1,8 @@
 import { pass, refuse, type Result } from '#contract/problem'
 
+/** Values by name, in order of arrival. */
+export type Form = ReadonlyMap<string, readonly string[]>
+
 const maxParameters = 32
 
 /**
@@ -8,7 +11,7 @@ const maxParameters = 32
  *
  * @returns Values by name, in order of arrival. Refuses with `request-malformed`.
  */
-export const parseForm = (body: Buffer): Result<ReadonlyMap<string, readonly string[]>> => {
+export const parseForm = (body: Buffer): Result<Form> => {
   const parameters = new Map<string, string[]>()
   const pairs = body.length === 0 ? [] : body.toString('latin1').split('&')
   if (pairs.length > maxParameters) return malformed('too many parameters')

@@ -10,6 +10,10 @@ export const oauthErrors = {
   unauthorized_client: { status: 400 },
   unsupported_grant_type: { status: 400 },
   invalid_scope: { status: 400 },
+  /** RFC 9449 §5. */
+  invalid_dpop_proof: { status: 400 },
+  /** RFC 7009 §2.2.1. */
+  unsupported_token_type: { status: 400 },
   /** RFC 8693 §2.2.2. */
   invalid_target: { status: 400 },
   /** Both as in RFC 6749 §4.1.2.1, which names them for where no status could tell. */
@@ -28,6 +32,8 @@ export type OAuthError = {
   /** For the record alone. */
   readonly cause?: unknown
   readonly retryAfterSeconds?: number
+  /** Where the code alone would give a wrong one: 429 for who asks too often. */
+  readonly status?: number
 }
 
 export type OAuthRefusal = { readonly ok: false; readonly error: OAuthError }
@@ -39,5 +45,5 @@ export const oauthRefuse = (
   code: OAuthErrorCode,
   problem: ProblemTag,
   description: string,
-  more: Pick<OAuthError, 'cause' | 'retryAfterSeconds'> = {},
+  more: Pick<OAuthError, 'cause' | 'retryAfterSeconds' | 'status'> = {},
 ): OAuthRefusal => ({ ok: false, error: { code, problem, description, ...more } })

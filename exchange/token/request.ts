@@ -1,21 +1,39 @@
 import { tokenExchangeGrant, tokenTypes, type TokenType } from '#contract/token-exchange'
 import { secret, type Secret } from '#contract/secret'
-import { parseForm } from './form.ts'
+import { parseStrictObject, type JsonObject } from '#identity/json-strict'
+import { clientParameters } from '../clients/authenticate.ts'
+import { parseForm, type Form } from './form.ts'
 import { grantedAs, oauthRefuse, type OAuthResult } from './oauth-error.ts'
+import { readScopes } from './scope.ts'
 
 /** A request for an exchange, as far as its form can tell. */
 export type ExchangeRequest = {
   readonly subjectToken: Secret<string>
+  readonly subjectTokenType: SubjectTokenType
+  readonly actorToken: Secret<string> | undefined
+  /** The one target: `audience` or `resource`. */
   readonly audience: string
   readonly requestedTokenType: TokenType
-  /** What the client calls itself, to be compared with who it is. */
-  readonly clientId: string | undefined
+  /** Undefined when none was asked for. */
+  readonly scopes: readonly string[] | undefined
+  /** For the `rctx` and the `tctx` of a Txn-Token. */
+  readonly context: JsonObject | undefined
+  readonly details: JsonObject | undefined
 }
 
-/** Parameters of RFC 8693 §2.1, and `client_id`. What is not here could be a restriction: it is refused, not ignored. */
-const known = new Set([
+/** `jwt` is any token that we can check; the others are refused if the token is not what they say. */
+export const subjectTokenTypes = {
+  jwt: tokenTypes.jwt,
+  idToken: 'urn:ietf:params:oauth:token-type:id_token',
+  accessToken: tokenTypes.accessToken,
+  txnToken: tokenTypes.txnToken,
+} as const
+export type SubjectTokenType = (typeof subjectTokenTypes)[keyof typeof subjectTokenTypes]
+
+/** Parameters of RFC 8693 §2.1 and of Txn-Tokens. What is not here could be a restriction: it is refused, not ignored. */
+export const exchangeParameters: ReadonlySet<string> = new Set([
+  ...clientParameters,
   'grant_type',
-  'client_id',
   'subject_token',
   'subject_token_type',
   'requested_token_type',
@@ -24,26 +42,39 @@ const known = new Set([
   'scope',
   'actor_token',
   'actor_token_type',
+  'request_context',
+  'request_details',
 ])
 /** RFC 8693 §2.1 lets these come several times. */
 const repeatable = new Set(['audience', 'resource'])
 
 const maxTokenBytes = 16_384
 const maxAudienceBytes = 2048
+const maxContextBytes = 4096
+const maxContextDepth = 8
 
 /**
- * Reads the form of a token exchange.
+ * Reads the form of an endpoint.
  *
- * @returns Refuses as RFC 8693 §2.2.2 says: never ignores what the client wanted to be restricted by.
+ * @returns Refuses with `invalid_request` a form that is not well-formed, and parameters that are not known or repeated.
  */
-export const parseExchangeRequest = (body: Buffer): OAuthResult<ExchangeRequest> => {
+export const readForm = (body: Buffer, known: ReadonlySet<string>): OAuthResult<Form> => {
   const form = parseForm(body)
   if (!form.ok) return invalid(`the form is not well-formed: ${form.problem.detail ?? ''}`)
   for (const [name, values] of form.value) {
     if (!known.has(name)) return invalid(`a parameter is not known here: ${inDescription(name)}`)
     if (values.length > 1 && !repeatable.has(name)) return invalid(`${name} came more than once`)
   }
-  const all = (name: string) => (form.value.get(name) ?? []).filter((value) => value !== '')
+  return grantedAs(form.value)
+}
+
+/**
+ * Reads the form of a token exchange.
+ *
+ * @returns Refuses as RFC 8693 §2.2.2 says: never ignores what the client wanted to be restricted by.
+ */
+export const parseExchangeRequest = (form: Form): OAuthResult<ExchangeRequest> => {
+  const all = (name: string) => (form.get(name) ?? []).filter((value) => value !== '')
   const one = (name: string) => all(name)[0]
 
   const grantType = one('grant_type')
@@ -55,47 +86,83 @@ export const parseExchangeRequest = (body: Buffer): OAuthResult<ExchangeRequest>
       'only token exchange is offered',
     )
 
-  const actor = refuseActor(one('actor_token'), one('actor_token_type'))
-  if (actor !== undefined) return actor
-  if (one('scope') !== undefined)
-    return oauthRefuse('invalid_scope', 'scope-refused', 'no scope can be asked for')
-  if (all('resource').length > 0)
-    return invalidTarget('resource is not offered: name the target by audience')
-
-  const subjectToken = one('subject_token')
-  if (subjectToken === undefined) return invalid('subject_token is missing')
-  if (subjectToken.length > maxTokenBytes) return invalid('subject_token is too long')
-  const subjectTokenType = one('subject_token_type')
-  if (subjectTokenType === undefined) return invalid('subject_token_type is missing')
-  if (subjectTokenType !== tokenTypes.jwt)
-    return invalid(`subject_token_type must be ${tokenTypes.jwt}`)
+  const subject = readToken('subject_token', one)
+  if (!subject.ok) return subject
+  if (subject.value === undefined) return invalid('subject_token is missing')
+  const actor = readToken('actor_token', one)
+  if (!actor.ok) return actor
 
   const requestedTokenType = one('requested_token_type') ?? tokenTypes.accessToken
-  if (!isTokenType(requestedTokenType))
+  if (!isOneOf(tokenTypes, requestedTokenType))
     return invalid(`requested_token_type must be ${Object.values(tokenTypes).join(' or ')}`)
+  const audience = readTarget(all('audience'), all('resource'))
+  if (!audience.ok) return audience
+  const scope = one('scope')
+  const scopes = readScopes(scope)
+  if (scope !== undefined && scopes === undefined)
+    return oauthRefuse('invalid_scope', 'scope-refused', 'scope is not a list of scopes')
 
-  const [audience, ...more] = all('audience')
-  if (audience === undefined) return invalidTarget('audience is missing')
-  if (more.length > 0) return invalidTarget('a token is minted for one audience')
-  if (audience.length > maxAudienceBytes) return invalidTarget('audience is too long')
+  const isTxn = requestedTokenType === tokenTypes.txnToken
+  const [context, details] = [one('request_context'), one('request_details')].map((text) =>
+    text === undefined ? grantedAs(undefined) : readContext(text, isTxn),
+  )
+  if (!context?.ok) return context ?? invalid('request_context')
+  if (!details?.ok) return details ?? invalid('request_details')
   return grantedAs({
-    subjectToken: secret(subjectToken),
-    audience,
+    subjectToken: subject.value.token,
+    subjectTokenType: subject.value.type,
+    actorToken: actor.value?.token,
+    audience: audience.value,
     requestedTokenType,
-    clientId: one('client_id'),
+    scopes,
+    context: context.value,
+    details: details.value,
   })
 }
 
 /** RFC 8693 §2.1: the type must come with the token and must not come without it. */
-const refuseActor = (actorToken: string | undefined, actorTokenType: string | undefined) => {
-  if (actorToken === undefined && actorTokenType === undefined) return undefined
-  if (actorToken === undefined) return invalid('actor_token_type came without actor_token')
-  if (actorTokenType === undefined) return invalid('actor_token came without actor_token_type')
-  return invalid('delegation is not offered: leave out actor_token')
+const readToken = (
+  name: 'subject_token' | 'actor_token',
+  one: (name: string) => string | undefined,
+): OAuthResult<{ readonly token: Secret<string>; readonly type: SubjectTokenType } | undefined> => {
+  const token = one(name)
+  const type = one(`${name}_type`)
+  if (token === undefined)
+    return type === undefined ? grantedAs(undefined) : invalid(`${name}_type came without ${name}`)
+  if (type === undefined) return invalid(`${name}_type is missing`)
+  if (token.length > maxTokenBytes) return invalid(`${name} is too long`)
+  return isOneOf(subjectTokenTypes, type)
+    ? grantedAs({ token: secret(token), type })
+    : invalid(`${name}_type must be ${Object.values(subjectTokenTypes).join(' or ')}`)
 }
 
-const isTokenType = (text: string): text is TokenType =>
-  (Object.values(tokenTypes) as readonly string[]).includes(text)
+/** RFC 8693 §2.1: `audience` is a name, `resource` an absolute URI without a fragment. A token is minted for one of them. */
+const readTarget = (
+  audiences: readonly string[],
+  resources: readonly string[],
+): OAuthResult<string> => {
+  const [target, ...more] = [...audiences, ...resources]
+  if (target === undefined) return invalidTarget('audience is missing')
+  if (more.length > 0) return invalidTarget('a token is minted for one audience or resource')
+  if (target.length > maxAudienceBytes) return invalidTarget('the target is too long')
+  if (resources.length > 0 && (target.includes('#') || !URL.canParse(target)))
+    return invalidTarget('resource is not an absolute URI without a fragment')
+  return grantedAs(target)
+}
+
+/** JSON objects as plain form values; of Txn-Tokens alone. */
+const readContext = (text: string, isTxn: boolean): OAuthResult<JsonObject> => {
+  if (!isTxn) return invalid('request_context and request_details are for Txn-Tokens')
+  if (Buffer.byteLength(text) > maxContextBytes)
+    return invalid('request_context or request_details is too long')
+  const parsed = parseStrictObject(Buffer.from(text), maxContextDepth)
+  return parsed.ok
+    ? grantedAs(parsed.value)
+    : invalid('request_context or request_details is not a JSON object')
+}
+
+const isOneOf = <T extends string>(types: Readonly<Record<string, T>>, text: string): text is T =>
+  (Object.values(types) as readonly string[]).includes(text)
 
 const invalid = (description: string) =>
   oauthRefuse('invalid_request', 'exchange-request-invalid', description)

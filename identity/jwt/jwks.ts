@@ -34,7 +34,8 @@ const minRsaBits = 2048
 const maxRsaBits = 8192
 const maxDepth = 8
 
-const privateMembers = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k'] as const
+/** Members of a JWK that must never be public. */
+export const privateMembers = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k'] as const
 
 /**
  * Reads a JWK Set of an issuer and takes from it the keys that may verify signatures.

@@ -19,6 +19,9 @@ export type JwsHeader = {
   readonly typ: string | undefined
 }
 
+/** The parts of a compact JWS whose header nobody has judged. */
+export type SplitJws = Omit<CompactJws, 'header'> & { readonly header: JsonObject }
+
 /** No token is longer; nothing is done with one that is. */
 export const maxTokenChars = 16_384
 const maxHeaderChars = 8192
@@ -39,6 +42,18 @@ const forbiddenMembers = ['crit', 'b64', 'zip', 'enc', 'jwk', 'jku', 'x5u', 'x5c
  * @see RFC 7515 §5.2, RFC 8725 §3
  */
 export const parseCompactJws = (token: string): Result<CompactJws> => {
+  const split = splitJws(token)
+  if (!split.ok) return split
+  const header = readHeader(split.value.header)
+  return header.ok ? pass({ ...split.value, header: header.value }) : header
+}
+
+/**
+ * Takes a compact JWS apart without judging its header: for proofs that bring their own key.
+ *
+ * @returns Refuses with `token-malformed`.
+ */
+export const splitJws = (token: string): Result<SplitJws> => {
   if (token.length > maxTokenChars) return malformed('it is too long')
   if (!shape.test(token)) return malformed('it is not three base64url parts')
   const [header = '', payload = '', signature = ''] = token.split('.')
@@ -48,10 +63,10 @@ export const parseCompactJws = (token: string): Result<CompactJws> => {
   const signatureBytes = decodeCanonical(signature)
   if (!headerBytes || !payloadBytes || !signatureBytes)
     return malformed('a part of it is not canonical base64url')
-  const read = readHeader(headerBytes)
-  if (!read.ok) return read
+  const parsed = parseStrictObject(headerBytes)
+  if (!parsed.ok) return malformed('its header is not acceptable', parsed.fault)
   return pass({
-    header: read.value,
+    header: parsed.value,
     payload: payloadBytes,
     signingInput: token.slice(0, header.length + 1 + payload.length),
     signature: signatureBytes,
@@ -63,17 +78,15 @@ export const parseCompactJws = (token: string): Result<CompactJws> => {
  *
  * @returns Refuses with `token-malformed`.
  */
-export const parseClaims = (jws: CompactJws): Result<JsonObject> => {
+export const parseClaims = (jws: Pick<CompactJws, 'payload'>): Result<JsonObject> => {
   const claims = parseStrictObject(jws.payload)
   return claims.ok ? pass(claims.value) : malformed('its payload is not acceptable', claims.fault)
 }
 
-const readHeader = (bytes: Buffer): Result<JwsHeader> => {
-  const parsed = parseStrictObject(bytes)
-  if (!parsed.ok) return malformed('its header is not acceptable', parsed.fault)
-  const { alg, kid, typ } = parsed.value
+const readHeader = (header: JsonObject): Result<JwsHeader> => {
+  const { alg, kid, typ } = header
   for (const member of forbiddenMembers)
-    if (Object.hasOwn(parsed.value, member)) return malformed(`its header has ${member} in it`)
+    if (Object.hasOwn(header, member)) return malformed(`its header has ${member} in it`)
   // `none`, HS* and whatever else is no signature of an issuer, in whichever case it is spelt.
   if (!isSignatureAlgorithm(alg))
     return refuseToken('token-algorithm-refused', 'The algorithm of the token is not accepted')

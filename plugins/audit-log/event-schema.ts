@@ -67,6 +67,8 @@ const Minted = Record(
     tokenType: Text('RFC 8693 §3.'),
     subject: Type.String(),
     audience: Type.String(),
+    scope: Type.Optional(Text('Scopes, if it has any.')),
+    txn: Type.Optional(Text('Of a Txn-Token: the transaction.')),
     jti: Type.String(),
     kid: Type.String(),
     expiresAt: Instant('When it ends.'),
@@ -145,6 +147,8 @@ export const AuditEventSchema = Record(
       Text("Of an exchange: SHA-256 of the subject token's signing input, base64url."),
     ),
     client: Type.Optional(Text('Of an exchange: who asked.')),
+    actor: Type.Optional(Text('Of an exchange: SPIFFE ID of who acts for the subject.')),
+    grant: Type.Optional(Text('Of an exchange: name of the grant that allowed it.')),
   },
   'One exchange with a caller. Every fact that was learned is in it, refused or not; a token or a secret never is.',
 )

@@ -14,6 +14,12 @@ const good: Readonly<Record<keyof typeof formats, readonly string[]>> = {
     'spiffe://mesh.example/{sub}',
     'spiffe://mesh.example/user-{sub}/{https://example.com/tenant}',
   ],
+  'spiffe-id-pattern': [
+    'spiffe://mesh.example/a',
+    'spiffe://mesh.example/*',
+    'spiffe://mesh.example/**',
+    'spiffe://mesh.example/a/*/b/**',
+  ],
   url: ['http://a.example/b?c=d', 'https://a.example:8443', 'https://[::1]/'],
   'https-url': ['https://a.example/b', 'HTTPS://a.example'],
   'https-origin': [
@@ -64,6 +70,17 @@ const bad: Readonly<Record<keyof typeof formats, readonly string[]>> = {
     'spiffe://m/a%20b',
     'spiffe://m/a?b',
     `spiffe://m/${'a'.repeat(2048)}`,
+  ],
+  'spiffe-id-pattern': [
+    'spiffe://m',
+    'spiffe://m/',
+    'spiffe://*/a',
+    'spiffe://m/a*',
+    'spiffe://m/**/a',
+    'spiffe://m/***',
+    'spiffe://m/a//*',
+    '*',
+    '**',
   ],
   'spiffe-id-template': [
     'spiffe://m',

@@ -10,6 +10,7 @@ import { admitted, refuse } from '#contract/problem'
 import { noLog, type Log } from '#contract/telemetry'
 import { tokenExchangeGrant, tokenTypes, type X509SvidAnswer } from '#contract/token-exchange'
 import { formatFaults, loadConfig } from '#config/load'
+import { decidingPorts } from '#exchange/main'
 import { runExchange, type RunningExchange } from '#exchange/run'
 import { createCsr } from '#identity/svid/csr'
 import { prometheusSink } from '#plugins/prometheus/sink'
@@ -70,15 +71,15 @@ export const startTestExchange = async (
   }
   let aheadMs = 0
   const { meter, scrape } = prometheusSink()
+  const shared = { clock: () => Date.now() + aheadMs, randomBytes, meter, log }
+  const deciding = await decidingPorts(config, shared)
   const running = await runExchange(config, {
-    clock: () => Date.now() + aheadMs,
-    randomBytes,
+    ...shared,
+    ...deciding,
     uptimeMs: () => performance.now(),
     audit,
-    meter,
     metrics: scrape,
-    log,
-    close: audit.close,
+    close: deciding.close,
   })
 
   const ask = (question: Question): Promise<Answer> => askHttps(running, question)

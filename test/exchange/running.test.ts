@@ -79,6 +79,12 @@ suite('what the exchange publishes', () => {
       response_types_supported: [],
       grant_types_supported: ['urn:ietf:params:oauth:grant-type:token-exchange'],
       token_endpoint_auth_methods_supported: ['tls_client_auth'],
+      introspection_endpoint: `${exchangeIssuer}/introspect`,
+      introspection_endpoint_auth_methods_supported: ['tls_client_auth'],
+      revocation_endpoint: `${exchangeIssuer}/revoke`,
+      revocation_endpoint_auth_methods_supported: ['tls_client_auth'],
+      tls_client_certificate_bound_access_tokens: true,
+      dpop_signing_alg_values_supported: ['ES256', 'ES384', 'EdDSA', 'PS256', 'RS256'],
     })
     const openId = (await exchange.ask({ path: '/.well-known/openid-configuration' })).json()
     assert.equal(openId['issuer'], exchangeIssuer)

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
-import { parseExchangeRequest } from '#exchange/token/request'
+import { exchangeParameters, parseExchangeRequest, readForm } from '#exchange/token/request'
 import { tokenExchangeGrant, tokenTypes } from '#contract/token-exchange'
 import { orders } from '../fixtures.ts'
 
@@ -15,7 +15,10 @@ const form = (more: Record<string, string | undefined> = {}, tail = '') => {
   const entries = Object.entries({ ...whole, ...more }).filter(([, value]) => value !== undefined)
   return new URLSearchParams(entries).toString() + tail
 }
-const parse = (text: string) => parseExchangeRequest(Buffer.from(text, 'latin1'))
+const parse = (text: string) => {
+  const read = readForm(Buffer.from(text, 'latin1'), exchangeParameters)
+  return read.ok ? parseExchangeRequest(read.value) : read
+}
 const type = (name: string) => `urn:ietf:params:oauth:token-type:${name}`
 
 suite('a request for a token', () => {
@@ -25,7 +28,8 @@ suite('a request for a token', () => {
     assert.equal(request.value.subjectToken.reveal(), 'a.b.c')
     assert.equal(request.value.audience, orders)
     assert.equal(request.value.requestedTokenType, tokenTypes.jwt)
-    assert.equal(request.value.clientId, undefined)
+    assert.equal(request.value.actorToken, undefined)
+    assert.equal(request.value.scopes, undefined)
   })
 
   test('that names no type gets an access token', () => {
@@ -71,17 +75,46 @@ suite('a request for a token', () => {
     ['no audience', form({ audience: undefined }), 'invalid_target'],
     ['two audiences', form({}, '&audience=other'), 'invalid_target'],
     ['an audience of 3 kB', form({ audience: 'x'.repeat(3000) }), 'invalid_target'],
-    ['a resource', form({ resource: 'https://orders.example' }), 'invalid_target'],
-    ['a scope', form({ scope: 'orders:read' }), 'invalid_scope'],
+    ['audience and resource', form({ resource: 'https://orders.example' }), 'invalid_target'],
     [
-      'an actor',
-      form({ actor_token: 'd.e.f', actor_token_type: tokenTypes.jwt }),
+      'a resource that is no URI',
+      form({ audience: undefined, resource: 'orders' }),
+      'invalid_target',
+    ],
+    [
+      'a resource with a fragment',
+      form({ audience: undefined, resource: 'https://orders.example/#x' }),
+      'invalid_target',
+    ],
+    ['a scope with two spaces', form({ scope: 'a  b' }), 'invalid_scope'],
+    ['a scope with a quote', form({ scope: 'a"b' }), 'invalid_scope'],
+    [
+      'a SAML actor',
+      form({ actor_token: 'd.e.f', actor_token_type: type('saml2') }),
+      'invalid_request',
+    ],
+    ['a context without a Txn-Token', form({ request_context: '{}' }), 'invalid_request'],
+    [
+      'a context that is no object',
+      form({ requested_token_type: tokenTypes.txnToken, request_context: '[1]' }),
+      'invalid_request',
+    ],
+    [
+      'details with a member twice',
+      form({ requested_token_type: tokenTypes.txnToken, request_details: '{"a":1,"a":2}' }),
+      'invalid_request',
+    ],
+    [
+      'details of 5 kB',
+      form({
+        requested_token_type: tokenTypes.txnToken,
+        request_details: JSON.stringify({ a: 'x'.repeat(5000) }),
+      }),
       'invalid_request',
     ],
     ['an actor without type', form({ actor_token: 'd.e.f' }), 'invalid_request'],
     ['a type without actor', form({ actor_token_type: tokenTypes.jwt }), 'invalid_request'],
     ['a restriction nobody knows', form({ authorization_details: '[]' }), 'invalid_request'],
-    ['a client secret', form({ client_secret: 'x' }), 'invalid_request'],
     ['a parameter in other case', form({ Audience: 'x' }), 'invalid_request'],
     ['a pair without =', form({}, '&scope'), 'invalid_request'],
     ['a pair with two =', form({}, '&scope=a=b'), 'invalid_request'],

@@ -178,7 +178,7 @@ suite('the token endpoint', () => {
       form: { scope: 'x' },
       code: 'invalid_scope',
       problem: 'scope-refused',
-      step: 'request',
+      step: 'grant',
     },
     'another grant': {
       form: { grant_type: 'client_credentials' },
@@ -197,7 +197,7 @@ suite('the token endpoint', () => {
       code: 'invalid_client',
       status: 401,
       problem: 'client-unauthenticated',
-      step: 'grant',
+      step: 'client',
     },
   }
   for (const [what, { claims, form = {}, code, status = 400, problem, step }] of Object.entries(

@@ -82,6 +82,8 @@ const fields: Fields<AuditEvent> = {
     revision: text,
   }),
   minted: fc.record({
+    scope: text,
+    txn: text,
     tokenType: text,
     subject: text,
     audience: text,
@@ -93,6 +95,8 @@ const fields: Fields<AuditEvent> = {
   upstream: fc.record({ name: text, endpoint: text, spiffeId: text }),
   parent: text,
   client: text,
+  actor: text,
+  grant: text,
 }
 const event = fc.record(fields, {
   requiredKeys: [
