@@ -56,7 +56,7 @@ const acquaintance = (gateway: Subject, exchange: Subject): Disagreement[] => {
       message: `the gateway expects ${quote(expected)} where the exchange is ${quote(actual)}`,
       remedy: 'say the same in both',
     })
-  const joins = gateway.text('/identity/source') === 'exchange'
+  const joins = gateway.has('/identity/joinTokenFile')
   const expectsJoin = exchange.joinTokens.some(({ value }) => value.spiffeId === gatewayId)
   if (joins && gatewayId !== undefined && !expectsJoin)
     found.push({
@@ -66,6 +66,16 @@ const acquaintance = (gateway: Subject, exchange: Subject): Disagreement[] => {
       at: 'key',
       message: `there is no join token for ${quote(gatewayId)}, which takes its first certificate from here`,
       remedy: 'add one to `joinTokens`, unless you hand it one in another way',
+    })
+  const byPlatform = gateway.has('/identity/tokenFile')
+  const isNamed = exchange.identities.some(({ value }) => value.spiffeId === gatewayId)
+  if (byPlatform && gatewayId !== undefined && !isNamed)
+    found.push({
+      in: 'exchange',
+      pointer: '/identities',
+      at: 'key',
+      message: `no identity rule is for ${quote(gatewayId)}, which takes its certificates from here by the token of its platform`,
+      remedy: `add one whose \`spiffeId\` is that, and that matches its service account`,
     })
   return found
 }

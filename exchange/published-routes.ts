@@ -34,6 +34,9 @@ export const publishedRoutes = (
     app.get(`${base}/bundle`, async (request, reply) =>
       sendDocument(request, reply, authority().bundle, 'application/json'),
     )
+    app.get(`${base}/bundle.pem`, async (_request, reply) =>
+      reply.headers(cacheable).type('application/pem-certificate-chain').send(authority().rootsPem),
+    )
     app.get(`${base}${openIdPath}`, async (_request, reply) => sendMetadata(reply, openId))
     app.get(`${oauthPath}${base}`, async (_request, reply) => sendMetadata(reply, oauth))
   }

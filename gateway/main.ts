@@ -95,6 +95,7 @@ const openOwnSvid = (
           },
           caFile: exchange.caFile,
           joinTokenFile: identity.joinTokenFile,
+          tokenFile: identity.tokenFile,
           spiffeId: config.spiffeId as SpiffeId,
           ...shared,
         },

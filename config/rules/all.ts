@@ -2,9 +2,11 @@ import { certificates } from './certificates.ts'
 import { conflictingRoutes } from './conflicting-routes.ts'
 import { duplicateNames } from './duplicate-names.ts'
 import { files } from './files.ts'
+import { grants } from './grants.ts'
 import { issuerKeys } from './issuer-keys.ts'
 import { listeners } from './listeners.ts'
 import { overlappingIdentities } from './overlapping-identities.ts'
+import { ownIdentity } from './own-identity.ts'
 import { platforms } from './platforms.ts'
 import { reservedIdentities } from './reserved-identities.ts'
 import type { Rule } from './rule.ts'
@@ -22,6 +24,8 @@ export const rules: readonly Rule[] = [
   reservedIdentities,
   issuerKeys,
   platforms,
+  ownIdentity,
+  grants,
   listeners,
   withoutEffect,
 ]

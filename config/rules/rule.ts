@@ -1,4 +1,12 @@
-import type { ExchangeConfig, Identities, Issuer, Route, Upstream } from '../schema.ts'
+import type {
+  Client,
+  ExchangeConfig,
+  Grant,
+  Identities,
+  Issuer,
+  Route,
+  Upstream,
+} from '../schema.ts'
 import type { Finding } from '../faults.ts'
 import type { NamedFile } from '../validate.ts'
 import { parentOf, pointerTo, valueAt } from '../pointer.ts'
@@ -26,16 +34,20 @@ export type Subject = {
   readonly routes: readonly Entry<Route>[]
   readonly upstreams: readonly Entry<Upstream>[]
   readonly joinTokens: readonly Entry<ExchangeConfig['joinTokens'][number]>[]
+  readonly clients: readonly Entry<Client>[]
+  readonly grants: readonly Entry<Grant>[]
   /** All that are written, sound or not. Undefined when the section cannot be read. */
   readonly issuerNames: readonly string[] | undefined
   readonly upstreamNames: readonly string[] | undefined
   readonly files: readonly ConfigFile[]
   /** Pointers to all that is in a list or map, sound or not. */
   readonly pointersIn: (
-    section: 'routes' | 'identities' | 'issuers' | 'listeners',
+    section: 'routes' | 'identities' | 'issuers' | 'clients' | 'grants' | 'listeners',
   ) => readonly string[]
   /** Values by pointer, if they are there, of this type, and nothing is wrong with them. */
   readonly text: (pointer: string) => string | undefined
+  /** Whether something stands there, sound or not. */
+  readonly has: (pointer: string) => boolean
   readonly texts: (pointer: string) => readonly string[]
   readonly number: (pointer: string) => number | undefined
 }
@@ -91,6 +103,8 @@ export const subjectOf = (
     routes: entriesOf<Route>('routes', ({ id }) => id),
     upstreams: entriesOf<Upstream>('upstreams'),
     joinTokens: entriesOf<ExchangeConfig['joinTokens'][number]>('joinTokens'),
+    clients: entriesOf<Client>('clients'),
+    grants: entriesOf<Grant>('grants', ({ name }) => name),
     issuerNames: namesIn('issuers'),
     upstreamNames: namesIn('upstreams'),
     files,
@@ -98,6 +112,7 @@ export const subjectOf = (
       const pointer = pointerTo('', section)
       return (namesIn(section) ?? []).map((name) => pointerTo(pointer, name))
     },
+    has: (pointer) => valueAt(config, pointer) !== undefined,
     text: (pointer) => {
       const value = sound(pointer)
       return typeof value === 'string' ? value : undefined

@@ -13,9 +13,16 @@ const OwnIdentity = Type.Union(
   [
     Strict({
       source: Type.Literal('exchange', { description: 'The exchange issues it.' }),
-      joinTokenFile: File(
-        'One-use token for the first certificate; later ones are asked for with the last.',
-        { access: 'later' },
+      joinTokenFile: Type.Optional(
+        File('One-use token for the first certificate; later ones are asked for with the last.', {
+          access: 'later',
+        }),
+      ),
+      tokenFile: Type.Optional(
+        File(
+          'Instead of a join token the token of a platform, such as one that Kubernetes projects; read anew for each certificate.',
+          { access: 'later' },
+        ),
       ),
     }),
     Strict({

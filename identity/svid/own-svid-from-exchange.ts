@@ -14,8 +14,10 @@ export type OwnSvidFromExchangeOptions = {
   readonly exchange: ExchangeAddress
   /** PEM roots for the first connection, before there is a bundle. */
   readonly caFile: string
-  /** Spent at its first use. */
-  readonly joinTokenFile: string
+  /** Holds a join token, which is spent at its first use. */
+  readonly joinTokenFile?: string | undefined
+  /** Instead of that: holds the token of a platform, which the platform replaces before it ends. */
+  readonly tokenFile?: string | undefined
   /** Who we are. */
   readonly spiffeId: SpiffeId
   readonly clock: Clock
@@ -32,12 +34,16 @@ const longestSleepMs = 60_000
 /** Between two renewals, also for a certificate that is past its half already when it comes, as our clock has it. */
 const shortestRenewalMs = 5000
 const joinTokenShape = /^[!-~]{16,1024}$/
+const platformTokenShape = /^[\w-]+\.[\w-]+\.[\w-]+$/
 
 /**
  * The own X.509-SVID from the exchange: the first by join token over TLS that is pinned to `caFile` and the exchange's
  * SPIFFE ID, later ones over mTLS with the last, at half of its life ± 10 %. After a failure again after 1 s, doubling to
  * 30 s. The last good one is kept until the end of its life. While renewing fails, and after the end, a new join token in
  * the same file is taken: an exchange that has begun anew, with other roots, writes one.
+ *
+ * With a platform's token every one is asked for by that, so that who may no longer have it gets no other; with the last one
+ * only while the exchange cannot check such tokens.
  *
  * @param signal Ends the waiting for the first SVID.
  * @returns Resolves with the first SVID, however long the exchange takes to come up; rejects if `signal` aborts.
@@ -58,7 +64,7 @@ export const ownSvidFromExchange = async (
   const join = async (): Promise<Outcome<Svid>> => {
     const roots = await readRoots(options.caFile)
     if (!roots.ok) return bad(`caFile: ${roots.fault}`)
-    const token = await readJoinToken(options.joinTokenFile)
+    const token = await readToken(options.joinTokenFile ?? '', joinTokenShape, 'a join token')
     if (!token.ok) return bad(`joinTokenFile: ${token.fault}`)
     if (token.value.reveal() === spent?.reveal()) return bad('joinTokenFile: its token is spent')
     const proof = { kind: 'join-token', token: token.value, roots: roots.value } as const
@@ -67,12 +73,26 @@ export const ownSvidFromExchange = async (
     return svid
   }
 
+  const byPlatform = async (file: string, known: string): Promise<Outcome<Svid>> => {
+    const roots = await readRoots(options.caFile)
+    if (!roots.ok && known === '') return bad(`caFile: ${roots.fault}`)
+    const token = await readToken(file, platformTokenShape, 'a JWT')
+    if (!token.ok) return bad(`tokenFile: ${token.fault}`)
+    // Of the bundle, where new roots come first, and of the file, where an exchange that began anew leaves its own.
+    const trusted = known + (roots.ok ? roots.value : '')
+    const proof = { kind: 'platform-token', token: token.value, roots: trusted } as const
+    return requestSvid(exchange, spiffeId, proof, clock())
+  }
+  const { tokenFile } = options
+  const ask = (known = ''): Promise<Outcome<Svid>> =>
+    tokenFile === undefined ? join() : byPlatform(tokenFile, known)
+
   const first = async (): Promise<Svid> => {
     // `sleep` keeps no process alive, and there may be nothing else yet that does.
     const alive = setInterval(() => {}, longestSleepMs)
     try {
       for (let failures = 0; ; failures++) {
-        const svid = await join()
+        const svid = await ask()
         if (svid.ok) return svid.value
         log.warn({ spiffeId, fault: svid.fault }, 'no first SVID from the exchange yet')
         await sleep(retryMs(failures), signal)
@@ -98,15 +118,19 @@ export const ownSvidFromExchange = async (
   /** @returns Whether that went well. */
   const renew = async (): Promise<boolean> => {
     const isOver = current.notAfterMs <= clock()
-    const renewed = isOver
-      ? bad('it has ended')
-      : await requestSvid(exchange, spiffeId, { kind: 'svid', svid: current }, clock())
-    const next = renewed.ok ? renewed : await join()
+    const byLast = async () =>
+      isOver
+        ? bad('it has ended')
+        : requestSvid(exchange, spiffeId, { kind: 'svid', svid: current }, clock())
+    const ways = [byLast, () => ask(current.bundle)]
+    const [way, otherWay] = tokenFile === undefined ? ways : ways.toReversed()
+    const renewed = (await way?.()) ?? bad('no way')
+    const next = renewed.ok ? renewed : ((await otherWay?.()) ?? renewed)
     if (stop.signal.aborted) return false
     if (!next.ok) {
-      const faults = { fault: renewed.ok ? '' : renewed.fault, joinFault: next.fault }
+      const faults = { fault: renewed.ok ? '' : renewed.fault, otherFault: next.fault }
       const fields = { ...faults, expiresInMs: current.notAfterMs - clock() }
-      if (isOver) log.error(fields, 'the own SVID has ended: a new join token is needed')
+      if (isOver) log.error(fields, 'the own SVID has ended: a new token is needed')
       else log.warn(fields, 'the own SVID could not be renewed, the last one is used on')
       return false
     }
@@ -141,10 +165,14 @@ export const ownSvidFromExchange = async (
   return { current: () => current, onChange: changed.add, close: () => stop.abort() }
 }
 
-const readJoinToken = async (file: string): Promise<Outcome<Secret<string>>> => {
+const readToken = async (
+  file: string,
+  shape: RegExp,
+  what: string,
+): Promise<Outcome<Secret<string>>> => {
   try {
     const text = (await readFile(file, 'utf8')).trim()
-    return joinTokenShape.test(text) ? good(secret(text)) : bad('it is not a join token')
+    return shape.test(text) ? good(secret(text)) : bad(`it is not ${what}`)
   } catch (cause) {
     if (!(cause instanceof Error && 'code' in cause)) throw cause
     return bad(causeText(cause))

@@ -11,7 +11,11 @@ import type { Svid } from './svid.ts'
 
 /** How we prove to the exchange who we are. */
 export type SvidProof =
-  | { readonly kind: 'join-token'; readonly token: Secret<string>; readonly roots: string }
+  | {
+      readonly kind: 'join-token' | 'platform-token'
+      readonly token: Secret<string>
+      readonly roots: string
+    }
   | { readonly kind: 'svid'; readonly svid: Svid }
 
 const generate = promisify(generateKeyPair)
@@ -29,7 +33,7 @@ export const requestSvid = async (
   nowMs: number,
 ): Promise<Outcome<Svid>> => {
   const { privateKey } = await generate('ec', { namedCurve: 'P-256' })
-  const isJoining = proof.kind === 'join-token'
+  const isJoining = proof.kind !== 'svid'
   const answer = await askExchange(
     exchange,
     '/svid/x509',

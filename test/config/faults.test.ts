@@ -87,9 +87,12 @@ const rows: readonly (readonly [name: string, from: string, to: string, ...said:
     '{ source: exchange, keyFile: tls/server.key.pem }',
     [
       'identity: {',
-      '`joinTokenFile` is missing — add it: One-use token for the first certificate; later ones are asked for with the last',
+      'neither `joinTokenFile` nor `tokenFile` stands here, so the gateway could not say who it is — add `joinTokenFile`, or in Kubernetes `tokenFile` with the projected token',
     ],
-    ['keyFile', 'unknown key `keyFile` — take it out; known here: `source` and `joinTokenFile`'],
+    [
+      'keyFile',
+      'unknown key `keyFile` — take it out; known here: `source`, `joinTokenFile` and `tokenFile`',
+    ],
   ],
   [
     'an upstream that could be anyone',

@@ -124,7 +124,7 @@ suite('the own SVID from the exchange', () => {
       'a spent join token was sent again',
     )
     passTime(11 * hourMs)
-    await until('it has ended', () => logged.join().includes('a new join token is needed'))
+    await until('it has ended', () => logged.join().includes('a new token is needed'))
     writeFileSync(joinTokenFile, 'another-token-0123456789')
     exchange.setDays(3) // by the machine's clock, which is 25 hours behind ours
     exchange.setAnswer(undefined)
