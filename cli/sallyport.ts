@@ -28,6 +28,10 @@ const commands: Readonly<
     summary: 'finds everything that is wrong with configurations',
     load: () => import('./check.ts'),
   },
+  issued: {
+    summary: 'shows who holds what until when, as the exchange issued it',
+    load: () => import('./issued.ts'),
+  },
   waf: {
     summary: 'checks rules, explains what they say of a request, runs their tests',
     load: () => import('./waf.ts'),

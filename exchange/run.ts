@@ -24,6 +24,7 @@ import { ownCertificate } from './own-certificate.ts'
 import { exchangeRoutes } from './server.ts'
 import { tlsPeer } from './tls-peer.ts'
 import { issuedRegister } from './issued/register.ts'
+import { issuedTimeline } from './issued/timeline.ts'
 import { tokenParts, type DecidingPorts } from './token-parts.ts'
 import { everySoOften, upkeepOf } from './upkeep.ts'
 import { visitsOf } from './visits.ts'
@@ -133,6 +134,7 @@ export const runExchange = async (
   const reads = {
     authority: keys,
     joinTokens,
+    register,
     metrics: ports.metrics,
     status: () => ({ issuers: Object.fromEntries(issuers.status()) }),
     unready: () =>
@@ -152,7 +154,8 @@ export const runExchange = async (
     audit,
   })
 
-  const stopUpkeep = everySoOften(upkeep.tick, [listener, admin], meter)
+  const showIssued = issuedTimeline(register, meter, clock)
+  const stopUpkeep = everySoOften(upkeep.tick, showIssued, [listener, admin], meter)
   const end = async () => {
     isDraining = true
     await listener.close(config.drainSeconds * 1000)

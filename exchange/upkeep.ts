@@ -72,6 +72,7 @@ export const upkeepOf = (parts: UpkeepParts): Upkeep => {
 /** Upkeep, and gauges that nobody sets when they change. */
 export const everySoOften = (
   tick: () => Promise<void>,
+  showIssued: () => void,
   [listener, admin]: readonly [Listener, Listener],
   meter: Meter,
 ) => {
@@ -80,6 +81,7 @@ export const everySoOften = (
   const timer = setInterval(() => {
     showExchange(listener.connections())
     showAdmin(admin.connections())
+    showIssued()
     void tick()
   }, upkeepEveryMs).unref()
   return () => clearInterval(timer)

@@ -28,6 +28,16 @@ export const parseJoinTokenOrder = (body: unknown): Result<JoinTokenOrder> => {
   return pass({ spiffeId: id.value, lifetimeSeconds })
 }
 
+/** Reads the body of `POST /issued/revoke`: `{ id }`. Refuses with `request-malformed`. */
+export const parseRevokeOrder = (body: unknown): Result<string> => {
+  const order = object(body, ['id'])
+  if (!order.ok) return order
+  const { id } = order.value
+  return typeof id === 'string' && /^[\w-]{1,128}$/.test(id)
+    ? pass(id)
+    : malformed('id must be that of a credential; GET /issued lists them.')
+}
+
 /** Reads the body of `POST /keys/rotate`: `{ kind, step, id?, force? }`. Refuses with `request-malformed`. */
 export const parseKeyOrder = (body: unknown): Result<KeyOrder> => {
   const order = object(body, ['kind', 'step', 'id', 'force'])

@@ -10,7 +10,7 @@ import {
 } from '#http/listen'
 import { isOwnHost } from '#http/own-host'
 import type { Visits } from '../visits.ts'
-import { parseJoinTokenOrder, parseKeyOrder } from './orders.ts'
+import { parseJoinTokenOrder, parseKeyOrder, parseRevokeOrder } from './orders.ts'
 import { adminReads, type AdminReadParts } from './reads.ts'
 import { keyStatus } from './status.ts'
 
@@ -25,8 +25,8 @@ export type ExchangeAdminParts = AdminReadParts & {
 }
 
 /**
- * What operators ask of the exchange: `GET /healthz`, `/readyz` with reasons, `/metrics`, `/status`; `POST /join-tokens`
- * and `POST /keys/rotate`. Every order leaves a record.
+ * What operators ask of the exchange: `GET /healthz`, `/readyz` with reasons, `/metrics`, `/status`, `/issued`;
+ * `POST /join-tokens`, `/issued/revoke` and `/keys/rotate`. Every order leaves a record.
  *
  * It is on loopback, where every browser of the machine can reach it too: so a request must name this listener as its
  * host, come from no other page, and bring JSON, which a page of elsewhere cannot send without asking first.
@@ -72,6 +72,25 @@ export const exchangeAdminRoutes = (app: FastifyInstance, parts: ExchangeAdminPa
       .code(201)
       .header('cache-control', 'no-store')
       .send({ spiffeId, token: token.reveal(), expiresAt: isoTime(expiresAtMs) })
+  })
+
+  app.post('/issued/revoke', { onRequest: recorded }, async (request, reply) => {
+    const order = parseRevokeOrder(request.body)
+    if (!order.ok) return turnDown(request, reply, order.problem)
+    const found = parts.register.find(order.value)
+    visits.of(request).record.note(`revoke ${order.value}`)
+    if (found === undefined)
+      return turnDown(request, reply, { tag: 'order-refused', detail: 'No such credential lives.' })
+    visits.of(request).record.learn({ spiffeId: found.subject })
+    // Nobody looks a certificate up here: saying that it is revoked would promise what nothing keeps.
+    if (found.kind === 'x509-svid')
+      return turnDown(request, reply, {
+        tag: 'order-refused',
+        detail: 'A certificate ends by itself; turn the key of its CA to end it earlier.',
+      })
+    if (!parts.register.revoke(found.id, found.expiresAtMs))
+      return turnDown(request, reply, { tag: 'order-refused', detail: 'Too much is revoked.' })
+    return reply.send({ revoked: found.id })
   })
 
   app.post('/keys/rotate', { onRequest: recorded }, async (request, reply) => {

@@ -1,11 +1,13 @@
 import type { Clock } from '#contract/clock'
 import type { SpiffeId } from '#contract/spiffe-id'
 
+export const issuedKinds = ['jwt-svid', 'access-token', 'txn-token', 'x509-svid'] as const
+
 /** One credential that was issued and has not ended. */
 export type Issued = {
   /** `jti` of a token, serial of a certificate. */
   readonly id: string
-  readonly kind: 'jwt-svid' | 'access-token' | 'txn-token' | 'x509-svid'
+  readonly kind: (typeof issuedKinds)[number]
   readonly subject: SpiffeId
   /** Who asked for it. */
   readonly client: string
