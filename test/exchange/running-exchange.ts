@@ -3,6 +3,7 @@ import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { Agent, request as httpsRequest } from 'node:https'
 import { tmpdir } from 'node:os'
+import { setImmediate as turn } from 'node:timers/promises'
 import { join } from 'node:path'
 import { exportJWK, SignJWT } from 'jose'
 import type { AuditEvent, AuditSink } from '#contract/audit-event'
@@ -30,6 +31,8 @@ export type Answer = {
 export type TestExchange = RunningExchange & {
   readonly folder: string
   readonly records: AuditEvent[]
+  /** Waits for a record: it is written once the answer is out, which whoever asked may have read by then. */
+  readonly recorded: (count: number) => Promise<void>
   /** A token of the outside issuer. */
   readonly subjectToken: (claims?: Record<string, unknown>) => Promise<string>
   readonly ask: (question: Question) => Promise<Answer>
@@ -82,12 +85,22 @@ export const startTestExchange = async (
     close: deciding.close,
   })
 
-  const ask = (question: Question): Promise<Answer> => askHttps(running, question)
+  const recorded = async (count: number): Promise<void> => {
+    const untilMs = performance.now() + 5000
+    while (records.length < count && performance.now() < untilMs) await turn()
+  }
+  const ask = async (question: Question): Promise<Answer> => {
+    const before = records.length
+    const answer = await askHttps(running, question)
+    if (question.method === 'POST') await recorded(before + 1)
+    return answer
+  }
   const joinToken = async () => (await readFile(join(folder, 'join-token'), 'utf8')).trim()
   return {
     ...running,
     folder,
     records,
+    recorded,
     subjectToken: (claims = {}) => {
       const iat = Math.floor(Date.now() / 1000)
       return new SignJWT({ iss: issuer, sub: 'alice', aud: 'edge', iat, exp: iat + 600, ...claims })

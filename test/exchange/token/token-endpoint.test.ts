@@ -271,6 +271,7 @@ suite('the token endpoint', () => {
   })
 
   test('is used the same way by supertest, as anyone may drive a Fastify listener', async () => {
+    const before = exchange.records.length
     const response = await supertest(exchange.urls.exchange)
       .post('/token')
       .ca(exchange.roots())
@@ -287,6 +288,7 @@ suite('the token endpoint', () => {
       .expect(200)
       .expect('content-type', /^application\/json/)
     assert.equal(response.body.issued_token_type, tokenTypes.jwt)
+    await exchange.recorded(before + 1)
     assert.equal(lastRecord().spiffeId, 'spiffe://mesh.example/user/bob')
   })
 
