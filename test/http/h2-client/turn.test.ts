@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { Duplex } from 'node:stream'
 import { test } from 'node:test'
 import { h2Client } from '#http/h2-client/h2-client'
-import { ask, clientOf } from './ask.ts'
+import { ask, clientOf, until } from './ask.ts'
 import { answer, scriptedPeer } from './scripted-peer.ts'
 
 test('all requests of one turn of the event loop leave in one write', async () => {
@@ -16,7 +16,7 @@ test('all requests of one turn of the event loop leave in one write', async () =
   })
   const client = h2Client({ connect: async () => ({ ok: true, socket }) })
   const asked = Array.from({ length: 50 }, () => ask(client))
-  await new Promise((resolve) => setTimeout(resolve, 50))
+  await until(() => writes.length > 0, 'a write')
   assert.equal(writes.length, 1, 'the preface and fifty requests')
   client.destroy(new Error('the test is over'))
   for (const { fault } of await Promise.all(asked)) assert.equal(fault?.kind, 'broken')

@@ -161,9 +161,10 @@ suite('Transformations', () => {
         const text = unit.repeat(200_000 / unit.length)
         let least = Infinity
         for (let i = 0; i < 3 && least > 100; i++) {
-          const start = performance.now()
+          const start = process.threadCpuUsage()
           apply(text)
-          least = Math.min(least, performance.now() - start)
+          const { user, system } = process.threadCpuUsage(start)
+          least = Math.min(least, (user + system) / 1000)
         }
         assert.ok(least < 200, `t:${name} takes ${least} ms for 200 kB of ${JSON.stringify(unit)}`)
       }
