@@ -13,6 +13,7 @@ kubeconform_version=0.8.0
 h2spec_version=2.2.1
 crs_version=4.25.0
 keycloak_version=26.7.3
+collector_version=0.161.0
 
 # name, and the command or folder that shows it is there
 debian_packages() {
@@ -61,6 +62,24 @@ install_go_tools() {
   go_tool opa "github.com/open-policy-agent/opa@v$opa_version"
   go_tool kubeconform "github.com/yannh/kubeconform/cmd/kubeconform@v$kubeconform_version"
   go_tool h2spec "github.com/summerwind/h2spec/cmd/h2spec@v$h2spec_version+incompatible"
+}
+
+install_collector() { # the OpenTelemetry collector, of .ci/collector/main.go
+  local stamp="$tools_bin/.otelcol-test-$collector_version"
+  [ -e "$stamp" ] && [ -x "$tools_bin/otelcol-test" ] && return
+  local build=$tools/otelcol-test core=go.opentelemetry.io/collector
+  rm -rf "$build"
+  mkdir -p "$build"
+  cp .ci/collector/main.go "$build"
+  (
+    cd "$build"
+    go mod init otelcol-test
+    go get "$core/otelcol@v$collector_version" "$core/receiver/otlpreceiver@v$collector_version" \
+      "github.com/open-telemetry/opentelemetry-collector-contrib/exporter/fileexporter@v$collector_version"
+    go mod tidy
+    go build -o "$tools_bin/otelcol-test" .
+  )
+  touch "$stamp"
 }
 
 module_dir() { # where the Go module cache holds MODULE@VERSION

@@ -180,6 +180,11 @@ export const metrics = {
     help: 'Audit records, by what became of them.',
     labels: { result: ['written', 'dropped', 'failed'] },
   },
+  sallyport_spans_total: {
+    kind: 'counter',
+    help: 'Spans that were to be kept, by what became of them.',
+    labels: { result: ['exported', 'failed', 'dropped-queue-full', 'dropped-rate'] },
+  },
   sallyport_certificate_not_after_timestamp_seconds: {
     kind: 'gauge',
     help: 'When a certificate ends, in seconds since 1970.',

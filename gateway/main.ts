@@ -41,6 +41,9 @@ export const startGateway = async (
   const { meter } = metrics
   const shared = { ...parts, meter, log }
   const audit = auditLog(config.audit, shared)
+  const uptimeMs = () => performance.now()
+  const viaName = `sallyport-${hostname().slice(0, 40)}-${systemRandomBytes(4).toString('hex')}`
+  const tracing = await openTracing(config, { ...shared, instance: viaName, uptimeMs })
   const ownSvid = await openOwnSvid(config, shared, signal)
   const stores = await limitStores(config.limits.store, shared)
   return runGateway(config, revision, {
@@ -51,8 +54,9 @@ export const startGateway = async (
     resolveName: systemResolver,
     stampOf: fileStamp,
     reopenRecords: audit.reopen,
-    uptimeMs: () => performance.now(),
-    viaName: `sallyport-${hostname().slice(0, 40)}-${systemRandomBytes(4).toString('hex')}`,
+    uptimeMs,
+    viaName,
+    tracing,
     openPolicy: (options) => policyEngine(loadPolicyBundle(options), options, shared),
     limit: (limit, of, options) =>
       rateLimit({
@@ -68,9 +72,16 @@ export const startGateway = async (
       }),
     openFirewall: openFirewall(log),
     quotaHeaders: quotaHeaders satisfies QuotaHeaders,
-    close: () => Promise.all([stores.close(), audit.close()]).then(() => ownSvid.close()),
+    close: () =>
+      Promise.all([stores.close(), audit.close(), tracing?.close()]).then(() => ownSvid.close()),
   })
 }
+
+/** Its packages are read only where it is configured: a gateway without it is as if there were none. */
+const openTracing = async (
+  { tracing }: GatewayConfig,
+  ports: Parameters<typeof import('#plugins/tracing/sink').tracingSink>[1],
+) => tracing && (await import('#plugins/tracing/sink')).tracingSink(tracing, ports)
 
 const openOwnSvid = (
   config: GatewayConfig,

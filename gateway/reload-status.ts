@@ -87,6 +87,7 @@ const fixedSettings = (config: GatewayConfig): Readonly<Record<string, unknown>>
     'limits.store': inPlain(config.limits.store),
     'caches.maxMints': config.caches.maxMints,
     audit: config.audit,
+    tracing: inPlain(config.tracing),
   }
 }
 

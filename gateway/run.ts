@@ -1,4 +1,5 @@
 import type { Clock, Sleep } from '#contract/clock'
+import type { Tracing } from '#contract/tracing'
 import { causeText } from '#contract/cause'
 import type { SpiffeId } from '#contract/spiffe-id'
 import type { GatewayConfig } from '#config/schema'
@@ -16,6 +17,7 @@ import { expired } from './ingress/expired.ts'
 import { ingressFigures } from './ingress/figures.ts'
 import { ingressListener, readIngressCertificates } from './ingress/listener.ts'
 import { ingress } from './ingress/pipeline.ts'
+import { traceRequests } from './ingress/request-trace.ts'
 import { takeRequests } from './ingress/take-requests.ts'
 import type { Received } from './ingress/received.ts'
 import { liveTable, type LiveTable } from './live.ts'
@@ -31,6 +33,8 @@ export type GatewayPorts = Omit<IngressPorts, 'mints'> & {
   readonly metrics: () => Promise<{ readonly contentType: string; readonly body: string }>
   readonly reopenRecords: () => void
   readonly sleep: Sleep
+  /** Absent where no traces are taken. */
+  readonly tracing?: Tracing | undefined
   /** Closes what was given, after everything else. */
   readonly close: () => Promise<unknown>
 }
@@ -92,6 +96,7 @@ export const runGateway = async (
     figures: ingressFigures(meter, [...first.parts.way.names, forwardStep]),
     clock,
     randomBytes: ports.randomBytes,
+    trace: requestTracer(config, ports),
     bug: (decisionId, step, cause) =>
       log.error({ decisionId, step, err: cause }, 'a bug of ours: a request got 500'),
   })
@@ -199,6 +204,11 @@ const exchangeAsker = (
     },
   }
 }
+
+const requestTracer = (
+  { tracing: options }: GatewayConfig,
+  { tracing, randomBytes }: GatewayPorts,
+) => tracing && traceRequests(tracing, randomBytes, new Set(options?.continueIssuers))
 
 const turnedAwayAtAdmin =
   ({ meter }: GatewayPorts) =>

@@ -38,5 +38,6 @@ export const unknownReferences: Rule = (subject) => {
   }
   for (const pointer of pointersIn('identities')) refer('issuer', issuerNames, `${pointer}/issuer`)
   referAll('/unsafe/plainHttpIssuers')
+  referAll('/tracing/continueIssuers')
   return found
 }

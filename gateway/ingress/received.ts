@@ -2,6 +2,7 @@ import type { Body } from '#http/body'
 import type { Peer } from '#http/peer'
 import type { RawHead } from '#http/raw-gate'
 import type { Door } from '../answer.ts'
+import type { RequestTrace } from './request-trace.ts'
 
 /** All that is known of a request before the first step. */
 export type Received = {
@@ -17,4 +18,6 @@ export type Received = {
   /** In the answer, the record and what the exchange is asked. */
   readonly decisionId: string
   readonly body: Body
+  /** Where traces are taken. */
+  readonly trace?: RequestTrace | undefined
 }

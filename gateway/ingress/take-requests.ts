@@ -9,7 +9,7 @@ import type { Doors } from '#http/doors'
 import { peerOf } from '#http/peer'
 import { replyProblem, replyProblemOnSocket, type Replied } from '#http/problem-reply'
 import { answer, type Door, type Exchange, type Sent } from '../answer.ts'
-import type { Way } from '../compose.ts'
+import type { Watch, Way } from '../compose.ts'
 import { cutting, type Cut } from '../cut.ts'
 import type { LiveTable } from '../live.ts'
 import { answerWriter } from './answer-out.ts'
@@ -19,6 +19,7 @@ import { forward } from './forward.ts'
 import type { IngressParts } from './parts.ts'
 import type { Admitted } from './pipeline.ts'
 import type { Received } from './received.ts'
+import type { TraceRequests } from './request-trace.ts'
 import { forwardUpgrade } from './upgrade.ts'
 
 /** What serves one request, of the configuration that is current when it comes. */
@@ -34,6 +35,8 @@ export type Taking = {
   readonly live: LiveTable
   readonly audit: AuditSink
   readonly figures: IngressFigures
+  /** Absent where no traces are taken. */
+  readonly trace?: TraceRequests | undefined
   readonly clock: Clock
   readonly randomBytes: RandomBytes
   /** Told of every failure that is a bug of ours, with its stack. */
@@ -45,19 +48,21 @@ export type Taken = Pick<Doors, 'request' | 'upgrade' | 'connect'>
 
 /** Takes what comes in at any door and brings it to its end: answered, recorded and counted, once. */
 export const takeRequests = (taking: Taking): Taken => {
-  const { enter, clock, randomBytes } = taking
+  const { enter } = taking
   const answerOut = answerWriter()
 
   const run = async (serving: Serving, exchange: Exchange<Received, Admitted>): Promise<void> => {
     const { live, figures } = taking
+    const { trace } = exchange.received
     try {
       await answer(serving.way, exchange, {
         open: live.add,
-        watch: figures.watch,
+        watch: trace ? both(figures.watch, trace.watch) : figures.watch,
         record: (ending) => {
           const event = auditRecord(ending)
           taking.audit.write(event)
           figures.ended(ending, event.outcome)
+          trace?.ended(ending, event.outcome)
           if (event.problem === 'internal')
             taking.bug(event.decisionId, event.step, ending.sent.problem?.cause)
         },
@@ -69,7 +74,7 @@ export const takeRequests = (taking: Taking): Taken => {
 
   const request = (req: IncomingMessage, res: ServerResponse) => {
     const serving = enter()
-    const received = receive('request', req, res, clock(), randomBytes)
+    const received = receive('request', req, res, taking)
     const refuse = once((problem) => replyProblem(res, problem, received.decisionId))
     const cut = cutting(refuse)
     return run(serving, {
@@ -82,7 +87,7 @@ export const takeRequests = (taking: Taking): Taken => {
 
   const upgrade = (req: IncomingMessage, socket: Duplex, early: Buffer) => {
     const serving = enter()
-    const received = { ...receive('upgrade', req, undefined, clock(), randomBytes), early }
+    const received = { ...receive('upgrade', req, undefined, taking), early }
     let res: ServerResponse | undefined
     const refuse = once((problem) =>
       res
@@ -103,7 +108,7 @@ export const takeRequests = (taking: Taking): Taken => {
 
   /** No tunnels are served here: the gate refuses them, and the record says so. */
   const connect = (req: IncomingMessage, socket: Duplex) => {
-    const received = receive('connect', req, undefined, clock(), randomBytes)
+    const received = receive('connect', req, undefined, taking)
     const refuse = once((problem) => replyProblemOnSocket(socket, problem, received.decisionId))
     return run(enter(), {
       received,
@@ -150,13 +155,23 @@ const receive = (
   door: Door,
   req: IncomingMessage,
   res: ServerResponse | undefined,
-  nowMs: number,
-  randomBytes: RandomBytes,
-): Received => ({
-  door,
-  raw: req,
-  peer: peerOf(req.socket),
-  nowMs,
-  decisionId: randomBytes(16).toString('hex'),
-  body: bodyOf(req, res, bodyLimits),
-})
+  { clock, randomBytes, trace }: Taking,
+): Received => {
+  const decisionId = randomBytes(16).toString('hex')
+  return {
+    door,
+    raw: req,
+    peer: peerOf(req.socket),
+    nowMs: clock(),
+    decisionId,
+    body: bodyOf(req, res, bodyLimits),
+    trace: trace?.(decisionId),
+  }
+}
+
+const both =
+  (one: Watch, other: Watch): Watch =>
+  (step, elapsedMs) => {
+    one(step, elapsedMs)
+    other(step, elapsedMs)
+  }

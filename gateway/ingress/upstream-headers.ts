@@ -6,19 +6,23 @@ const notForwarded = new Set([
   'authorization',
   'expect',
   'proxy-authorization',
+  'baggage', // a stranger's words, which services of the mesh would take for their own
   'x-request-id', // the decision id: under one that the caller chose nobody would find its record
 ])
+
+const notForwardedTraced = new Set([...notForwarded, 'traceparent', 'tracestate'])
 
 /**
  * Headers for the upstream: what the caller sent (the gate has removed hop-by-hop, reserved and repeated ones), then ours.
  * Ours come last and nothing of the caller's can name them, so nothing of the caller's can take them away.
  */
 export const upstreamHeaders = (request: Admitted): readonly string[] => {
-  const { head, origin, identity, decisionId } = request
+  const { head, origin, identity, decisionId, trace } = request
+  const dropped = trace ? notForwardedTraced : notForwarded
   const headers: string[] = []
   for (let i = 0; i + 1 < head.headers.length; i += 2) {
     const name = head.headers[i] as string
-    if (!notForwarded.has(name)) headers.push(name, head.headers[i + 1] as string)
+    if (!dropped.has(name)) headers.push(name, head.headers[i + 1] as string)
   }
   headers.push(
     'x-forwarded-for',
@@ -34,6 +38,7 @@ export const upstreamHeaders = (request: Admitted): readonly string[] => {
     'via',
     origin.via,
   )
+  if (trace) headers.push(...trace.headers(request))
   if (identity) headers.push('authorization', `Bearer ${identity.minted.token.reveal()}`)
   return headers
 }

@@ -55,6 +55,13 @@ type Home = {
 export const homes: Readonly<Record<string, Home>> = {
   '@fastify/http-proxy': { where: /^gateway\/admin\// },
   '@open-policy-agent/opa-wasm': { where: /^plugins\/policy\/(bundle|evaluate)\.ts$/ },
+  '@opentelemetry/api': { where: /^plugins\/tracing\/sink\.ts$/ },
+  '@opentelemetry/exporter-trace-otlp-proto': { where: /^plugins\/tracing\/sink\.ts$/ },
+  '@opentelemetry/resources': { where: /^plugins\/tracing\/sink\.ts$/ },
+  '@opentelemetry/sdk-trace': {
+    where: /^plugins\/tracing\/sink\.ts$/,
+    types: /^plugins\/tracing\//,
+  },
   ajv: { where: /^config\/(validate|explain)\.ts$/ },
   fastify: { where: /^http\/listen\.ts$/, types: /./ },
   'fastify-plugin': { where: /^plugins\/as-fastify-plugin\.ts$/ },
