@@ -1,4 +1,6 @@
 import { isIP } from 'node:net'
+import { faultOfHostPattern } from '#contract/host-pattern'
+import { addressBytes } from '#contract/ip-address'
 import { parseSpiffeId, parseTrustDomain } from '#contract/spiffe-id'
 import type { Complaint } from './faults.ts'
 import { explainPath } from './path-format.ts'
@@ -142,6 +144,27 @@ const cidr: Format = (text) => {
   return Number(bits) <= most ? undefined : no('has too long a prefix', `use up to /${most}`)
 }
 
+const ipAddress: Format = (text) =>
+  addressBytes(text) === undefined
+    ? no('is not an address', 'write an IP address in its usual form, such as 10.0.0.1 or fd00::1')
+    : undefined
+
+const addressAndPort: Format = (text) => {
+  if (ipAddress(text) === undefined) return undefined
+  const [, bracketed, plain] = /^(?:\[([^\]]+)\]|([^:]+)):[1-9]\d{0,4}$/.exec(text) ?? []
+  const address = bracketed ?? plain
+  return address !== undefined && ipAddress(address) === undefined
+    ? undefined
+    : no('is not the address of a resolver', 'write `ADDRESS` or `ADDRESS:PORT`, IPv6 in brackets')
+}
+
+const egressHost: Format = (text) => {
+  const fault = faultOfHostPattern(text)
+  if (fault === undefined) return undefined
+  const [message = '', remedy] = fault.split('; ')
+  return no(message, remedy ?? 'name a host such as api.example.com, or `*.example.com`')
+}
+
 /** Every `format` that the schemas use. */
 export const formats = {
   file,
@@ -156,6 +179,9 @@ export const formats = {
   'host-pattern': hostPattern,
   address,
   cidr,
+  'ip-address': ipAddress,
+  'address-and-port': addressAndPort,
+  'egress-host': egressHost,
   'route-path': explainPath('exact'),
   'route-prefix': explainPath('prefix'),
   'route-pattern': explainPath('pattern'),

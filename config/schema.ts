@@ -6,9 +6,11 @@ export { platforms, signatureAlgorithms, type Issuer, type Issuers } from './sch
 export type { Identities, IdentityRule } from './schema/identities.ts'
 export type {
   AdminListener,
+  EgressListener,
   Certificate,
   IngressListener,
   ListenerLimits,
 } from './schema/listeners.ts'
+export type { Egress } from './schema/egress.ts'
 export type { PathMatch, Route, RouteMatch } from './schema/routes.ts'
 export type { Upstream } from './schema/upstreams.ts'

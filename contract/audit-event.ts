@@ -1,4 +1,5 @@
 import type { ProblemTag, Result } from './problem.ts'
+import type { EgressMode, EgressProtocol, EgressReason, JudgedAddress } from './egress.ts'
 import type { InspectionRecord } from './inspection.ts'
 import type { PolicyReason } from './policy.ts'
 
@@ -80,6 +81,8 @@ export type AuditEvent = {
     readonly endpoint: string
     readonly spiffeId: string
   }
+  /** Of the way out. */
+  readonly egress?: EgressRecord
   /** Of the exchange: SHA-256 of the subject token's signing input. */
   readonly parent?: string
   readonly client?: string
@@ -87,6 +90,58 @@ export type AuditEvent = {
   readonly actor?: string
   readonly grant?: string
 }
+
+/** Where a workload wanted to go, and what became of it. A tunnel has two records: when it opened and when it closed. */
+export type EgressRecord = {
+  readonly phase: 'opened' | 'closed' | 'whole'
+  readonly host: string
+  readonly port: number
+  readonly protocol?: EgressProtocol
+  /** How the workload proved who it is. */
+  readonly proof?: 'x509-svid' | 'jwt-svid'
+  readonly rule?: string
+  readonly mode?: EgressMode
+  readonly reason?: EgressReason
+  /** What it would have been refused for, were the rule enforced. */
+  readonly wouldRefuse?: EgressReason
+  /** All that the name led to, and what each is. */
+  readonly addresses?: readonly JudgedAddress[]
+  /** The one that was dialled. */
+  readonly dialled?: string
+  /** What the ClientHello named; `not-inspected` where nobody looked. */
+  readonly serverName?: ServerNameVerdict
+  /** The first time since the start that this workload went there. */
+  readonly isFirst?: true
+  readonly lookupMs?: number
+  readonly connectMs?: number
+  /** Why a tunnel ended. */
+  readonly closedBy?: TunnelEnd
+}
+
+export const serverNameVerdicts = [
+  'match',
+  'absent',
+  'mismatch',
+  'encrypted',
+  'not-tls',
+  'malformed',
+  'timeout',
+  'too-long',
+  'gone',
+  'not-inspected',
+] as const
+export type ServerNameVerdict = (typeof serverNameVerdicts)[number]
+
+export const tunnelEnds = [
+  'workload',
+  'destination',
+  'idle',
+  'life-over',
+  'bytes-exceeded',
+  'cut',
+  'error',
+] as const
+export type TunnelEnd = (typeof tunnelEnds)[number]
 
 /** Takes the records. A sink never throws and never blocks a request. */
 export type AuditSink = {

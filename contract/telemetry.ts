@@ -1,3 +1,4 @@
+import { serverNameVerdicts, tunnelEnds } from './audit-event.ts'
 import { problems, type ProblemTag } from './problem.ts'
 
 /** A label's values: a closed set written here, or ids that the configuration names (bounded by it). */
@@ -174,6 +175,31 @@ export const metrics = {
     kind: 'counter',
     help: 'Requests of which nothing was sent: those that went to another endpoint, and those for which there was no budget.',
     labels: { upstream: 'configured', result: ['sent', 'no-budget'] },
+  },
+  sallyport_egress_decisions_total: {
+    kind: 'counter',
+    help: 'Where workloads wanted to go, by their rule and what it said.',
+    labels: { rule: 'configured', decision: ['allowed', 'refused', 'would-refuse'] },
+  },
+  sallyport_egress_lookups_total: {
+    kind: 'counter',
+    help: 'Names of destinations, by how they were resolved.',
+    labels: { result: ['known', 'asked', 'none', 'failed', 'timeout'] },
+  },
+  sallyport_egress_server_names_total: {
+    kind: 'counter',
+    help: 'What the first bytes of tunnels named, beside the host that was asked for.',
+    labels: { result: serverNameVerdicts },
+  },
+  sallyport_egress_tunnels_total: {
+    kind: 'counter',
+    help: 'Tunnels that ended, by their rule and why.',
+    labels: { rule: 'configured', closed_by: tunnelEnds },
+  },
+  sallyport_egress_bytes_total: {
+    kind: 'counter',
+    help: 'Bytes that workloads moved, by their rule: to a destination or from it.',
+    labels: { rule: 'configured', way: ['out', 'in'] },
   },
   sallyport_audit_events_total: {
     kind: 'counter',

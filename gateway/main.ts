@@ -8,6 +8,7 @@ import { fileStamp } from '#http/file-stamp'
 import { ownSvidFromExchange } from '#identity/svid/own-svid-from-exchange'
 import { ownSvidFromFiles } from '#identity/svid/own-svid-from-files'
 import { auditLog } from '#plugins/audit-log/sink'
+import { egressAllowlist } from '#plugins/egress-allowlist/guard'
 import { loadPolicyBundle } from '#plugins/policy/bundle'
 import { policyEngine } from '#plugins/policy/engine'
 import { prometheusSink } from '#plugins/prometheus/sink'
@@ -71,6 +72,7 @@ export const startGateway = async (
         meter,
       }),
     openFirewall: openFirewall(log),
+    openAllowlist: egressAllowlist,
     quotaHeaders: quotaHeaders satisfies QuotaHeaders,
     close: () =>
       Promise.all([stores.close(), audit.close(), tracing?.close()]).then(() => ownSvid.close()),

@@ -83,6 +83,7 @@ const fixedSettings = (config: GatewayConfig): Readonly<Record<string, unknown>>
     'listeners.ingress.limits': listenerLimits,
     'listeners.ingress.healthPath': healthPath,
     'listeners.ingress.tls.profile': tls.profile,
+    'listeners.egress': withoutCertificates(config.listeners.egress),
     'listeners.admin': config.listeners.admin,
     'limits.store': inPlain(config.limits.store),
     'caches.maxMints': config.caches.maxMints,
@@ -90,6 +91,10 @@ const fixedSettings = (config: GatewayConfig): Readonly<Record<string, unknown>>
     tracing: inPlain(config.tracing),
   }
 }
+
+/** Certificates are read again; all else of a listener stays as it began. */
+const withoutCertificates = (listener: GatewayConfig['listeners']['egress']) =>
+  listener ? { ...listener, tls: listener.tls.profile } : 'none'
 
 /** Secrets as what they hold: a changed one is a change, though it is not told. */
 const inPlain = (value: unknown): unknown => {

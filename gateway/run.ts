@@ -11,6 +11,8 @@ import { exchangeConsole } from './admin/exchange-console.ts'
 import { adminRoutes } from './admin/routes.ts'
 import { gatewayStatus, unready } from './admin/status.ts'
 import { forwardStep } from './answer.ts'
+import type { EgressPorts } from './egress/build.ts'
+import { runEgress, type BuiltEgress, type EgressRunning } from './egress/run.ts'
 import { exchangeClient } from './exchange-client.ts'
 import { buildIngress, type BuiltIngress, type IngressPorts } from './ingress/build.ts'
 import { expired } from './ingress/expired.ts'
@@ -23,24 +25,27 @@ import type { Received } from './ingress/received.ts'
 import { liveTable, type LiveTable } from './live.ts'
 import { mintCache } from './mint-cache.ts'
 import { reloadNotes } from './reload-status.ts'
-import { runtimes, type Runtime } from './runtime.ts'
+import { runtimes, type Runtime, type Runtimes } from './runtime.ts'
 import { exchangePool } from './upstream/exchange-pool.ts'
 import { undiciClient } from './upstream/undici-client.ts'
 
 /** What the gateway is given: plugins, clocks, its own identity. */
-export type GatewayPorts = Omit<IngressPorts, 'mints'> & {
-  readonly clock: Clock
-  readonly metrics: () => Promise<{ readonly contentType: string; readonly body: string }>
-  readonly reopenRecords: () => void
-  readonly sleep: Sleep
-  /** Absent where no traces are taken. */
-  readonly tracing?: Tracing | undefined
-  /** Closes what was given, after everything else. */
-  readonly close: () => Promise<unknown>
-}
+export type GatewayPorts = Omit<IngressPorts, 'mints'> &
+  Pick<EgressPorts, 'openAllowlist'> & {
+    readonly clock: Clock
+    readonly metrics: () => Promise<{ readonly contentType: string; readonly body: string }>
+    readonly reopenRecords: () => void
+    readonly sleep: Sleep
+    /** Absent where no traces are taken. */
+    readonly tracing?: Tracing | undefined
+    /** Closes what was given, after everything else. */
+    readonly close: () => Promise<unknown>
+  }
 
 export type RunningGateway = {
   readonly ingress: ListeningAt
+  /** Undefined where the configuration has no listener for it. */
+  readonly egress: ListeningAt | undefined
   readonly admin: ListeningAt
   /** Swaps to another configuration, or throws and goes on with the one that runs. Not to be called while it runs. */
   readonly reload: (config: GatewayConfig, revision: string) => Promise<void>
@@ -70,15 +75,32 @@ export const runGateway = async (
 
   const exchange = exchangeAsker(config, ports)
   const mints = mintCache(exchange.ask, config.caches.maxMints, meter)
-  type Served = BuiltIngress & { readonly way: ReturnType<typeof ingress> }
-  const all = runtimes<GatewayConfig, Served>(async (next, hand) => {
+  type Served = BuiltIngress & {
+    readonly way: ReturnType<typeof ingress>
+    readonly egress: BuiltEgress | undefined
+  }
+  const all: Runtimes<GatewayConfig, Served> = runtimes(async (next, hand) => {
     const certificates = await readIngressCertificates(next.listeners.ingress, clock)
     const built = await buildIngress(next, { ...ports, mints }, hand)
+    const wayOut = await egressAt?.build(next, hand)
     for (const upstream of built.upstreams.values()) void upstream.start()
     ingressAt?.reloadTls(certificates) // last, for it throws or is done
     showEnd(Math.min(...certificates.map(({ notAfterMs }) => notAfterMs)) / 1000)
-    return { ...built, way: ingress(built.parts) }
+    return { ...built, way: ingress(built.parts), egress: wayOut }
   })
+  let openPorts: readonly number[] = []
+  const egressAt: EgressRunning | undefined =
+    config.listeners.egress &&
+    (await runEgress(config, config.listeners.egress, {
+      ...ports,
+      ownPorts: () => openPorts,
+      enter: () => {
+        const [{ parts }, leave] = all.enter()
+        if (parts.egress) return { ...parts.egress, leave }
+        leave()
+        return undefined
+      },
+    }))
   let ingressAt: Listener | undefined
   const showEnd = meter.gauge('sallyport_certificate_not_after_timestamp_seconds', {
     role: 'ingress',
@@ -130,18 +152,19 @@ export const runGateway = async (
       }),
     exchange: exchangeConsole(config.exchange.url, pool),
   })
-  const stopFigures = showFigures(ports, edge, admin, live.size)
+  const stopFigures = showFigures(ports, { edge, admin, egressAt, open: live.size })
 
   const stopExpiring = endExpired(live, clock, all.current)
 
   const close = async () => {
     isDraining = true
     edge.drain()
+    egressAt?.drain()
     await ports.sleep(config.drainDelaySeconds * 1000)
     const drainMs = config.drainSeconds * 1000
     // Those that are cut leave a record that says why.
     const late = setTimeout(() => live.sweep(() => ({ tag: 'draining' })), drainMs)
-    await edge.close(drainMs + lastRecordsMs)
+    await Promise.all([edge.close(drainMs + lastRecordsMs), egressAt?.close(drainMs)])
     await live.empty()
     clearTimeout(late)
     await admin.close(1000)
@@ -155,10 +178,13 @@ export const runGateway = async (
   const listening = async () => ({
     admin: await admin.listen(config.listeners.admin.host, config.listeners.admin.port),
     ingress: await edge.listen(config.listeners.ingress.host, config.listeners.ingress.port),
+    egress: await egressAt?.listen(),
   })
   try {
+    const at = await listening()
+    openPorts = [at.admin, at.ingress, at.egress].flatMap((one) => (one ? [one.port] : []))
     return {
-      ...(await listening()),
+      ...at,
       reload: async (next, nextRevision) => {
         try {
           await all.load(next)
@@ -236,20 +262,29 @@ const endExpired = (
 
 const figuresEveryMs = 5000
 
+type Shown = {
+  readonly edge: Listener
+  readonly admin: Listener
+  readonly egressAt: EgressRunning | undefined
+  readonly open: () => number
+}
+
 /** Gauges that nobody sets when they change. */
-const showFigures = (
-  { meter }: GatewayPorts,
-  ingressAt: Listener,
-  admin: Listener,
-  open: () => number,
-) => {
+const showFigures = ({ meter }: GatewayPorts, { edge, admin, egressAt, open }: Shown) => {
   const showOpen = meter.gauge('sallyport_open', { direction: 'ingress' })
   const showIngress = meter.gauge('sallyport_connections', { listener: 'ingress' })
   const showAdmin = meter.gauge('sallyport_connections', { listener: 'admin' })
+  const showOut = egressAt && {
+    open: meter.gauge('sallyport_open', { direction: 'egress' }),
+    connections: meter.gauge('sallyport_connections', { listener: 'egress' }),
+  }
   const timer = setInterval(() => {
     showOpen(open())
-    showIngress(ingressAt.connections())
+    showIngress(edge.connections())
     showAdmin(admin.connections())
+    if (!egressAt || !showOut) return
+    showOut.open(egressAt.live.size())
+    showOut.connections(egressAt.connections())
   }, figuresEveryMs).unref()
   return () => clearInterval(timer)
 }

@@ -1,6 +1,7 @@
 import { certificates } from './certificates.ts'
 import { conflictingRoutes } from './conflicting-routes.ts'
 import { duplicateNames } from './duplicate-names.ts'
+import { egress } from './egress.ts'
 import { files } from './files.ts'
 import { grants } from './grants.ts'
 import { issuerKeys } from './issuer-keys.ts'
@@ -27,6 +28,7 @@ export const rules: readonly Rule[] = [
   ownIdentity,
   grants,
   listeners,
+  egress,
   withoutEffect,
 ]
 

@@ -1,5 +1,6 @@
 import type {
   Client,
+  Egress,
   ExchangeConfig,
   Grant,
   Identities,
@@ -36,6 +37,12 @@ export type Subject = {
   readonly joinTokens: readonly Entry<ExchangeConfig['joinTokens'][number]>[]
   readonly clients: readonly Entry<Client>[]
   readonly grants: readonly Entry<Grant>[]
+  readonly egressRules: readonly Entry<Egress['rules'][number]>[]
+  readonly egressDenials: readonly Entry<Egress['deny'][number]>[]
+  readonly egressAllowed: readonly Entry<Egress['allow'][number]>[]
+  /** Whether they are written, sound or not. */
+  readonly hasEgress: boolean
+  readonly hasEgressListener: boolean
   /** All that are written, sound or not. Undefined when the section cannot be read. */
   readonly issuerNames: readonly string[] | undefined
   readonly upstreamNames: readonly string[] | undefined
@@ -79,8 +86,9 @@ export const subjectOf = (
   const sound = (pointer: string): unknown =>
     isSound(pointer) ? valueAt(config, pointer) : undefined
 
-  const entriesOf = <Value>(section: string, nameOf?: (value: Value) => string) => {
-    const pointer = pointerTo('', section)
+  const entriesOf = <Value>(section: string, nameOf?: (value: Value) => string) =>
+    entriesAt(pointerTo('', section), nameOf)
+  const entriesAt = <Value>(pointer: string, nameOf?: (value: Value) => string) => {
     if (refused.has(pointer)) return []
     return Object.entries(valueAt(config, pointer) ?? {}).flatMap(([key]) => {
       const value = sound(pointerTo(pointer, key)) as Value | undefined // the schema saw to it
@@ -105,6 +113,11 @@ export const subjectOf = (
     joinTokens: entriesOf<ExchangeConfig['joinTokens'][number]>('joinTokens'),
     clients: entriesOf<Client>('clients'),
     grants: entriesOf<Grant>('grants', ({ name }) => name),
+    egressRules: entriesAt<Egress['rules'][number]>('/egress/rules', ({ id }) => id),
+    egressDenials: entriesAt<Egress['deny'][number]>('/egress/deny', ({ id }) => id),
+    egressAllowed: entriesAt<Egress['allow'][number]>('/egress/allow'),
+    hasEgress: valueAt(config, '/egress') !== undefined,
+    hasEgressListener: valueAt(config, '/listeners/egress') !== undefined,
     issuerNames: namesIn('issuers'),
     upstreamNames: namesIn('upstreams'),
     files,

@@ -4,7 +4,8 @@ import { PolicyOptions } from '#plugins/policy/options'
 import { TracingOptions } from '#plugins/tracing/options'
 import { RateLimitOptions, RateLimitStoreOptions } from '#plugins/rate-limit/options'
 import { WafOptions } from '#plugins/waf/options'
-import { AdminListener, IngressListener } from './listeners.ts'
+import { Egress } from './egress.ts'
+import { AdminListener, EgressListener, IngressListener } from './listeners.ts'
 import { Route } from './routes.ts'
 import { shared } from './shared.ts'
 import { Upstream } from './upstreams.ts'
@@ -72,7 +73,11 @@ export const GatewayConfig = Strict({
   identity: OwnIdentity,
   exchange: ExchangeAt,
   listeners: Strict(
-    { ingress: IngressListener, admin: AdminListener(9911) },
+    {
+      ingress: IngressListener,
+      egress: Type.Optional(EgressListener),
+      admin: AdminListener(9911),
+    },
     { description: 'Where this process listens.' },
   ),
   limits: Strict(
@@ -119,6 +124,7 @@ export const GatewayConfig = Strict({
     description:
       'At SIGTERM, how long connections are still accepted, while it says that it is not ready and each answer ends its connection: time for load balancers to notice.',
   }),
+  egress: Type.Optional(Egress),
   drainSeconds: Type.Integer({
     minimum: 0,
     maximum: 600,

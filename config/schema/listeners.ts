@@ -106,6 +106,31 @@ export const IngressListener = Strict(
 )
 export type IngressListener = Static<typeof IngressListener>
 
+/** Where workloads come that want to go out. */
+export const EgressListener = Strict(
+  {
+    host: Address,
+    port: Port(8445),
+    tls: Strict(
+      {
+        profile: TlsProfile,
+        certificates: Type.Array(Certificate, {
+          minItems: 1,
+          description:
+            'What workloads check: for the name in their `HTTPS_PROXY=https://NAME:PORT`.',
+        }),
+      },
+      {
+        description:
+          'How connections are encrypted. Callers show the X.509-SVID of a workload of the trust domain, or send a JWT-SVID.',
+      },
+    ),
+    limits: ListenerLimits,
+  },
+  { description: 'Where workloads come that want to go out: an HTTP proxy over TLS.' },
+)
+export type EgressListener = Static<typeof EgressListener>
+
 /** Health, metrics and what operators ask. Loopback unless configured otherwise. */
 export const AdminListener = (port: number) =>
   Strict(

@@ -1,5 +1,6 @@
 import { Type, type TProperties } from 'typebox'
-import { auditEventVersion } from '#contract/audit-event'
+import { auditEventVersion, serverNameVerdicts, tunnelEnds } from '#contract/audit-event'
+import { egressModes, egressProtocols, egressReasons } from '#contract/egress'
 import { problems, type ProblemTag } from '#contract/problem'
 
 /**
@@ -103,6 +104,51 @@ const Inspection = Record(
   'What the firewall found.',
 )
 
+const Egress = Record(
+  {
+    phase: Type.Enum(['opened', 'closed', 'whole'], {
+      description: 'A tunnel has two records, of one decision id; all else has one.',
+    }),
+    host: Text('As it was asked for, in its one spelling.'),
+    port: Type.Integer(),
+    protocol: Type.Optional(Type.Enum([...egressProtocols])),
+    proof: Type.Optional(
+      Type.Enum(['x509-svid', 'jwt-svid'], { description: 'How the workload proved who it is.' }),
+    ),
+    rule: Type.Optional(Text('Rule of the workload.')),
+    mode: Type.Optional(Type.Enum([...egressModes])),
+    reason: Type.Optional(Type.Enum([...egressReasons])),
+    wouldRefuse: Type.Optional(
+      Type.Enum([...egressReasons], {
+        description: 'What it would have been refused for, were the rule enforced.',
+      }),
+    ),
+    addresses: Type.Optional(
+      Type.Array(
+        Record({
+          address: Type.String(),
+          class: Text('`public`, or what it is kept closed for.'),
+          isAllowed: Type.Boolean(),
+        }),
+        { description: 'All that the name led to.' },
+      ),
+    ),
+    dialled: Type.Optional(Text('The address that was dialled.')),
+    serverName: Type.Optional(
+      Type.Enum([...serverNameVerdicts], { description: 'What the ClientHello named.' }),
+    ),
+    isFirst: Type.Optional(
+      Type.Literal(true, {
+        description: 'The first time since the start that this workload went there.',
+      }),
+    ),
+    lookupMs: Type.Optional(Type.Number()),
+    connectMs: Type.Optional(Type.Number()),
+    closedBy: Type.Optional(Type.Enum([...tunnelEnds], { description: 'Why a tunnel ended.' })),
+  },
+  'Where a workload wanted to go, and what became of it.',
+)
+
 export const AuditEventSchema = Record(
   {
     version: Type.Literal(auditEventVersion, {
@@ -143,6 +189,7 @@ export const AuditEventSchema = Record(
     upstream: Type.Optional(
       Record({ name: Type.String(), endpoint: Type.String(), spiffeId: Type.String() }),
     ),
+    egress: Type.Optional(Egress),
     parent: Type.Optional(
       Text("Of an exchange: SHA-256 of the subject token's signing input, base64url."),
     ),

@@ -62,6 +62,11 @@ const fields: Fields<AuditEvent> = {
   }),
   spiffeId: text,
   mapping: text,
+  egress: fc.record({
+    phase: fc.constantFrom('opened', 'closed', 'whole'),
+    host: text,
+    port: count,
+  }),
   waf: fc.record({
     mode: fc.constantFrom('enforce' as const, 'detect' as const),
     inboundScore: count,

@@ -1,0 +1,124 @@
+import { workloadPattern, workloadsOverlap } from '#contract/workload-pattern'
+import { tick, type Finding } from '../faults.ts'
+import type { Egress } from '../schema.ts'
+import { maxPairs, type Entry, type Rule, type Subject } from './rule.ts'
+
+/** What a workload may do is said once, can be meant, and stands where it has an effect. */
+export const egress: Rule = (subject) => {
+  const { hasEgress, hasEgressListener } = subject
+  if (subject.kind !== 'gateway') return []
+  if (hasEgress !== hasEgressListener) return [oneWithoutOther(hasEgress)]
+  return [
+    ...twiceCalled(subject),
+    ...overlapping(subject.egressRules),
+    ...strangers(subject),
+    ...invisible(subject),
+  ]
+}
+
+const oneWithoutOther = (hasEgress: boolean): Finding =>
+  hasEgress
+    ? {
+        pointer: '/egress',
+        at: 'key',
+        message: '`egress` says where workloads may go, and there is no `listeners.egress`',
+        remedy: 'add the listener, or take this out',
+      }
+    : {
+        pointer: '/listeners/egress',
+        at: 'key',
+        message: '`listeners.egress` is there, and no `egress` says where anyone may go',
+        remedy: 'add `egress: { rules: […] }`, or take the listener out',
+      }
+
+const twiceCalled = ({ egressRules, egressDenials }: Subject): Finding[] => {
+  const seen = new Set<string>()
+  return [...egressDenials, ...egressRules].flatMap(({ name, pointer }): Finding[] => {
+    const isTwice = seen.has(name)
+    seen.add(name)
+    if (!isTwice) return []
+    return [
+      {
+        pointer: `${pointer}/id`,
+        at: 'value',
+        message: `another entry of \`egress\` is called ${tick(name)} too`,
+        remedy: 'give each its own, for refusals name it',
+      },
+    ]
+  })
+}
+
+type EgressRule = Egress['rules'][number]
+type Workload = {
+  readonly text: string
+  readonly rank: number
+  readonly rule: string
+  readonly pointer: string
+}
+
+/** Of two patterns that are equally close nobody could say which is meant. */
+const overlapping = (rules: readonly Entry<EgressRule>[]): Finding[] => {
+  const byRank = new Map<string, Workload[]>()
+  const found: Finding[] = []
+  for (const { name, pointer, value } of rules)
+    for (const [i, text] of value.workloads.entries()) {
+      const { isExact, rank } = workloadPattern(text)
+      const workload = { text, rank, rule: name, pointer: `${pointer}/workloads/${i}` }
+      const key = isExact ? text : String(rank)
+      const others = byRank.get(key) ?? []
+      const other = others.find((one) => workloadsOverlap(one.text, text))
+      byRank.set(key, [...others, workload])
+      if (other === undefined || found.length >= maxPairs) continue
+      found.push({
+        pointer: workload.pointer,
+        at: 'value',
+        message: `${tick(text)} is for workloads that ${tick(other.text)} of rule ${tick(other.rule)} is for too, and neither is closer`,
+        remedy: 'write one of them closer, for one rule is for one workload',
+      })
+    }
+  return found
+}
+
+const strangers = ({ egressRules, text }: Subject): Finding[] => {
+  const trustDomain = text('/trustDomain')
+  if (trustDomain === undefined) return []
+  return egressRules.flatMap(({ pointer, value }) =>
+    value.workloads.flatMap((workload, i): Finding[] =>
+      workload.startsWith(`spiffe://${trustDomain}/`)
+        ? []
+        : [
+            {
+              pointer: `${pointer}/workloads/${i}`,
+              at: 'value',
+              message: `${tick(workload)} is not of the trust domain ${tick(trustDomain)}, so nobody can be it here`,
+              remedy: `begin it with \`spiffe://${trustDomain}/\``,
+            },
+          ],
+    ),
+  )
+}
+
+/** Within TLS and opaque bytes there is no method to be seen: a list of them would promise what nobody holds. */
+const invisible = ({ egressRules, egressAllowed }: Subject): Finding[] =>
+  [
+    ...egressAllowed.map(({ pointer, value }) => ({ pointer, value })),
+    ...egressRules.flatMap(({ pointer, value }) =>
+      value.destinations.map((destination, i) => ({
+        pointer: `${pointer}/destinations/${i}`,
+        value: destination,
+      })),
+    ),
+  ].flatMap(({ pointer, value }): Finding[] =>
+    (['methods', 'paths'] as const).flatMap((key) =>
+      value[key] === undefined || value.protocol === 'http'
+        ? []
+        : [
+            {
+              pointer: `${pointer}/${key}`,
+              at: 'key',
+              message: `${tick(key)} cannot be seen in a tunnel with \`protocol: ${value.protocol}\``,
+              remedy: 'take it out; only `protocol: http` shows them',
+            },
+          ],
+    ),
+  )

@@ -1,0 +1,89 @@
+import { Type, type Static } from 'typebox'
+import { EgressAllowlistOptions } from '#plugins/egress-allowlist/options'
+import { Strict } from './words.ts'
+
+const Dns = Strict(
+  {
+    servers: Type.Array(Type.String({ format: 'address-and-port' }), {
+      default: [],
+      description: 'Resolvers, `ADDRESS` or `ADDRESS:PORT`. Those of the system, if none is named.',
+    }),
+    hosts: Type.Record(
+      Type.String({ pattern: '^[a-z0-9_.-]{1,253}$' }),
+      Type.Array(Type.String({ format: 'ip-address' }), { minItems: 1 }),
+      {
+        default: {},
+        additionalProperties: false,
+        keyExpects: 'a host name in lower case',
+        description: 'Names that are answered from here. Their addresses are judged as all others.',
+      },
+    ),
+    timeoutMs: Type.Integer({
+      minimum: 50,
+      maximum: 60_000,
+      default: 2000,
+      description: 'For one question, all tries together.',
+    }),
+    maxTtlSeconds: Type.Integer({
+      minimum: 0,
+      maximum: 86_400,
+      default: 60,
+      description: 'An answer is remembered for as long as it says, but no longer than this.',
+    }),
+    cacheEntries: Type.Integer({
+      minimum: 16,
+      maximum: 1_000_000,
+      default: 10_000,
+      description: 'Names remembered.',
+    }),
+    answers: Type.Enum(['all', 'first-allowed'], {
+      default: 'all',
+      description:
+        '`all`: a name that leads to one closed address is refused, whatever others it has. `first-allowed` dials those that are open.',
+    }),
+  },
+  {
+    default: {},
+    description: 'How names are resolved: once a request, and what was judged is dialled.',
+  },
+)
+
+/** Who may go where, and how. */
+export const Egress = Strict(
+  {
+    ...EgressAllowlistOptions.properties,
+    dns: Dns,
+    audiences: Type.Array(Type.String({ minLength: 1 }), {
+      default: [],
+      description:
+        "Audiences of JWT-SVIDs that are accepted in Proxy-Authorization. By default the gateway's own SPIFFE ID.",
+    }),
+    connectTimeoutMs: Type.Integer({
+      minimum: 50,
+      maximum: 120_000,
+      default: 10_000,
+      description: 'For a connection to a destination, all of its addresses together.',
+    }),
+    clientHelloTimeoutMs: Type.Integer({
+      minimum: 50,
+      maximum: 60_000,
+      default: 5000,
+      description: 'For the whole ClientHello to arrive in a tunnel.',
+    }),
+    headersTimeoutMs: Type.Integer({
+      minimum: 50,
+      default: 60_000,
+      description: 'Of plain requests: from the sent request to the head of the answer.',
+    }),
+    maxBodyBytes: Type.Integer({
+      minimum: 0,
+      default: 104_857_600,
+      description: 'Of plain requests: larger bodies are refused.',
+    }),
+  },
+  {
+    description:
+      'Where workloads may go. Needs `listeners.egress`; without both nobody goes out through here.',
+  },
+)
+export type Egress = Static<typeof Egress>

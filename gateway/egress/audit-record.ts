@@ -1,0 +1,169 @@
+import {
+  auditEventVersion,
+  type AuditEvent,
+  type EgressRecord,
+  type ServerNameVerdict,
+  type TunnelEnd,
+} from '#contract/audit-event'
+import { causeText } from '#contract/cause'
+import { isoTime } from '#contract/clock'
+import type { EgressReason, JudgedAddress } from '#contract/egress'
+import type { Problem } from '#contract/problem'
+import type { Ending } from '../answer.ts'
+import type { Admitted } from './pipeline.ts'
+import type { EgressReceived } from './received.ts'
+
+type Facts = EgressReceived & Partial<Admitted>
+
+/** What is known of a tunnel besides the facts of its request. */
+export type TunnelNotes = {
+  serverName?: ServerNameVerdict
+  closedBy?: TunnelEnd
+  isFirst?: true
+  bytesOut?: number
+}
+
+/** The step that a ClientHello is refused in: it comes after the answer, so it is no step of the way. */
+export const clientHelloStep = 'client hello'
+
+/** The record of how it ended, with every fact that was learned before. */
+export const closedRecord = (
+  { facts, step, sent, durationMs }: Ending<EgressReceived, Admitted>,
+  notes: TunnelNotes,
+): AuditEvent => {
+  const { problem } = sent
+  const isTunnel = facts.door === 'connect' && facts.connection !== undefined
+  const at = problem?.tag === 'server-name-refused' ? clientHelloStep : step
+  return {
+    ...recordOf(facts, notes, isTunnel ? 'closed' : 'whole', problem),
+    outcome: outcomeOf(at, problem),
+    step: at,
+    problem: problem?.tag ?? 'none',
+    ...(problem?.detail === undefined ? {} : { detail: problem.detail }),
+    ...causeOf(problem),
+    status: sent.status,
+    durationMs,
+    bytesIn: notes.bytesOut ?? facts.body.bytesIn(),
+    bytesOut: sent.bytesOut,
+  }
+}
+
+/** The record of a tunnel when it opens: the decision, which the other one's reader need not wait for. */
+export const openedRecord = (facts: Facts, notes: TunnelNotes, durationMs: number): AuditEvent => ({
+  ...recordOf(facts, notes, 'opened', undefined),
+  outcome: 'forwarded',
+  step: 'none',
+  problem: 'none',
+  status: 200,
+  durationMs,
+  bytesIn: 0,
+  bytesOut: 0,
+})
+
+type Common = Omit<
+  AuditEvent,
+  'outcome' | 'step' | 'problem' | 'status' | 'durationMs' | 'bytesIn' | 'bytesOut'
+>
+
+const recordOf = (
+  facts: Facts,
+  notes: TunnelNotes,
+  phase: EgressRecord['phase'],
+  problem: Problem | undefined,
+): Common => {
+  const { workload, decision, quota } = facts
+  return {
+    version: auditEventVersion,
+    kind: 'egress',
+    time: isoTime(facts.nowMs),
+    decisionId: facts.decisionId,
+    door: facts.door,
+    request: describeRequest(facts),
+    ...(decision ? { route: { id: decision.rule, team: decision.team } } : {}),
+    ...(workload ? { spiffeId: workload.spiffeId } : {}),
+    ...(quota
+      ? {
+          quota: {
+            limit: quota.limit,
+            remaining: quota.remaining,
+            ...(quota.reportOnly ? { reportOnly: true } : {}),
+          },
+        }
+      : {}),
+    ...egressOf(facts, notes, phase, problem),
+  }
+}
+
+const describeRequest = ({ raw, ask, peer, certificate }: Facts) => ({
+  method: raw.method ?? '',
+  host: ask?.authority.host ?? '',
+  // Of a tunnel nobody sees one. A target that could not be read is not repeated: it may hold a secret.
+  path: ask?.kind === 'request' ? ask.head.path : '',
+  protocol: `HTTP/${raw.httpVersion}`,
+  address: peer.address,
+  tls: peer.tlsVersion,
+  ...(certificate.kind === 'svid' ? { clientSpiffeId: certificate.spiffeId } : {}),
+})
+
+const egressOf = (
+  { ask, workload, decision, addresses, connection }: Facts,
+  { serverName, closedBy, isFirst }: TunnelNotes,
+  phase: EgressRecord['phase'],
+  problem: Problem | undefined,
+): Pick<AuditEvent, 'egress'> => {
+  if (!ask) return {}
+  const judged = addresses?.judged ?? judgedIn(problem)
+  return {
+    egress: {
+      phase,
+      host: ask.authority.host,
+      port: ask.authority.port,
+      ...(workload ? { proof: workload.proof } : {}),
+      ...(decision
+        ? {
+            protocol: decision.protocol,
+            rule: decision.rule,
+            mode: decision.mode,
+            reason: decision.reason,
+            ...(decision.wouldRefuse ? { wouldRefuse: decision.wouldRefuse } : {}),
+          }
+        : refusedBy(problem)),
+      ...(judged ? { addresses: judged } : {}),
+      ...(addresses ? { lookupMs: rounded(addresses.lookupMs) } : {}),
+      ...(connection
+        ? { dialled: connection.address, connectMs: rounded(connection.connectMs) }
+        : {}),
+      ...(serverName ? { serverName } : {}),
+      ...(closedBy ? { closedBy } : {}),
+      ...(isFirst ? { isFirst } : {}),
+    },
+  }
+}
+
+/** The guard's refusal says by what and why in its cause. */
+const refusedBy = (problem: Problem | undefined): Partial<EgressRecord> => {
+  if (problem?.tag !== 'destination-denied') return {}
+  return problem.cause as { readonly rule: string; readonly reason: EgressReason }
+}
+
+const judgedIn = (problem: Problem | undefined): readonly JudgedAddress[] | undefined =>
+  problem?.tag === 'address-denied' ? (problem.cause as readonly JudgedAddress[]) : undefined
+
+const hasOwnFields: ReadonlySet<string> = new Set(['destination-denied', 'address-denied'])
+
+const causeOf = (problem: Problem | undefined): Pick<AuditEvent, 'cause'> =>
+  problem?.cause === undefined || hasOwnFields.has(problem.tag)
+    ? {}
+    : { cause: causeText(problem.cause) }
+
+const outcomeOf = (step: string, problem: Problem | undefined): AuditEvent['outcome'] => {
+  if (!problem) return 'forwarded'
+  const isFailure =
+    step === 'forward' || step === 'connection' || problem.tag === 'internal' || isUpstream(problem)
+  return isFailure ? 'failed' : 'refused'
+}
+
+const isUpstream = ({ tag }: Problem): boolean =>
+  tag === 'destination-unresolved' || tag === 'destination-timeout'
+
+const rounded = (ms: number): number => Math.round(ms * 100) / 100

@@ -1,0 +1,77 @@
+import type { AuditSink } from '#contract/audit-event'
+import type { EgressAllowlist } from '#contract/egress'
+import type { Quota } from '#contract/quota'
+import type { Step } from '#contract/step'
+import type { Meter } from '#contract/telemetry'
+import type { Egress, GatewayConfig } from '#config/schema'
+import { rawGate, strictGate } from '#http/raw-gate'
+import type { Bundle } from '#identity/svid/bundle'
+import type { LimitKey } from '../ingress/compiled-route.ts'
+import type { Hand } from '../shelf.ts'
+import type { Accounts } from './accounts.ts'
+import type { EgressParts } from './parts.ts'
+import { nameResolver } from './resolver.ts'
+
+type LimitOptions = NonNullable<Egress['rules'][number]['limits']['requests']>
+
+/** What the way out is given from outside of it. */
+export type EgressPorts = {
+  readonly audit: AuditSink
+  readonly meter: Meter
+  readonly uptimeMs: () => number
+  readonly viaName: string
+  /** The guard; there is no way out without it. */
+  readonly openAllowlist: (
+    config: Egress,
+    isOwn: (address: string, port: number) => boolean,
+  ) => EgressAllowlist
+  readonly limit: (limit: 'caller', of: string, options: LimitOptions) => Step<LimitKey, Quota>
+  readonly quarantine?: EgressParts['quarantine']
+}
+
+/** What outlives a configuration. */
+export type EgressState = {
+  readonly accounts: Accounts
+  readonly bundle: () => Bundle | undefined
+  readonly isOwn: (address: string, port: number) => boolean
+}
+
+/** Makes of a configuration all that the way out needs. What did not change since the last one is taken over. */
+export const buildEgress = (
+  {
+    egress,
+    trustDomain,
+    spiffeId,
+  }: Pick<GatewayConfig, 'trustDomain' | 'spiffeId'> & {
+    readonly egress: Egress
+  },
+  ports: EgressPorts,
+  { accounts, bundle, isOwn }: EgressState,
+  hand: Hand,
+): EgressParts => ({
+  audit: ports.audit,
+  gate: rawGate({ ...strictGate, allowGetBody: true, allowWebSocket: false }),
+  viaName: ports.viaName,
+  trustDomain,
+  audiences: new Set(egress.audiences.length > 0 ? egress.audiences : [spiffeId]),
+  bundle,
+  quarantine: ports.quarantine,
+  allowlist: hand.take(
+    'egress allowlist',
+    [egress.deny, egress.allow, egress.rules, egress.nat64Prefixes],
+    () => ports.openAllowlist(egress, isOwn),
+  ),
+  requestLimits: new Map(
+    egress.rules.flatMap(({ id, limits: { requests } }) =>
+      requests ? [[id, ports.limit('caller', `egress ${id}`, requests)] as const] : [],
+    ),
+  ),
+  limits: new Map(egress.rules.map(({ id, limits }) => [id, limits])),
+  accounts,
+  resolver: hand.take('resolver', egress.dns, () => nameResolver(egress.dns, ports)),
+  answers: egress.dns.answers,
+  connectTimeoutMs: egress.connectTimeoutMs,
+  clientHelloTimeoutMs: egress.clientHelloTimeoutMs,
+  headersTimeoutMs: egress.headersTimeoutMs,
+  maxBodyBytes: egress.maxBodyBytes,
+})

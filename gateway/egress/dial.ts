@@ -1,0 +1,109 @@
+import { connect, type Socket } from 'node:net'
+import { addressBytes, addressText } from '#contract/ip-address'
+import { pass, refuse, type Result } from '#contract/problem'
+
+export type DialOptions = {
+  /** That were judged; tried in this order. */
+  readonly addresses: readonly string[]
+  readonly port: number
+  /** For all of them together. */
+  readonly timeoutMs: number
+  readonly signal: AbortSignal
+}
+
+export type Dialled = { readonly socket: Socket; readonly address: string }
+
+const maxTries = 4
+const keepAliveMs = 30_000
+
+/**
+ * Opens a connection to one of some judged addresses, and to nothing else: no name is resolved here, and once connected the
+ * socket must be where it was sent. Everything that goes out goes by this function.
+ *
+ * @returns Refuses with `destination-unreachable`, `destination-timeout` or `caller-gone`.
+ */
+export const dial = async (options: DialOptions): Promise<Result<Dialled>> => {
+  const tried = options.addresses.slice(0, maxTries)
+  const untilMs = performance.now() + options.timeoutMs
+  let last: Result<Dialled> = refuse('destination-unreachable', { cause: 'it has no address' })
+  for (const [i, address] of tried.entries()) {
+    const leftMs = untilMs - performance.now()
+    if (leftMs <= 0) break
+    last = await dialOne(address, options, leftMs / (tried.length - i))
+    if (last.ok || last.problem.tag === 'caller-gone') return last
+  }
+  return last
+}
+
+const dialOne = (
+  address: string,
+  { port, signal }: DialOptions,
+  timeoutMs: number,
+): Promise<Result<Dialled>> =>
+  new Promise((resolve) => {
+    if (signal.aborted) return resolve(refuse('caller-gone'))
+    const socket = connect({
+      host: address, // an address, so Node looks nothing up
+      port,
+      autoSelectFamily: false,
+      allowHalfOpen: true,
+      noDelay: true,
+      keepAlive: true,
+      keepAliveInitialDelay: keepAliveMs,
+    })
+    const settle = (result: Result<Dialled>) => {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', gone)
+      socket.off('connect', connected).off('error', failed)
+      socket.on('error', () => {}) // 'close' follows, and tells whoever uses it
+      if (!result.ok) socket.destroy()
+      resolve(result)
+    }
+    const gone = () => settle(refuse('caller-gone'))
+    const failed = (cause: NodeJS.ErrnoException) =>
+      settle(
+        refuse(cause.code === 'ETIMEDOUT' ? 'destination-timeout' : 'destination-unreachable', {
+          cause: `${address} port ${port}: ${cause.code ?? cause.message}`,
+        }),
+      )
+    const connected = () =>
+      settle(
+        isAt(socket, address, port)
+          ? pass({ socket, address })
+          : refuse('destination-unreachable', {
+              cause: `sent to ${address} port ${port}, arrived at ${socket.remoteAddress} port ${socket.remotePort}`,
+            }),
+      )
+    const timer = setTimeout(
+      () =>
+        settle(
+          refuse('destination-timeout', {
+            cause: `${address} port ${port}: no connection within ${Math.round(timeoutMs)} ms`,
+          }),
+        ),
+      timeoutMs,
+    )
+    signal.addEventListener('abort', gone, { once: true })
+    socket.once('connect', connected).once('error', failed)
+  })
+
+/** The kernel writes an address its own way, so bytes are compared. */
+const isAt = ({ remoteAddress, remotePort }: Socket, address: string, port: number): boolean => {
+  const there = addressBytes(remoteAddress ?? '')
+  const meant = addressBytes(address)
+  return (
+    there !== undefined &&
+    meant !== undefined &&
+    addressText(plain(there)) === addressText(plain(meant)) &&
+    remotePort === port
+  )
+}
+
+/** A socket of IPv4 may call itself IPv6. */
+const plain = (bytes: readonly number[]): readonly number[] =>
+  bytes.length === 16 &&
+  bytes.slice(0, 10).every((byte) => byte === 0) &&
+  bytes[10] === 0xff &&
+  bytes[11] === 0xff
+    ? bytes.slice(12)
+    : bytes

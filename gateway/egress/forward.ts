@@ -1,0 +1,132 @@
+import { request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { Problem } from '#contract/problem'
+import { endToEndHeaders } from '#http/hop-by-hop'
+import type { Sent } from '../answer.ts'
+import { hostHeader } from './authority.ts'
+import type { Admitted } from './pipeline.ts'
+import type { Ask } from './read-ask.ts'
+
+export type Forwarding = {
+  readonly refuse: (problem: Problem) => Sent
+  readonly viaName: string
+  readonly headersTimeoutMs: number
+  readonly idleTimeoutMs: number
+  readonly maxBodyBytes: number
+}
+
+const httpPort = 80
+const maxAnswerHeaderBytes = 65_536
+
+/**
+ * Passes a plain request to the connection that was opened for it, and the answer back, streaming both ways. The
+ * connection serves this one request. Redirects are the workload's to follow: each hop is judged anew.
+ *
+ * @returns Resolves once the last byte is through or cannot come; never rejects.
+ */
+export const forward = (
+  admitted: Admitted & { readonly ask: Extract<Ask, { kind: 'request' }> },
+  res: ServerResponse,
+  forwarding: Forwarding,
+): Promise<Sent> =>
+  new Promise((resolve) => {
+    const { ask, body, connection, decisionId } = admitted
+    const { refuse, viaName, headersTimeoutMs, idleTimeoutMs, maxBodyBytes } = forwarding
+    const { socket } = connection
+    let bytesOut = 0
+    let isSettled = false
+
+    const settle = (sent: Sent) => {
+      if (isSettled) return
+      isSettled = true
+      clearTimeout(deadline)
+      res.off('close', callerGone)
+      socket.destroy()
+      resolve(sent)
+    }
+    const fail = (problem: Problem) => {
+      if (isSettled) return
+      const shown = body.fault() ?? problem
+      settle({ ...refuse(shown), bytesOut, problem: shown })
+    }
+    const callerGone = () => fail({ tag: 'caller-gone' })
+
+    const taken = body.take(maxBodyBytes)
+    const fault = body.fault()
+    const request = httpRequest({
+      createConnection: () => socket, // so that no agent, pool or proxy of the environment has a say
+      method: ask.head.method,
+      path: ask.head.path + ask.head.query,
+      headers: requestHeaders(ask, taken, viaName),
+      setHost: false,
+      maxHeaderSize: maxAnswerHeaderBytes,
+      insecureHTTPParser: false,
+    })
+    const deadline = setTimeout(
+      () => fail({ tag: 'destination-timeout', cause: `no answer within ${headersTimeoutMs} ms` }),
+      headersTimeoutMs,
+    )
+    request.on('error', (cause) => fail({ tag: 'destination-broken', cause }))
+    if (fault) return fail(fault)
+    if (res.destroyed) return callerGone()
+    res.once('close', callerGone)
+    request.on('upgrade', () =>
+      fail({ tag: 'destination-broken', cause: 'an upgrade nobody wanted' }),
+    )
+    request.on('response', (answer: IncomingMessage) => {
+      clearTimeout(deadline)
+      socket.setTimeout(idleTimeoutMs, () => fail({ tag: 'destination-timeout', cause: 'silence' }))
+      res.writeHead(answer.statusCode ?? 502, answerHeaders(answer, viaName, decisionId))
+      answer.on('data', (chunk: Buffer) => {
+        bytesOut += chunk.length
+        if (!res.write(chunk)) answer.pause()
+      })
+      res.on('drain', () => answer.resume())
+      answer.on('error', (cause) => fail({ tag: 'destination-broken', cause }))
+      answer.on('close', () => {
+        if (!answer.complete) return fail({ tag: 'destination-broken', cause: 'cut short' })
+        res.off('close', callerGone)
+        res.once('close', () => settle({ status: res.statusCode, bytesOut }))
+        res.end(() => settle({ status: res.statusCode, bytesOut }))
+      })
+    })
+    if (taken === null || Buffer.isBuffer(taken)) request.end(taken ?? undefined)
+    else {
+      taken.on('error', () => fail({ tag: 'caller-gone' }))
+      taken.pipe(request)
+    }
+  })
+
+/** The Host is that of the one authority, whatever was sent. */
+const requestHeaders = (
+  { authority, head }: Extract<Ask, { kind: 'request' }>,
+  body: unknown,
+  viaName: string,
+): string[] => {
+  const headers = ['host', hostHeader(authority, httpPort)]
+  let hasLength = false
+  for (let i = 0; i + 1 < head.headers.length; i += 2) {
+    const [name = '', value = ''] = [head.headers[i], head.headers[i + 1]]
+    if (name === 'host') continue
+    if (name === 'content-length') hasLength = true
+    headers.push(name, value)
+  }
+  if (body !== null && !hasLength) headers.push('transfer-encoding', 'chunked')
+  headers.push('via', `1.1 ${viaName}`, 'connection', 'close')
+  return headers
+}
+
+/** A destination must not be able to speak as the gateway. */
+const answerHeaders = (
+  { rawHeaders }: IncomingMessage,
+  viaName: string,
+  decisionId: string,
+): string[] => {
+  const kept: string[] = []
+  const all = endToEndHeaders(rawHeaders)
+  for (let i = 0; i + 1 < all.length; i += 2) {
+    const [name = '', value = ''] = [all[i], all[i + 1]]
+    if (!name.startsWith('x-sallyport-') && name !== 'proxy-status') kept.push(name, value)
+  }
+  kept.push('via', `1.1 ${viaName}`, 'x-sallyport-decision-id', decisionId)
+  return kept
+}

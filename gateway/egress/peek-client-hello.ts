@@ -1,0 +1,97 @@
+import type { Duplex } from 'node:stream'
+import type { ServerNameVerdict } from '#contract/audit-event'
+import type { EgressDecision } from '#contract/egress'
+import type { Authority } from './authority.ts'
+import { readClientHello, type ClientHello } from './client-hello.ts'
+
+/** What a tunnel began with. */
+export type Peeked = {
+  readonly verdict: ServerNameVerdict
+  readonly isAccepted: boolean
+  /** All that was read, for the destination. */
+  readonly bytes: Buffer
+  /** For the record: what was named instead, or what is wrong. */
+  readonly cause?: string
+}
+
+/** Also with keys that withstand quantum computers a ClientHello takes less than 4 KiB. */
+const maxBytes = 16_384
+
+/**
+ * Reads the ClientHello of a tunnel before anything of it goes on, within bounds of size and time, and judges whether the
+ * server that it names is the host that was asked for. Of a tunnel to an address it must name none.
+ *
+ * @param early What came right behind the request.
+ */
+export const peekClientHello = async (
+  socket: Duplex,
+  early: Buffer,
+  authority: Authority,
+  decision: EgressDecision,
+  timeoutMs: number,
+): Promise<Peeked> => {
+  if (decision.protocol !== 'tls')
+    return { verdict: 'not-inspected', isAccepted: true, bytes: early }
+  const { bytes, hello } = await firstBytes(socket, early, timeoutMs)
+  if (typeof hello === 'string') return { verdict: hello, isAccepted: false, bytes }
+  return { ...judge(hello, authority, decision), bytes }
+}
+
+type Stopped = 'timeout' | 'too-long' | 'gone'
+
+const firstBytes = (
+  socket: Duplex,
+  early: Buffer,
+  timeoutMs: number,
+): Promise<{ readonly bytes: Buffer; readonly hello: ClientHello | Stopped }> =>
+  new Promise((resolve) => {
+    let bytes = early
+    const settle = (hello: ClientHello | Stopped) => {
+      clearTimeout(timer)
+      socket.off('readable', read).off('end', gone).off('close', gone)
+      resolve({ bytes, hello })
+    }
+    const look = (): boolean => {
+      const hello = readClientHello(bytes)
+      if (hello.kind === 'incomplete' && bytes.length < maxBytes) return false
+      settle(hello.kind === 'incomplete' ? 'too-long' : hello)
+      return true
+    }
+    const read = () => {
+      for (let chunk: Buffer | null; (chunk = socket.read() as Buffer | null) !== null;) {
+        bytes = Buffer.concat([bytes, chunk])
+        if (look()) return
+      }
+    }
+    const gone = () => settle('gone')
+    const timer = setTimeout(() => settle('timeout'), timeoutMs)
+    if (early.length > 0 && look()) return
+    socket.on('readable', read).on('end', gone).on('close', gone)
+    read()
+  })
+
+const judge = (
+  hello: ClientHello,
+  { host, isAddress }: Authority,
+  { withoutServerName, encryptedClientHello }: EgressDecision,
+): Omit<Peeked, 'bytes'> => {
+  switch (hello.kind) {
+    case 'incomplete':
+      return { verdict: 'malformed', isAccepted: false }
+    case 'not-tls':
+      return { verdict: 'not-tls', isAccepted: false }
+    case 'malformed':
+      return { verdict: 'malformed', isAccepted: false, cause: hello.why }
+    case 'hello': {
+      const { serverName, isEncrypted } = hello
+      if (isEncrypted && !encryptedClientHello) return { verdict: 'encrypted', isAccepted: false }
+      if (serverName === undefined)
+        return { verdict: 'absent', isAccepted: isAddress || withoutServerName }
+      return !isAddress && serverName === host
+        ? { verdict: 'match', isAccepted: true }
+        : { verdict: 'mismatch', isAccepted: false, cause: `it names ${serverName}` }
+    }
+    default:
+      return hello satisfies never
+  }
+}

@@ -1,0 +1,38 @@
+import type { AuditSink } from '#contract/audit-event'
+import { admitted } from '#contract/problem'
+import type { Guard } from '#contract/step'
+import { begin, type KnownOf } from '../compose.ts'
+import { allow } from './allow.ts'
+import { connect } from './connect.ts'
+import { findAddresses } from './find-addresses.ts'
+import { identify, type Workload } from './identify.ts'
+import { limitRequests, takeSlot } from './limit.ts'
+import type { EgressParts } from './parts.ts'
+import { readAsk } from './read-ask.ts'
+import type { EgressReceived } from './received.ts'
+
+/**
+ * A workload's way out, top to bottom. What passes it goes through the connection that the last step opened: a tunnel once
+ * its first bytes name the same host (`peek-client-hello.ts`, `tunnels.ts`), or one request (`forward.ts`).
+ */
+export const egress = (parts: EgressParts) =>
+  begin<EgressReceived>()
+    .guard('audit', recordable(parts.audit)) // nothing is done that could not be recorded
+    .learn('ask', readAsk(parts)) // one host and port, by which all goes from here on
+    .learn('workload', identify(parts))
+    .guard('cut off', quarantined(parts))
+    .learn('decision', allow(parts.allowlist)) // may this workload go there at all?
+    .learn('quota', limitRequests(parts.requestLimits))
+    .learn('slot', takeSlot(parts.limits, parts.accounts))
+    .learn('addresses', findAddresses(parts)) // resolved once; every answer is judged
+    .learn('connection', connect(parts.connectTimeoutMs)) // to a judged address and no other
+
+/** What is known of what passed. */
+export type Admitted = KnownOf<ReturnType<typeof egress>>
+
+const recordable = (audit: AuditSink) => () => audit.ready()
+
+const quarantined =
+  ({ quarantine }: EgressParts): Guard<EgressReceived & { readonly workload: Workload }> =>
+  (request) =>
+    quarantine ? quarantine(request) : admitted

@@ -1,0 +1,150 @@
+import { Resolver } from 'node:dns/promises'
+import { pass, refuse, type Result } from '#contract/problem'
+import type { Meter } from '#contract/telemetry'
+import type { Egress } from '#config/schema'
+
+/** Finds the addresses of names, each anew when its time is over. */
+export type NameResolver = {
+  /**
+   * All addresses of a name, in the order in which they came.
+   *
+   * @returns Refuses with `destination-unresolved` or `destination-timeout`.
+   */
+  readonly resolve: (host: string) => Promise<Result<readonly string[]>>
+  readonly size: () => number
+}
+
+type Known = { readonly answer: Result<readonly string[]>; readonly untilMs: number }
+
+/** More are not judged one by one, and so not dialled at all. */
+const maxAddresses = 256
+/** How long it is remembered that a name has no address. */
+const absentMs = 1000
+const tries = 2
+
+/** There is no such name, or it has no address of this kind: an answer, and no failure. */
+const absentCodes: ReadonlySet<string> = new Set(['ENOTFOUND', 'ENODATA'])
+const timeoutCodes: ReadonlySet<string> = new Set(['ETIMEOUT', 'ECANCELLED'])
+
+/**
+ * Resolves names by DNS alone: `/etc/hosts` and search domains would make one name mean several. An answer is remembered
+ * for as long as it says and `maxTtlSeconds`, in bounded memory, and is judged anew at each use. Who asks for a name that is
+ * being asked for shares the answer.
+ *
+ * @param uptimeMs A clock that never goes back.
+ */
+export const nameResolver = (
+  options: Egress['dns'],
+  { meter, uptimeMs }: { readonly meter: Meter; readonly uptimeMs: () => number },
+): NameResolver => {
+  const { hosts, timeoutMs, maxTtlSeconds, cacheEntries, servers } = options
+  const resolver = new Resolver({
+    timeout: Math.ceil(timeoutMs / tries),
+    tries,
+    maxTimeout: timeoutMs,
+  })
+  if (servers.length > 0) resolver.setServers([...servers])
+  const known = new Map<string, Known>()
+  const underWay = new Map<string, Promise<Result<readonly string[]>>>()
+  const count = (result: 'known' | 'asked' | 'none' | 'failed' | 'timeout') =>
+    meter.counter('sallyport_egress_lookups_total', { result })
+  const counters = {
+    known: count('known'),
+    asked: count('asked'),
+    none: count('none'),
+    failed: count('failed'),
+    timeout: count('timeout'),
+  }
+
+  const remember = (host: string, answer: Known['answer'], forMs: number) => {
+    known.delete(host)
+    if (forMs <= 0) return
+    const [oldest] = known.keys()
+    if (known.size >= cacheEntries && oldest !== undefined) known.delete(oldest)
+    known.set(host, { answer, untilMs: uptimeMs() + forMs })
+  }
+
+  const ask = async (host: string): Promise<Result<readonly string[]>> => {
+    const [four, six] = await Promise.all([
+      within(timeoutMs, recordsOf(resolver.resolve4(host, { ttl: true }))),
+      within(timeoutMs, recordsOf(resolver.resolve6(host, { ttl: true }))),
+    ])
+    const records = [...four.records, ...six.records]
+    if (records.length > maxAddresses) {
+      counters.failed()
+      return refuse('destination-unresolved', { cause: `more than ${maxAddresses} addresses` })
+    }
+    if (records.length > 0) {
+      counters.asked()
+      const answer = pass(records.map(({ address }) => address))
+      const ttlSeconds = Math.min(maxTtlSeconds, ...records.map(({ ttl }) => ttl))
+      remember(host, answer, ttlSeconds * 1000)
+      return answer
+    }
+    const code = [four.code, six.code].find((one) => !absentCodes.has(one)) ?? four.code
+    if (absentCodes.has(code)) {
+      counters.none()
+      const absent = refuse('destination-unresolved', {
+        detail: `${host} has no address.`,
+        cause: code,
+      })
+      remember(host, absent, Math.min(absentMs, maxTtlSeconds * 1000))
+      return absent
+    }
+    const isLate = timeoutCodes.has(code)
+    counters[isLate ? 'timeout' : 'failed']()
+    return refuse(isLate ? 'destination-timeout' : 'destination-unresolved', {
+      detail: `The resolver gave no answer for ${host}.`,
+      cause: code,
+    })
+  }
+
+  return {
+    resolve: (host) => {
+      const own = Object.hasOwn(hosts, host) ? hosts[host] : undefined
+      if (own) return Promise.resolve(pass(own))
+      const remembered = known.get(host)
+      if (remembered && remembered.untilMs > uptimeMs()) {
+        counters.known()
+        return Promise.resolve(remembered.answer)
+      }
+      const before = underWay.get(host)
+      if (before) return before
+      const asking = ask(host).finally(() => underWay.delete(host))
+      underWay.set(host, asking)
+      return asking
+    },
+    size: () => known.size,
+  }
+}
+
+type Records = {
+  readonly records: readonly { readonly address: string; readonly ttl: number }[]
+  /** Why there are none. */
+  readonly code: string
+}
+
+const recordsOf = async (
+  asked: Promise<{ readonly address: string; readonly ttl: number }[]>,
+): Promise<Records> => {
+  try {
+    return { records: await asked, code: 'ENODATA' }
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException
+    if (code === undefined) throw cause
+    return { records: [], code }
+  }
+}
+
+/** The resolver has timeouts of its own, for each try and server; this one is for all of them. */
+const within = async (ms: number, asked: Promise<Records>): Promise<Records> => {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<Records>((resolve) => {
+    timer = setTimeout(() => resolve({ records: [], code: 'ETIMEOUT' }), ms)
+  })
+  try {
+    return await Promise.race([asked, late])
+  } finally {
+    clearTimeout(timer)
+  }
+}

@@ -1,0 +1,145 @@
+import type { Clock, RandomBytes, Sleep } from '#contract/clock'
+import type { SpiffeId, TrustDomain } from '#contract/spiffe-id'
+import type { Log } from '#contract/telemetry'
+import type { EgressListener, GatewayConfig } from '#config/schema'
+import type { ListeningAt } from '#http/listen-on'
+import type { OwnSvid } from '#identity/svid/svid'
+import { trustBundle } from '#identity/svid/trust-bundle'
+import type { Way } from '../compose.ts'
+import { liveTable, type LiveTable } from '../live.ts'
+import type { Hand } from '../shelf.ts'
+import { accounts } from './accounts.ts'
+import { buildEgress, type EgressPorts } from './build.ts'
+import { egressFigures } from './figures.ts'
+import { firstVisits } from './first-visits.ts'
+import { egressListener, readEgressCertificates, workloadCertificates } from './listener.ts'
+import { ownListeners } from './own-listeners.ts'
+import type { EgressParts } from './parts.ts'
+import { egress, type Admitted } from './pipeline.ts'
+import type { EgressReceived } from './received.ts'
+import { takeEgress, type Serving } from './take-egress.ts'
+import { tunnels } from './tunnels.ts'
+
+/** The way out of one configuration. */
+export type BuiltEgress = {
+  readonly parts: EgressParts
+  readonly way: Way<EgressReceived, Admitted>
+}
+
+export type EgressRunning = {
+  /** Makes the way out of a configuration; undefined if it has none. */
+  readonly build: (config: GatewayConfig, hand: Hand) => Promise<BuiltEgress | undefined>
+  readonly listen: () => Promise<ListeningAt>
+  readonly live: LiveTable
+  readonly tunnels: () => number
+  readonly connections: () => number
+  /** From now on every answer is the last on its connection. */
+  readonly drain: () => void
+  readonly close: (graceMs: number) => Promise<void>
+}
+
+export type RunEgress = EgressPorts & {
+  readonly clock: Clock
+  readonly randomBytes: RandomBytes
+  readonly sleep: Sleep
+  readonly log: Log
+  readonly ownSvid: OwnSvid
+  /** Of all listeners of this process. */
+  readonly ownPorts: () => readonly number[]
+  /** What serves now. */
+  readonly enter: () => Serving | undefined
+}
+
+/** The part of a gateway by which workloads go out: what outlives a configuration, and its listener. */
+export const runEgress = async (
+  config: GatewayConfig,
+  listening: EgressListener,
+  ports: RunEgress,
+): Promise<EgressRunning> => {
+  const { meter, log, clock, ownSvid, audit } = ports
+  const bundle = trustBundle({
+    exchange: {
+      url: config.exchange.url,
+      spiffeId: config.exchange.spiffeId as SpiffeId,
+      timeoutMs: config.exchange.timeoutMs,
+    },
+    trustDomain: config.trustDomain as TrustDomain,
+    roots: () => ownSvid.current().bundle,
+    sleep: ports.sleep,
+    randomBytes: ports.randomBytes,
+    log,
+  })
+  const state = {
+    accounts: accounts(),
+    bundle: bundle.current,
+    isOwn: ownListeners(ports.ownPorts),
+  }
+  const live = liveTable()
+  const open = tunnels(state.accounts, clock)
+  const take = takeEgress({
+    enter: ports.enter,
+    live,
+    audit,
+    figures: egressFigures(meter, stepNames),
+    tunnels: open,
+    isFirstVisit: firstVisits(),
+    clock,
+    randomBytes: ports.randomBytes,
+    bug: (decisionId, step, cause) =>
+      log.error({ decisionId, step, err: cause }, 'a bug of ours: a request to go out got 500'),
+  })
+  let certificates = await readEgressCertificates(listening, clock)
+  const listener = egressListener({
+    config: listening,
+    certificates,
+    roots: ownSvid.current().bundle,
+    take,
+    meter,
+    log,
+  })
+  const useRoots = () =>
+    listener.reloadTls(certificates, workloadCertificates(ownSvid.current().bundle))
+  const stopFollowing = ownSvid.onChange(useRoots)
+
+  return {
+    build: async (next, hand) => {
+      const { egress: section } = next
+      if (!section || !next.listeners.egress) return undefined
+      const renewed = await readEgressCertificates(next.listeners.egress, clock)
+      const parts = buildEgress({ ...next, egress: section }, ports, state, hand)
+      certificates = renewed
+      useRoots()
+      return { parts, way: egress(parts) }
+    },
+    listen: () => listener.listen(listening.host, listening.port),
+    live,
+    tunnels: open.size,
+    connections: listener.connections,
+    drain: listener.drain,
+    close: async (graceMs) => {
+      stopFollowing()
+      const late = setTimeout(() => live.sweep(() => ({ tag: 'draining' })), graceMs)
+      await listener.close(graceMs + lastRecordsMs)
+      live.sweep(() => ({ tag: 'draining' }))
+      await live.empty()
+      clearTimeout(late)
+      open.close()
+      bundle.close()
+    },
+  }
+}
+
+/** Between the cut of what drained too long and the end of its connections. */
+const lastRecordsMs = 500
+
+const stepNames = [
+  'audit',
+  'ask',
+  'workload',
+  'cut off',
+  'decision',
+  'quota',
+  'slot',
+  'addresses',
+  'connection',
+] as const

@@ -1,0 +1,187 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Duplex } from 'node:stream'
+import type { AuditSink } from '#contract/audit-event'
+import type { Clock, RandomBytes } from '#contract/clock'
+import type { Problem } from '#contract/problem'
+import { bodyOf, defaultBodyLimits } from '#http/body'
+import type { Doors } from '#http/doors'
+import { peerOf } from '#http/peer'
+import { replyProblem, replyProblemOnSocket, type Replied } from '#http/problem-reply'
+import { answer, type Door, type Exchange, type Sent } from '../answer.ts'
+import type { Way } from '../compose.ts'
+import type { LiveTable } from '../live.ts'
+import { closedRecord, openedRecord, type TunnelNotes } from './audit-record.ts'
+import { clientCertificateOf } from './client-certificate.ts'
+import type { EgressFigures } from './figures.ts'
+import { forward } from './forward.ts'
+import type { EgressParts } from './parts.ts'
+import type { Admitted } from './pipeline.ts'
+import type { EgressReceived } from './received.ts'
+import { toWorkload } from './refusal.ts'
+import { takeTunnel } from './take-tunnel.ts'
+import type { OpenTunnel, Tunnels } from './tunnels.ts'
+
+/** What serves one request, of the configuration that is current when it comes. */
+export type Serving = {
+  readonly way: Way<EgressReceived, Admitted>
+  readonly parts: EgressParts
+  /** The request is over. */
+  readonly leave: () => void
+}
+
+export type Taking = {
+  /** Undefined once the configuration has no way out any more. */
+  readonly enter: () => Serving | undefined
+  readonly live: LiveTable
+  readonly audit: AuditSink
+  readonly figures: EgressFigures
+  readonly tunnels: Tunnels
+  readonly isFirstVisit: (spiffeId: string, place: string) => boolean
+  readonly clock: Clock
+  readonly randomBytes: RandomBytes
+  /** Told of every failure that is a bug of ours, with its stack. */
+  readonly bug: (decisionId: string, step: string, cause: unknown) => void
+}
+
+/** Takes what comes in at any door of the egress listener and brings it to its end: answered, recorded and counted, once. */
+export const takeEgress = (taking: Taking): Pick<Doors, 'request' | 'upgrade' | 'connect'> => {
+  const { enter, live, audit, figures, clock, randomBytes } = taking
+
+  const run = async (
+    serving: Serving,
+    exchange: Exchange<EgressReceived, Admitted>,
+    notes: TunnelNotes,
+  ): Promise<void> => {
+    await answer(serving.way, exchange, {
+      open: live.add,
+      watch: figures.watch,
+      record: (ending) => {
+        ending.facts.slot?.release()
+        const event = closedRecord(ending, notes)
+        audit.write(event)
+        figures.ended(ending, event.step, event.outcome)
+        if (event.problem === 'internal')
+          taking.bug(event.decisionId, event.step, ending.sent.problem?.cause)
+      },
+    })
+    serving.leave()
+  }
+
+  const request = (req: IncomingMessage, res: ServerResponse) => {
+    const serving = enter()
+    if (!serving) return void replyProblem(res, closed)
+    const { received, leave } = receive('request', req, res)
+    const notes: TunnelNotes = {}
+    let cutFor: Problem | undefined
+    const refuse = (problem: Problem): Sent => ({
+      ...replyProblem(res, toWorkload(cutFor ?? problem), received.decisionId),
+      problem: cutFor ?? problem,
+    })
+    return run(
+      serving,
+      {
+        received,
+        send: (admitted) => {
+          noteVisit(admitted, notes)
+          const { ask } = admitted
+          if (ask.kind !== 'request') throw new Error('a tunnel came by the door of requests')
+          return forward({ ...admitted, ask }, res, {
+            refuse,
+            viaName: serving.parts.viaName,
+            headersTimeoutMs: serving.parts.headersTimeoutMs,
+            idleTimeoutMs: idleMsOf(serving.parts, admitted),
+            maxBodyBytes: serving.parts.maxBodyBytes,
+          })
+        },
+        refuse,
+        cut: (problem) => {
+          cutFor ??= problem
+          leave()
+          res.destroy()
+        },
+      },
+      notes,
+    )
+  }
+
+  const onSocket =
+    (door: 'connect' | 'upgrade') => (req: IncomingMessage, socket: Duplex, head: Buffer) => {
+      const serving = enter()
+      if (!serving) return void replyProblemOnSocket(socket, closed)
+      req.socket.setTimeout(0) // the tunnel has times of its own
+      const began = performance.now()
+      const { received, leave } = receive(door, req, undefined)
+      const notes: TunnelNotes = {}
+      let cutFor: Problem | undefined
+      let tunnel: OpenTunnel | undefined
+      const refuse = (problem: Problem): Replied & { readonly problem: Problem } => ({
+        ...replyProblemOnSocket(socket, toWorkload(cutFor ?? problem), received.decisionId),
+        problem: cutFor ?? problem,
+      })
+      return run(
+        serving,
+        {
+          received,
+          send: (admitted) => {
+            noteVisit(admitted, notes)
+            return takeTunnel(admitted, socket, head, {
+              parts: serving.parts,
+              tunnels: taking.tunnels,
+              figures,
+              notes,
+              opened: (given) => {
+                tunnel = given
+                audit.write(openedRecord(admitted, notes, performance.now() - began))
+              },
+              cutFor: () => cutFor,
+            })
+          },
+          refuse,
+          cut: (problem) => {
+            cutFor ??= problem
+            leave()
+            tunnel?.cut()
+            socket.destroy()
+          },
+        },
+        notes,
+      )
+    }
+
+  const noteVisit = ({ workload, ask: { authority } }: Admitted, notes: TunnelNotes) => {
+    if (taking.isFirstVisit(workload.spiffeId, `${authority.host}:${authority.port}`))
+      notes.isFirst = true
+  }
+
+  const receive = (door: Door, req: IncomingMessage, res: ServerResponse | undefined) => {
+    const left = new AbortController()
+    const leave = () => left.abort()
+    req.socket.once('close', leave)
+    const received: EgressReceived = {
+      door,
+      raw: req,
+      peer: peerOf(req.socket),
+      certificate: clientCertificateOf(req.socket),
+      nowMs: clock(),
+      decisionId: randomBytes(16).toString('hex'),
+      body: bodyOf(req, res, bodyLimits),
+      gone: left.signal,
+    }
+    res?.once('close', () => req.socket.off('close', leave)) // the next request has its own
+    return { received, leave }
+  }
+
+  return { request, upgrade: onSocket('upgrade'), connect: onSocket('connect') }
+}
+
+const closed: Problem = { tag: 'draining', detail: 'Nobody goes out through here any more.' }
+
+/** The limit on the size is the configuration's; it is applied when the body is taken. Nothing is read before. */
+const bodyLimits = { ...defaultBodyLimits, maxBodyBytes: Number.MAX_SAFE_INTEGER }
+
+const defaultIdleMs = 300_000
+
+const idleMsOf = ({ limits }: EgressParts, { decision }: Admitted): number => {
+  const limit = limits.get(decision.rule)
+  return limit ? limit.idleSeconds * 1000 : defaultIdleMs
+}

@@ -1,0 +1,88 @@
+import type { Duplex } from 'node:stream'
+import type { Problem } from '#contract/problem'
+import type { Sent } from '../answer.ts'
+import type { TunnelNotes } from './audit-record.ts'
+import type { EgressFigures } from './figures.ts'
+import { peekClientHello } from './peek-client-hello.ts'
+import type { EgressParts } from './parts.ts'
+import type { Admitted } from './pipeline.ts'
+import type { OpenTunnel, Tunnels } from './tunnels.ts'
+
+export type Tunnelling = {
+  readonly parts: EgressParts
+  readonly tunnels: Tunnels
+  readonly figures: EgressFigures
+  readonly notes: TunnelNotes
+  /** Told when bytes begin to pass: what cuts it. */
+  readonly opened: (tunnel: OpenTunnel) => void
+  /** Why it was cut, if it was. */
+  readonly cutFor: () => Problem | undefined
+}
+
+const establishedStatus = 200
+
+/**
+ * Says yes to a CONNECT, looks at the first bytes, and then passes all of them until one side ends. A ClientHello that is
+ * not accepted gets a TLS alert: the answer is out already, and the destination has not seen a byte.
+ */
+export const takeTunnel = async (
+  admitted: Admitted,
+  socket: Duplex,
+  early: Buffer,
+  { parts, tunnels, figures, notes, opened, cutFor }: Tunnelling,
+): Promise<Sent> => {
+  const { ask, decision, connection, workload, decisionId } = admitted
+  if (socket.destroyed) {
+    connection.socket.destroy()
+    return { status: 499, bytesOut: 0, problem: cutFor() ?? { tag: 'caller-gone' } }
+  }
+  socket.write(
+    `HTTP/1.1 200 Connection Established\r\nx-sallyport-decision-id: ${decisionId}\r\n\r\n`,
+  )
+  const peeked = await peekClientHello(
+    socket,
+    early,
+    ask.authority,
+    decision,
+    parts.clientHelloTimeoutMs,
+  )
+  notes.serverName = peeked.verdict
+  figures.serverName(peeked.verdict)
+  if (!peeked.isAccepted) {
+    connection.socket.destroy()
+    endWithAlert(socket, peeked.verdict === 'mismatch' ? unrecognizedName : accessDenied)
+    return {
+      status: establishedStatus,
+      bytesOut: 0,
+      problem: cutFor() ?? {
+        tag: 'server-name-refused',
+        cause: `${peeked.verdict}${peeked.cause === undefined ? '' : `: ${peeked.cause}`}`,
+      },
+    }
+  }
+  const tunnel = tunnels.open({
+    workload: socket,
+    destination: connection.socket,
+    first: peeked.bytes,
+    spiffeId: workload.spiffeId,
+    limits: parts.limits.get(decision.rule),
+  })
+  opened(tunnel)
+  const { by, bytesOut, bytesIn } = await tunnel.ended
+  notes.closedBy = by
+  notes.bytesOut = bytesOut
+  figures.tunnelEnded(decision.rule, by)
+  figures.moved(decision.rule, bytesOut, bytesIn)
+  const problem = cutFor()
+  return { status: establishedStatus, bytesOut: bytesIn, ...(problem ? { problem } : {}) }
+}
+
+/** RFC 8446 §6: fatal, and why. */
+const unrecognizedName = 112
+const accessDenied = 49
+
+const endWithAlert = (socket: Duplex, description: number): void => {
+  if (socket.writable)
+    socket.end(Buffer.from([21, 3, 3, 0, 2, 2, description]), () => socket.destroy())
+  else socket.destroy()
+}

@@ -1,0 +1,148 @@
+import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import type { TunnelEnd } from '#contract/audit-event'
+import type { Clock } from '#contract/clock'
+import type { SpiffeId } from '#contract/spiffe-id'
+import type { Accounts } from './accounts.ts'
+import type { RuleLimits } from './limit.ts'
+
+export type Tunnel = {
+  readonly workload: Duplex
+  readonly destination: Socket
+  /** What was read of the workload's bytes already. */
+  readonly first: Buffer
+  readonly spiffeId: SpiffeId
+  readonly limits: RuleLimits | undefined
+}
+
+export type TunnelEnded = {
+  readonly by: TunnelEnd
+  /** From the workload to the destination. */
+  readonly bytesOut: number
+  readonly bytesIn: number
+}
+
+export type OpenTunnel = {
+  readonly ended: Promise<TunnelEnded>
+  readonly cut: () => void
+}
+
+export type Tunnels = {
+  readonly open: (tunnel: Tunnel) => OpenTunnel
+  readonly size: () => number
+  readonly close: () => void
+}
+
+type Watched = {
+  readonly tunnel: Tunnel
+  readonly end: (by: TunnelEnd) => void
+  readonly beganMs: number
+  movedBytes: number
+  activeMs: number
+}
+
+const sweepEveryMs = 1000
+
+/**
+ * Passes bytes both ways, each side held back by the other. One look a second at the counters of all sockets does for
+ * idle time, life and bytes: a timer and a listener for each chunk would cost a tunnel its memory and its speed.
+ */
+export const tunnels = (accounts: Accounts, clock: Clock): Tunnels => {
+  const all = new Set<Watched>()
+
+  const sweep = () => {
+    const nowMs = performance.now()
+    const today = clock()
+    for (const watched of all) look(watched, nowMs, today)
+  }
+  const look = (watched: Watched, nowMs: number, today: number) => {
+    const { tunnel, end } = watched
+    const { limits, spiffeId } = tunnel
+    account(watched, nowMs, today)
+    if (!limits) return
+    if (nowMs - watched.beganMs > limits.tunnelSeconds * 1000) end('life-over')
+    else if (nowMs - watched.activeMs > limits.idleSeconds * 1000) end('idle')
+    else if (accounts.of(spiffeId, today).bytesToday > (limits.maxBytesPerDay ?? Infinity))
+      end('bytes-exceeded')
+  }
+  const account = (watched: Watched, nowMs: number, today: number) => {
+    const { bytesRead, bytesWritten } = watched.tunnel.destination
+    const moved = bytesRead + bytesWritten - watched.movedBytes
+    if (moved === 0) return
+    watched.movedBytes += moved
+    watched.activeMs = nowMs
+    accounts.moved(watched.tunnel.spiffeId, moved, today)
+  }
+  const timer = setInterval(sweep, sweepEveryMs).unref()
+
+  return {
+    open: (tunnel) => {
+      let end: (by: TunnelEnd) => void = () => {}
+      const ended = new Promise<TunnelEnded>((resolve) => {
+        const spliced = splice(tunnel, (by) => {
+          account(watched, performance.now(), clock())
+          all.delete(watched)
+          const { bytesRead, bytesWritten } = tunnel.destination
+          resolve({ by, bytesOut: bytesWritten, bytesIn: bytesRead })
+        })
+        end = spliced.end
+        const nowMs = performance.now()
+        const watched: Watched = {
+          tunnel,
+          end: spliced.end,
+          beganMs: nowMs,
+          movedBytes: 0,
+          activeMs: nowMs,
+        }
+        all.add(watched)
+        spliced.start()
+      })
+      return { ended, cut: () => end('cut') }
+    },
+    size: () => all.size,
+    close: () => clearInterval(timer),
+  }
+}
+
+/** @param done Called once, when both sides are closed. */
+const splice = ({ workload, destination, first }: Tunnel, done: (by: TunnelEnd) => void) => {
+  let by: TunnelEnd | undefined
+  let isOver = false
+  const over = () => {
+    if (isOver || !workload.closed || !destination.closed) return
+    isOver = true
+    done(by ?? 'error')
+  }
+  const end = (why: TunnelEnd) => {
+    by ??= why
+    workload.destroy()
+    destination.destroy()
+  }
+  const endedBy = (who: TunnelEnd) => () => {
+    by ??= who
+  }
+  /** The other side gets what is under way to it, and then its end. */
+  const closed = (who: TunnelEnd, other: Duplex) => () => {
+    by ??= who
+    if (other.writableFinished || other.destroyed) other.destroy()
+    else other.end(() => other.destroy())
+    over()
+  }
+  return {
+    end,
+    start: () => {
+      workload.on('end', endedBy('workload')).on('close', closed('workload', destination))
+      destination.on('end', endedBy('destination')).on('close', closed('destination', workload))
+      workload.on('error', endedBy('error'))
+      destination.on('error', endedBy('error'))
+      if (workload.destroyed || destination.destroyed) {
+        end('error')
+        over()
+        return
+      }
+      if (first.length > 0) destination.write(first)
+      workload.pipe(destination)
+      destination.pipe(workload)
+    },
+  }
+}

@@ -1,0 +1,265 @@
+import { randomBytes } from 'node:crypto'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { connect as connectTls, type TLSSocket } from 'node:tls'
+import type { AuditEvent } from '#contract/audit-event'
+import { systemClock, systemSleep } from '#contract/clock'
+import { admitted, pass } from '#contract/problem'
+import { secret } from '#contract/secret'
+import type { SpiffeId } from '#contract/spiffe-id'
+import { noLog, noMeter } from '#contract/telemetry'
+import type { Egress, GatewayConfig } from '#config/schema'
+import { runEgress, type BuiltEgress } from '#gateway/egress/run'
+import type { EgressPorts } from '#gateway/egress/build'
+import { runtimes, type Runtimes } from '#gateway/runtime'
+import type { OwnSvid } from '#identity/svid/svid'
+import { egressAllowlist } from '#plugins/egress-allowlist/guard'
+import { runDns } from '#test/fakes/dns-server'
+import { makeCertificate, makeRoot, makeSvid, rootExtensions } from '#test/fakes/openssl'
+import { wireOn, type Wire } from '#test/http/wire'
+
+export const trustDomain = 'mesh.example'
+export const shop = `spiffe://${trustDomain}/ns/shop/sa/shop`
+export const gatewayId = `spiffe://${trustDomain}/gateway`
+
+type Rule = Partial<Omit<Egress['rules'][number], 'limits' | 'destinations'>> & {
+  readonly destinations?: readonly Partial<Egress['rules'][number]['destinations'][number]>[]
+  readonly limits?: Partial<Egress['rules'][number]['limits']>
+}
+export type RigOptions = {
+  readonly rules: readonly Rule[]
+  readonly deny?: Egress['deny']
+  readonly dns?: Partial<Egress['dns']>
+  readonly more?: Partial<Egress>
+  readonly ports?: Partial<EgressPorts>
+}
+
+/** A mesh root, an outside root, and certificates of both: made once for a test file. */
+export const certificates = () => {
+  const meshRoot = makeRoot(trustDomain)
+  const outsideRoot = makeCertificate({ subject: '/CN=outside', extensions: rootExtensions() })
+  const outside = (names: string) =>
+    makeCertificate({
+      issuer: outsideRoot,
+      subject: '/CN=x',
+      extensions: [`subjectAltName = ${names}`],
+    })
+  return {
+    meshRoot,
+    outsideRoot,
+    outside,
+    proxy: outside('DNS:proxy.test, DNS:localhost, IP:127.0.0.1'),
+    gateway: makeSvid(meshRoot, gatewayId),
+    workload: (spiffeId: string) => makeSvid(meshRoot, spiffeId, []),
+  }
+}
+export type Certificates = ReturnType<typeof certificates>
+
+const ruleOf = (rule: Rule, i: number): Egress['rules'][number] => ({
+  id: `rule-${i}`,
+  team: 'shop',
+  workloads: [shop],
+  mode: 'enforce',
+  ...rule,
+  limits: { maxTunnels: 1000, tunnelSeconds: 3600, idleSeconds: 300, ...rule.limits },
+  destinations: (rule.destinations ?? []).map(
+    (destination) =>
+      ({
+        protocol: 'tls',
+        withoutServerName: false,
+        encryptedClientHello: false,
+        ...destination,
+      }) as Egress['rules'][number]['destinations'][number],
+  ),
+})
+
+/** An egress listener as a gateway runs it, with a name server of its own; it ends with the tests of the file. */
+export const runRig = async (certs: Certificates, options: RigOptions) => {
+  const folder = mkdtempSync(join(tmpdir(), 'sallyport-egress-'))
+  const dns = await runDns()
+  const file = (name: string, text: string) => {
+    writeFileSync(join(folder, name), text)
+    return join(folder, name)
+  }
+  const files = {
+    proxy: file('proxy.pem', certs.proxy.pem),
+    proxyKey: file('proxy.key', certs.proxy.keyPem),
+    outsideRoot: file('outside.pem', certs.outsideRoot.pem),
+  }
+  const egressOf = ({ rules, deny = [], dns: dnsOptions = {}, more = {} }: RigOptions): Egress => ({
+    deny,
+    allow: [],
+    nat64Prefixes: [],
+    audiences: [],
+    connectTimeoutMs: 1000,
+    clientHelloTimeoutMs: 5000,
+    headersTimeoutMs: 2000,
+    maxBodyBytes: 1_000_000,
+    ...more,
+    rules: rules.map(ruleOf),
+    dns: {
+      servers: [dns.address],
+      hosts: {},
+      timeoutMs: 400,
+      maxTtlSeconds: 60,
+      cacheEntries: 100,
+      answers: 'all',
+      ...dnsOptions,
+    },
+  })
+  const listening = {
+    host: '127.0.0.1',
+    port: 0,
+    tls: {
+      profile: 'intermediate',
+      certificates: [{ certificateFile: files.proxy, keyFile: files.proxyKey }],
+    },
+    limits: {
+      headersTimeoutMs: 2000,
+      requestTimeoutMs: 10_000,
+      keepAliveTimeoutMs: 2000,
+      maxConnections: 20_000,
+      maxHeaderBytes: 16_384,
+      maxHeaderPairs: 100,
+      maxTargetBytes: 8192,
+      maxRequestsPerConnection: 100,
+    },
+  } as const
+  const configOf = (changed: RigOptions) =>
+    ({
+      trustDomain,
+      spiffeId: gatewayId,
+      exchange: {
+        url: 'https://127.0.0.1:1',
+        spiffeId: `spiffe://${trustDomain}/exchange`,
+        timeoutMs: 200,
+        caFile: '',
+      },
+      listeners: {
+        egress: {
+          ...listening,
+          tls: { ...listening.tls, certificates: [...listening.tls.certificates] },
+        },
+      },
+      egress: egressOf(changed),
+    }) as unknown as GatewayConfig
+  const ownSvid: OwnSvid = {
+    current: () => ({
+      spiffeId: gatewayId as SpiffeId,
+      certificateChain: certs.gateway.pem,
+      privateKey: secret(certs.gateway.keyPem),
+      bundle: certs.meshRoot.pem,
+      notBeforeMs: 0,
+      notAfterMs: Number.POSITIVE_INFINITY,
+    }),
+    onChange: () => () => {},
+    close: () => {},
+  }
+  const records: AuditEvent[] = []
+  const bugs: unknown[] = []
+  const config = configOf(options)
+  const ownPorts: number[] = []
+  const egress = await runEgress(config, config.listeners.egress!, {
+    audit: {
+      write: (event) => void records.push(event),
+      ready: () => admitted,
+      close: async () => {},
+    },
+    meter: noMeter,
+    uptimeMs: () => performance.now(),
+    viaName: 'sallyport-test',
+    openAllowlist: egressAllowlist,
+    limit: () => () =>
+      pass({
+        name: 'caller',
+        mode: 'enforce',
+        limit: 1,
+        windowSeconds: 1,
+        remaining: 1,
+        resetSeconds: 1,
+      }),
+    clock: systemClock,
+    randomBytes,
+    sleep: systemSleep,
+    log: { ...noLog, error: (fields) => void bugs.push(fields) },
+    ownSvid,
+    ownPorts: () => ownPorts,
+    enter: () => {
+      const [{ parts }, leave] = all.enter()
+      return { ...parts, leave }
+    },
+    ...options.ports,
+  })
+  const all: Runtimes<GatewayConfig, BuiltEgress> = runtimes(async (next, hand) => {
+    const built = await egress.build(next, hand)
+    if (!built) throw new Error('the rig has no way out')
+    return built
+  })
+  await all.load(config)
+  const { port } = await egress.listen()
+  ownPorts.push(port)
+  after(async () => {
+    await egress.close(200)
+    all.close()
+    await dns.close()
+    rmSync(folder, { recursive: true })
+  })
+
+  /** A connection to the proxy, as a workload with its certificate, or as nobody. */
+  const dialProxy = async (workload?: string): Promise<Wire> =>
+    wireOn(connectTo(port, certs, workload), 'secureConnect')
+
+  return {
+    port,
+    dns,
+    file,
+    files,
+    records,
+    bugs,
+    live: egress.live,
+    tunnels: egress.tunnels,
+    reload: (changed: RigOptions) => all.load(configOf(changed)),
+    dialProxy,
+    /** Asks for a tunnel; the answer, and the wire it came on. */
+    connect: async (
+      place: string,
+      { as = shop, headers = [] }: { as?: string | undefined; headers?: readonly string[] } = {},
+    ) => {
+      const wire = await dialProxy(as)
+      wire.write([`CONNECT ${place} HTTP/1.1`, `Host: ${place}`, ...headers, '', ''].join('\r\n'))
+      const answer = await wire.answer()
+      return { wire, answer }
+    },
+    /** The record that fits, once it is there. */
+    recordOf: async (isIt: (event: AuditEvent) => boolean): Promise<AuditEvent> => {
+      for (let waitedMs = 0; waitedMs < 5000; waitedMs += 10) {
+        const found = records.find(isIt)
+        if (found) return found
+        await sleep(10)
+      }
+      throw new Error(`no record came; there are ${JSON.stringify(records)}`)
+    },
+  }
+}
+export type Rig = Awaited<ReturnType<typeof runRig>>
+
+const made = new Map<string, ReturnType<Certificates['workload']>>()
+
+const connectTo = (port: number, certs: Certificates, workload: string | undefined): TLSSocket => {
+  const svid = workload === undefined ? undefined : (made.get(workload) ?? certs.workload(workload))
+  if (workload !== undefined && svid) made.set(workload, svid)
+  return connectTls({
+    port,
+    host: '127.0.0.1',
+    servername: 'proxy.test',
+    ca: certs.outsideRoot.pem,
+    ...(svid ? { cert: svid.pem, key: svid.keyPem } : {}),
+  })
+}
+
+/** The status and the tag of an answer that is a refusal. */
+export const refusalOf = ({ status, head }: { status: number; head: string }): string =>
+  `${status} ${/^x-sallyport-error: (.*)$/im.exec(head)?.[1] ?? 'none'}`
