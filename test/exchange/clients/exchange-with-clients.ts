@@ -151,6 +151,11 @@ const grants = [
     tokens: ['x509-svid'],
   },
   {
+    name: 'for-themselves',
+    subjects: ['spiffe://mesh.example/user/*'],
+    audiences: [orders],
+  },
+  {
     name: 'for-users',
     subjects: ['spiffe://mesh.example/user/*'],
     to: ['agent', 'batch', 'cron', 'mainframe'],
