@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import type { SpiffeId, TrustDomain } from '#contract/spiffe-id'
 import type { Log } from '#contract/telemetry'
 import type { ExchangeConfig } from '#config/schema'
+import { noRevocations, revocationsIn, type Revocations } from './issued/revocations.ts'
 import type { KeyLifetimes } from './ca/make-keys.ts'
 import type { JoinTokenFile } from './join-token-files.ts'
 import { diskKeyStore } from './keys/disk.ts'
@@ -49,6 +50,10 @@ export const keyLifetimesOf = ({ ca, lifetimes }: ExchangeConfig): KeyLifetimes 
 
 export const keyStoreOf = ({ ca }: ExchangeConfig): KeyStore =>
   ca.store === 'memory' ? memoryKeyStore() : diskKeyStore(ca.store.directory)
+
+/** Beside stored keys, which are all that makes a token of before a restart good. */
+export const revocationsOf = ({ ca, maxIssued }: ExchangeConfig, log: Log): Revocations =>
+  ca.store === 'memory' ? noRevocations : revocationsIn(ca.store.directory, maxIssued, log)
 
 /** Beside stored keys: the roots that a gateway's `caFile` needs for its first connection. They are no secret. */
 const rootsFileName = 'roots.pem'

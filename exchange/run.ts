@@ -13,6 +13,7 @@ import {
   keyStoreOf,
   partiesOf,
   publishRootsOf,
+  revocationsOf,
   warnOfSettings,
 } from './config-parts.ts'
 import { locationsOf } from './discovery.ts'
@@ -108,7 +109,9 @@ export const runExchange = async (
   })
 
   const locations = locationsOf(config.issuer)
-  const register = issuedRegister(config.maxIssued, clock)
+  const revocations = revocationsOf(config, log)
+  const revoked = await revocations.load(clock())
+  const register = issuedRegister(config.maxIssued, clock, revocations, revoked)
   const decided = await tokenParts({
     ...ports,
     config,

@@ -22,7 +22,7 @@ const CertificateAuthority = Strict(
       {
         default: 'memory',
         description:
-          '`memory` begins anew at every start: for trying out. A directory keeps root and keys.',
+          '`memory` begins anew at every start: for trying out. A directory keeps root, keys and what was revoked.',
       },
     ),
     rootLifetimeDays: Type.Integer({

@@ -88,8 +88,11 @@ export const exchangeAdminRoutes = (app: FastifyInstance, parts: ExchangeAdminPa
         tag: 'order-refused',
         detail: 'A certificate ends by itself; turn the key of its CA to end it earlier.',
       })
-    if (!parts.register.revoke(found.id, found.expiresAtMs))
-      return turnDown(request, reply, { tag: 'order-refused', detail: 'Too much is revoked.' })
+    if (!(await parts.register.revoke(found.id, found.expiresAtMs)))
+      return turnDown(request, reply, {
+        tag: 'order-refused',
+        detail: 'It could not be remembered: too much is revoked, or the disk refuses.',
+      })
     return reply.send({ revoked: found.id })
   })
 

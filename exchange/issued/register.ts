@@ -1,5 +1,6 @@
 import type { Clock } from '#contract/clock'
 import type { SpiffeId } from '#contract/spiffe-id'
+import { noRevocations, type Revocations, type Revoked } from './revocations.ts'
 
 export const issuedKinds = ['jwt-svid', 'access-token', 'txn-token', 'x509-svid'] as const
 
@@ -33,9 +34,9 @@ export type IssuedRegister = {
   readonly find: (id: string) => Issued | undefined
   /**
    * Takes an id back until its end, and the tokens that are known to have come from it. Says false when no more can be
-   * remembered: then it is not revoked.
+   * remembered, here or through a restart: then it may come back.
    */
-  readonly revoke: (id: string, expiresAtMs: number) => boolean
+  readonly revoke: (id: string, expiresAtMs: number) => Promise<boolean>
   readonly isRevoked: (id: string) => boolean
   /** How many had to be forgotten before their end since the start. */
   readonly forgotten: () => number
@@ -43,11 +44,19 @@ export type IssuedRegister = {
 
 /**
  * Remembers in this process, at most `maxEntries` credentials: beyond that the oldest are forgotten, which costs an entry in
- * a list and no protection. What was revoked is never forgotten before its end. After a restart both are empty.
+ * a list, and that what comes from one of them ends with it. What was revoked is never forgotten before its end, nor by a
+ * restart, after which the list is empty.
+ *
+ * @param before What was revoked before the start, as `revocations` had it.
  */
-export const issuedRegister = (maxEntries: number, clock: Clock): IssuedRegister => {
+export const issuedRegister = (
+  maxEntries: number,
+  clock: Clock,
+  revocations: Revocations = noRevocations,
+  before: Revoked = new Map(),
+): IssuedRegister => {
   const entries = new Map<string, Issued>()
-  const revoked = new Map<string, number>()
+  const revoked = new Map(before)
   let forgotten = 0
   let prunedAtMs = 0
 
@@ -59,17 +68,19 @@ export const issuedRegister = (maxEntries: number, clock: Clock): IssuedRegister
     for (const [id, expiresAtMs] of revoked) if (expiresAtMs <= nowMs) revoked.delete(id)
   }
 
-  const revokeChildren = (fingerprint: string) => {
-    if (fingerprint === '') return
+  /** The ids that come with this one: itself, what came from it, and what came from that. */
+  const familyOf = (id: string, expiresAtMs: number): ReadonlyMap<string, number> => {
+    const family = new Map([[id, expiresAtMs]])
+    const parents = new Set([entries.get(id)?.fingerprint ?? ''])
+    parents.delete('')
+    if (parents.size === 0) return family
+    // Children come after their parents, in this map too, so that once through it finds them all.
     for (const child of entries.values())
-      if (child.parent === fingerprint && !revoked.has(child.id))
-        revoke(child.id, child.expiresAtMs)
-  }
-  const revoke = (id: string, expiresAtMs: number): boolean => {
-    if (revoked.size >= maxEntries) return false
-    revoked.set(id, Math.max(expiresAtMs, revoked.get(id) ?? 0))
-    revokeChildren(entries.get(id)?.fingerprint ?? '')
-    return true
+      if (parents.has(child.parent)) {
+        family.set(child.id, child.expiresAtMs)
+        if (child.fingerprint !== '') parents.add(child.fingerprint)
+      }
+    return family
   }
 
   return {
@@ -92,9 +103,13 @@ export const issuedRegister = (maxEntries: number, clock: Clock): IssuedRegister
         .map((one) => ({ ...one, revoked: revoked.has(one.id) }))
     },
     find: (id) => entries.get(id),
-    revoke: (id, expiresAtMs) => {
+    revoke: async (id, expiresAtMs) => {
       prune()
-      return revoke(id, expiresAtMs)
+      const family = familyOf(id, expiresAtMs)
+      const added = [...family.keys()].filter((one) => !revoked.has(one))
+      if (revoked.size + added.length > maxEntries) return false
+      for (const [one, endMs] of family) revoked.set(one, Math.max(endMs, revoked.get(one) ?? 0))
+      return revocations.add([...family.keys()], revoked)
     },
     isRevoked: (id) => (revoked.get(id) ?? 0) > clock(),
     forgotten: () => forgotten,

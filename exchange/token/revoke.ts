@@ -34,11 +34,11 @@ export const revokeRoute = (parts: RevokeParts): ((app: FastifyInstance) => Prom
         if (isHeldBy(asker, own.value, parts.register)) {
           visit.record.note('revoke')
           const { jti = '', expiresAtMs } = own.value.token
-          if (!parts.register.revoke(jti, expiresAtMs))
+          if (!(await parts.register.revoke(jti, expiresAtMs)))
             return oauthRefuse(
               'temporarily_unavailable',
               'overloaded',
-              'too much was revoked, try again later',
+              'it cannot be remembered now, try again later',
               { retryAfterSeconds: 60 },
             )
         } else visit.record.note('not of this client: not revoked')
