@@ -79,7 +79,7 @@ const runOurs = async (question: Question): Promise<boolean> => {
     if (soon) await soon
   }
   await wait(transaction.requestHead())
-  if (body !== undefined) transaction.readBody(Buffer.from(body, 'latin1'), true)
+  if (body !== undefined) await wait(transaction.readBody(Buffer.from(body, 'latin1'), true))
   await wait(transaction.requestBody())
   await wait(transaction.responseHead(200, ['Content-Type', 'text/html']))
   await wait(transaction.responseBody(undefined, true))

@@ -59,12 +59,13 @@ export const waf = ({ ruleSet, options, route = {}, clock }: WafParts): Inspect 
       return refuse('body-too-large', {
         cause: `more than ${options.limits.maxBodyBytes} bytes to inspect`,
       })
-    if (body) transaction.readBody(body.bytes, body.whole)
-    const fault = refusing ? limitFault(transaction, options) : undefined
-    if (fault !== undefined) return refuse('request-malformed', { cause: fault })
-    return after(transaction.requestBody(), () => {
-      const verdict = judge(transaction)
-      return verdict.ok ? pass(inspectionOf(transaction, partly)) : verdict
+    return after(body && transaction.readBody(body.bytes, body.whole), () => {
+      const fault = refusing ? limitFault(transaction, options) : undefined
+      if (fault !== undefined) return refuse('request-malformed', { cause: fault })
+      return after(transaction.requestBody(), () => {
+        const verdict = judge(transaction)
+        return verdict.ok ? pass(inspectionOf(transaction, partly)) : verdict
+      })
     })
   }
 

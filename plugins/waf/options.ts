@@ -150,19 +150,20 @@ export const WafOptions = Type.Object(
       {
         maxBodyBytes: Type.Integer({
           minimum: 1024,
-          maximum: 16_777_216,
+          maximum: 262_144,
           default: 131_072,
-          description: 'Bytes of a request body that are held back and looked at.',
+          description:
+            'Bytes of a request body that are held back and looked at. No more can be had, as other requests would have to wait: where larger bodies are expected, `overLimit: inspect-part`.',
         }),
         maxValueBytes: Type.Integer({
           minimum: 256,
-          maximum: 1_048_576,
+          maximum: 131_072,
           default: 65_536,
-          description: 'Bytes of one argument, header or cookie.',
+          description: 'Bytes of one argument, header, cookie, attribute or name.',
         }),
         maxArguments: Type.Integer({
           minimum: 1,
-          maximum: 100_000,
+          maximum: 10_000,
           default: 1000,
           description: 'Arguments of query and body together.',
         }),
@@ -174,7 +175,7 @@ export const WafOptions = Type.Object(
         }),
         maxResponseBodyBytes: Type.Integer({
           minimum: 1024,
-          maximum: 16_777_216,
+          maximum: 524_288,
           default: 131_072,
           description: 'Bytes of an answer that are held back and looked at.',
         }),

@@ -45,7 +45,7 @@ export const warmUp = async (program: Program): Promise<void> => {
     // Patterns of later rules are wanted, too: a refusal would end it.
     transaction.state.mode = 'DetectionOnly'
     await transaction.requestHead()
-    if (body !== '') transaction.readBody(Buffer.from(body, 'latin1'), true)
+    if (body !== '') await transaction.readBody(Buffer.from(body, 'latin1'), true)
     await transaction.requestBody()
   }
 }

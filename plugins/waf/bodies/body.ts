@@ -97,6 +97,20 @@ export type ParsedBody = {
  */
 export type BodyProcessor = (body: string, limits: BodyLimits) => ParsedBody
 
+/** The same in pieces, so that others can have a turn in between. */
+export type BodySteps = (body: string, limits: BodyLimits) => Generator<undefined, ParsedBody>
+
+/** A processor in one piece. */
+export const atOnce =
+  (steps: BodySteps): BodyProcessor =>
+  (body, limits) => {
+    const running = steps(body, limits)
+    for (;;) {
+      const { done, value } = running.next()
+      if (done === true) return value
+    }
+  }
+
 /** FILES_COMBINED_SIZE, in bytes. */
 export const filesCombinedSize = (files: readonly UploadedFile[]): number =>
   files.reduce((total, file) => total + file.sizeBytes, 0)

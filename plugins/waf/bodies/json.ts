@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer'
-import type { Argument, BodyLimits, BodyProcessor } from './body.ts'
-import { tooManyArguments } from './body.ts'
+import type { Argument, BodyLimits, BodySteps } from './body.ts'
+import { atOnce, tooManyArguments } from './body.ts'
 import type { JsonReader } from './json-text.ts'
 import { readJsonLiteral, readJsonNumber, readJsonString, skipJsonSpace } from './json-text.ts'
 
@@ -134,10 +134,14 @@ const readNext = (walk: Walk, expected: Expected): Expected | Fault => {
   }
 }
 
-const walkThrough = (walk: Walk): Fault | undefined => {
+/** Keys and values read between two pauses. */
+const stepsPerPiece = 500
+
+const walkThrough = function* (walk: Walk): Generator<undefined, Fault | undefined> {
   const { reader, open } = walk
   let expected: Expected = 'value'
-  for (;;) {
+  for (let step = 1; ; step++) {
+    if (step % stepsPerPiece === 0) yield
     skipJsonSpace(reader)
     if (expected === 'after-value' && open.length === 0 && reader.at === reader.text.length)
       return undefined
@@ -151,11 +155,13 @@ const walkThrough = (walk: Walk): Fault | undefined => {
  * JSON (RFC 8259) as ModSecurity 3 turns it into arguments: one for each text, number, true, false and null (empty),
  * numbers as written, duplicate keys kept; none for empty objects and arrays. An empty body is not an error.
  */
-export const jsonBody: BodyProcessor = (body, limits) => {
+export const jsonSteps: BodySteps = function* (body, limits) {
   if (body === '') return { args: [] }
   if (!isUtf8(Buffer.from(body, 'latin1')))
     return { args: [], error: 'JSON parsing error: not UTF-8.' }
   const args: Argument[] = []
   const reader: JsonReader = { text: body, at: 0 }
-  return { args, ...walkThrough({ reader, limits, args, open: [], nameBytes: 0 }) }
+  return { args, ...(yield* walkThrough({ reader, limits, args, open: [], nameBytes: 0 })) }
 }
+
+export const jsonBody = atOnce(jsonSteps)

@@ -1,4 +1,4 @@
-import type { BodyLimits, BodyProcessor } from './body.ts'
+import { atOnce, type BodyLimits, type BodySteps } from './body.ts'
 import { toUtf8 } from './xml-encoding.ts'
 import type { XmlReader } from './xml-text.ts'
 import {
@@ -28,6 +28,11 @@ type Walk = {
 
 const fault = (reason: string): Fault => ({ error: `XML parsing error: ${reason}` })
 
+const tooMany = (what: string): Fault => ({ ...fault(what), overLimit: true })
+
+/** A start tag is read in one piece. */
+const maxAttributesOfOne = 1000
+
 const malformed = ({ reader }: Walk): Fault => fault(`malformed at byte ${reader.at}.`)
 
 /** Ends of lines are one line feed (XML 1.0 §2.11). */
@@ -51,10 +56,9 @@ const readAttribute = (w: Walk, seen: Set<string>): Fault | undefined => {
   const spaced = withLineFeeds(written).replace(/[\t\n]/g, ' ')
   const value = resolveReferences(spaced, reader.keepsUnknownEntities)
   if (++w.attributeCount > limits.maxXmlAttributes)
-    return {
-      error: `XML parsing error: more than ${limits.maxXmlAttributes} attributes.`,
-      overLimit: true,
-    }
+    return tooMany(`more than ${limits.maxXmlAttributes} attributes.`)
+  if (seen.size > maxAttributesOfOne)
+    return tooMany(`more than ${maxAttributesOfOne} attributes of one element.`)
   if (name !== 'xmlns' && !name.startsWith('xmlns:')) w.attributes.push(value ?? written)
   return value === undefined || written.includes('<') ? malformed(w) : undefined
 }
@@ -69,11 +73,7 @@ const readStartTag = (w: Walk): Fault | undefined => {
     const hasSpace = skipXmlSpace(reader)
     if (takeXml(reader, '/>')) return undefined
     if (takeXml(reader, '>')) {
-      if (open.length === limits.maxDepth)
-        return {
-          error: `XML parsing error: nests deeper than ${limits.maxDepth}.`,
-          overLimit: true,
-        }
+      if (open.length === limits.maxDepth) return tooMany(`nests deeper than ${limits.maxDepth}.`)
       open.push(name)
       return undefined
     }
@@ -185,10 +185,14 @@ const readNext = (w: Walk): Fault | undefined => {
 const xmlDeclaration =
   /^<\?xml[ \t\r\n]+version[ \t\r\n]*=[ \t\r\n]*(["'])1\.[0-9]+\1(?:[ \t\r\n]+encoding[ \t\r\n]*=[ \t\r\n]*(?:"[\w.:-]+"|'[\w.:-]+'))?(?:[ \t\r\n]+standalone[ \t\r\n]*=[ \t\r\n]*(?:"(?:yes|no)"|'(?:yes|no)'))?[ \t\r\n]*\?>/
 
-const walkThrough = (w: Walk): Fault | undefined => {
+/** Tags, texts and the like read between two pauses. */
+const stepsPerPiece = 250
+
+const walkThrough = function* (w: Walk): Generator<undefined, Fault | undefined> {
   const { reader } = w
   reader.at = xmlDeclaration.exec(reader.text)?.[0].length ?? 0
-  while (reader.at < reader.text.length) {
+  for (let step = 1; reader.at < reader.text.length; step++) {
+    if (step % stepsPerPiece === 0) yield
     const failed = readNext(w)
     if (failed !== undefined) return failed
   }
@@ -199,7 +203,7 @@ const walkThrough = (w: Walk): Fault | undefined => {
  * XML 1.0, checked for well-formedness but not for validity, and what the two XPaths of CRS select in it. Nothing is
  * fetched or expanded (CWE-611, CWE-776); see `readDoctype`. An empty body is not an error.
  */
-export const xmlBody: BodyProcessor = (body, limits) => {
+export const xmlSteps: BodySteps = function* (body, limits) {
   if (body === '') return { args: [] }
   const text = toUtf8(body)
   if (text === undefined || hasForbiddenBytes(text))
@@ -215,7 +219,9 @@ export const xmlBody: BodyProcessor = (body, limits) => {
     hasDoctype: false,
     refusal: undefined,
   }
-  const failed = walkThrough(w) ?? w.refusal
+  const failed = (yield* walkThrough(w)) ?? w.refusal
   const texts = w.hasRoot ? [w.texts.join('')] : []
   return { args: [], xml: { texts, attributes: w.attributes }, ...failed }
 }
+
+export const xmlBody = atOnce(xmlSteps)

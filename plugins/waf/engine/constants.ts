@@ -1,5 +1,6 @@
 import type { Link } from '../seclang/rule.ts'
-import type { Effect, Target } from '../seclang/syntax.ts'
+import { SecLangError, type Effect, type Target } from '../seclang/syntax.ts'
+import type { Test } from '../operators/operator.ts'
 import { transformations } from '../transformations/table.ts'
 import { leadingInteger } from '../operators/compare-numbers.ts'
 import { expandMacro, type Macro } from './macro.ts'
@@ -19,6 +20,20 @@ export type Constants = {
 }
 
 export const unknown = Symbol('unknown')
+
+/**
+ * A link's operator with an argument that is known once the macros in it are.
+ *
+ * @throws SecLangError
+ */
+export const compileAtLoad = (link: Link, argument: string): Test => {
+  try {
+    return link.compile(argument)
+  } catch (cause) {
+    if (!(cause instanceof TypeError)) throw cause
+    throw new SecLangError(link, cause.message)
+  }
+}
 
 const isCapture = (name: string): boolean => /^\d$/.test(name)
 
@@ -77,7 +92,7 @@ export const constantVerdict = (link: Link, constants: Constants): boolean | und
     if (value === unknown) return undefined
     if (value !== undefined) values.push(value)
   }
-  const { test } = link.test ?? link.compile(argument)
+  const { test } = link.test ?? compileAtLoad(link, argument)
   return values.some((value) => {
     const transformed = link.transformations.reduce(
       (text, name) => transformations[name].apply(text),

@@ -56,8 +56,12 @@ export const entriesOfFlat = (flat: readonly string[]): Entries => {
   return entriesOf(names, values)
 }
 
-/** The same entries, longer values cut. */
-export const cutValues = (entries: Entries, maxBytes: number): Entries =>
-  entries.values.some((value) => value.length > maxBytes)
-    ? { ...entries, values: entries.values.map((value) => value.slice(0, maxBytes)) }
+/** The same entries, longer names and values cut. */
+export const cutValues = (entries: Entries, maxBytes: number): Entries => {
+  const isLong = (text: string) => text.length > maxBytes
+  const cut = (text: string) => text.slice(0, maxBytes)
+  const { names, values } = entries
+  return names.some(isLong) || values.some(isLong)
+    ? entriesOf(names.map(cut), values.map(cut))
     : entries
+}

@@ -1,4 +1,5 @@
 import type { Test } from '../operators/operator.ts'
+import type { Entries } from './entries.ts'
 import { severities } from '../seclang/syntax.ts'
 import { compileMacro } from './read-macro.ts'
 import { removedTargets } from './removals.ts'
@@ -12,12 +13,32 @@ const maxMatches = 200
 type IsGone = ((variable: string, key: string) => boolean) | undefined
 
 /** How far a rule has come that is run in pieces. */
-export type Progress = { link: number; target: number; entry: number; matched: boolean }
+export type Progress = {
+  link: number
+  target: number
+  entry: number
+  matched: boolean
+  /** What a target's variable held when it was begun: rules change some, which must not show in a pause. */
+  entries: Entries | undefined
+  /** A long value in the midst of its trial. */
+  running: Generator<undefined, void> | undefined
+}
 
-export const newProgress = (): Progress => ({ link: 0, target: 0, entry: 0, matched: false })
+export const newProgress = (): Progress => ({
+  link: 0,
+  target: 0,
+  entry: 0,
+  matched: false,
+  entries: undefined,
+  running: undefined,
+})
 
-/** Entries tried between two looks at the clock. */
-const entriesPerLook = 32
+/** Longer values are tried in pieces. */
+export const longBytes = 256
+
+/** Bytes tried between two looks at the clock, and what each entry counts for besides. */
+const bytesPerLook = 1024
+const bytesPerEntry = 32
 
 /**
  * Runs one rule exactly as ModSecurity does: every value of the first link, then of the next; what a link does
@@ -32,7 +53,8 @@ export const evaluateUnit = (
   isLate: () => boolean,
 ): boolean | undefined => {
   const { links } = unit
-  if (progress.link === 0 && progress.target === 0 && progress.entry === 0) {
+  const begins = progress.link === 0 && progress.target === 0 && progress.entry === 0
+  if (begins && !progress.running) {
     state.matchedVar = undefined
     if (state.matchedVars.length > 0) state.matchedVars = []
   }
@@ -64,9 +86,11 @@ const evaluateLink = (
   const isGone =
     progress.link === 0 && state.removals.length > 0 ? removedTargets(state, unit) : undefined
   const trial: Trial = { state, unit, link, test: link.test(state), isLast, isGone }
-  for (; progress.target < link.targets.length; progress.target++, progress.entry = 0) {
+  for (; progress.target < link.targets.length; progress.target++) {
     const target = link.targets[progress.target]
     if (target && !evaluateTarget(trial, target, progress, isLate)) return undefined
+    progress.entry = 0
+    progress.entries = undefined
   }
   return progress.matched
 }
@@ -97,13 +121,14 @@ const evaluateTarget = (
         ? variable.read(state)
         : state.tx.get(key ?? '')
     if (target.count) tryCount(trial, target, value === undefined ? 0 : 1, progress)
-    else if (value !== undefined) tryValue(trial, variableName, key ?? '', value, progress)
+    else if (value !== undefined)
+      return tryPausing(trial, variableName, key ?? '', value, progress, isLate)
     return true
   }
-  const entries = variableName === 'TX' ? state.tx.select(accepts) : variable.read(state)
-  // What rules change must not change under a loop that pauses.
-  const mayPause = variable.stable && !target.count
+  const entries = (progress.entries ??=
+    variableName === 'TX' ? state.tx.select(accepts) : variable.read(state))
   let count = 0
+  let bytes = 0
   for (; progress.entry < entries.values.length; progress.entry++) {
     const at = progress.entry
     const entryKey = entries.keys[at] ?? ''
@@ -111,8 +136,12 @@ const evaluateTarget = (
     if (isGone?.(variableName, entryKey)) continue
     count++
     if (target.count) continue
-    tryValue(trial, variableName, entries.names[at] ?? '', entries.values[at] ?? '', progress)
-    if (mayPause && count % entriesPerLook === 0 && isLate()) {
+    const [name = '', value = ''] = [entries.names[at], entries.values[at]]
+    if (!tryPausing(trial, variableName, name, value, progress, isLate)) return false
+    bytes += value.length + bytesPerEntry
+    if (bytes < bytesPerLook) continue
+    bytes = 0
+    if (isLate()) {
       progress.entry++
       return false
     }
@@ -124,6 +153,44 @@ const evaluateTarget = (
 const tryCount = (trial: Trial, target: UnitTarget, count: number, progress: Progress): void => {
   if (tryForm(trial, `&${target.variableName}`, target.key ?? '', String(count)))
     progress.matched = true
+}
+
+/** @returns Whether it came to the end; if not, call it again with the same value. */
+const tryPausing = (
+  trial: Trial,
+  variableName: string,
+  name: string,
+  value: string,
+  progress: Progress,
+  isLate: () => boolean,
+): boolean => {
+  if (value.length <= longBytes) {
+    tryValue(trial, variableName, name, value, progress)
+    return true
+  }
+  const running = (progress.running ??= trySlowly(trial, variableName, name, value, progress))
+  while (running.next().done !== true) if (isLate()) return false
+  progress.running = undefined
+  return true
+}
+
+/** Tries one long value in all the forms that the link wants, in pieces. */
+const trySlowly = function* (
+  trial: Trial,
+  variableName: string,
+  name: string,
+  value: string,
+  progress: Progress,
+): Generator<undefined, void> {
+  const { transformations, multiMatch } = trial.link
+  let form = value
+  for (let i = -1; i < transformations.length; i++) {
+    const next = i < 0 ? form : (transformations[i]?.apply(form) ?? form)
+    const wanted = multiMatch ? i < 0 || next !== form : i === transformations.length - 1
+    form = next
+    if (wanted && (yield* tryFormSlowly(trial, variableName, name, form))) progress.matched = true
+    yield
+  }
 }
 
 /** Tries one value in all the forms that the link wants. */
@@ -146,17 +213,39 @@ const tryValue = (
   }
 }
 
-const tryForm = (
-  { state, unit, link, test, isLast }: Trial,
+const tryForm = (trial: Trial, variableName: string, name: string, value: string): boolean => {
+  const { link, test } = trial
+  if (test.test(value) === link.negated) return false
+  matchedForm(trial, variableName, name, value, () => test.capture?.(value) ?? [])
+  return true
+}
+
+const tryFormSlowly = function* (
+  trial: Trial,
   variableName: string,
   name: string,
   value: string,
-): boolean => {
-  if (test.test(value) === link.negated) return false
+): Generator<undefined, boolean> {
+  const { link, test } = trial
+  if (!test.search) return tryForm(trial, variableName, name, value)
+  const found = yield* test.search(value)
+  if ((found !== undefined) === link.negated) return false
+  matchedForm(trial, variableName, name, value, found ?? (() => []))
+  return true
+}
+
+/** What a match does: captures, effects, the record. */
+const matchedForm = (
+  { state, unit, link, isLast }: Trial,
+  variableName: string,
+  name: string,
+  value: string,
+  capture: () => readonly string[],
+): void => {
   // Exact groups cost more than the verdict, so they are not sought where no one would see them.
   const isSeen = link.captureMatters || state.matches.length < maxMatches
-  if (link.capture && isSeen && !link.negated && test.capture) {
-    const groups = test.capture(value)
+  if (link.capture && isSeen && !link.negated) {
+    const groups = capture()
     if (groups.length > 0) state.tx.capture(groups)
   }
   const matched = { name: nameOf(variableName, name), value }
@@ -164,7 +253,6 @@ const tryForm = (
   state.matchedVars.push(matched)
   link.effects?.(state)
   if (isLast) record(state, unit)
-  return true
 }
 
 const nameOf = (variable: string, name: string): string => {

@@ -2,6 +2,7 @@ import type { Entry, Link, Rule } from '../seclang/rule.ts'
 import { phases, type Phase } from '../seclang/syntax.ts'
 import { idsInclude } from '../seclang/update-rules.ts'
 import {
+  compileAtLoad,
   constantEffect,
   constantText,
   constantVerdict,
@@ -194,7 +195,7 @@ const simplify = (rule: Rule, constants: Constants): readonly Link[] => {
       return { ...link, targets: [], operator: undefined }
     if (link.test) return link
     const argument = constantText(link.operator.argument, constants)
-    return argument === undefined ? link : { ...link, test: link.compile(argument) }
+    return argument === undefined ? link : { ...link, test: compileAtLoad(link, argument) }
   })
 }
 

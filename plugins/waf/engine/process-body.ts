@@ -1,8 +1,8 @@
 import type { BodyLimits, ParsedBody } from '../bodies/body.ts'
-import { jsonBody } from '../bodies/json.ts'
+import { jsonSteps } from '../bodies/json.ts'
 import { multipartBody } from '../bodies/multipart.ts'
 import { urlencodedBody } from '../bodies/urlencoded.ts'
-import { xmlBody } from '../bodies/xml.ts'
+import { xmlSteps } from '../bodies/xml.ts'
 import { factsOfBody, type BodyFacts } from './body-facts.ts'
 import type { State } from './state.ts'
 
@@ -13,35 +13,35 @@ export const processorFor = (contentType: string | undefined): string => {
   return type.startsWith('multipart/form-data') ? 'MULTIPART' : ''
 }
 
-/** Parses a body with the processor that the rules of phase 1 left chosen. `text` is latin1. */
-export const processBody = (
+/** Parses a body, in pieces, with the processor that the rules of phase 1 left chosen. `text` is latin1. */
+export const processBody = function* (
   state: State,
   text: string,
   contentType: string,
   limits: BodyLimits,
-): BodyFacts => {
+): Generator<undefined, BodyFacts> {
   const processor = state.bodyProcessor
-  const parsed = parse(processor, text, contentType, limits)
+  const parsed = yield* parse(processor, text, contentType, limits)
   const isVariable =
     processor === 'URLENCODED' || (processor === '' && state.forceRequestBodyVariable)
   return factsOfBody(parsed, text.length, isVariable ? text : undefined)
 }
 
-const parse = (
+const parse = function* (
   processor: string,
   text: string,
   contentType: string,
   limits: BodyLimits,
-): ParsedBody => {
+): Generator<undefined, ParsedBody> {
   switch (processor) {
     case 'URLENCODED':
       return urlencodedBody(text, limits)
     case 'MULTIPART':
       return multipartBody(contentType)(text, limits)
     case 'JSON':
-      return jsonBody(text, limits)
+      return yield* jsonSteps(text, limits)
     case 'XML':
-      return xmlBody(text, limits)
+      return yield* xmlSteps(text, limits)
     default:
       return { args: [] }
   }

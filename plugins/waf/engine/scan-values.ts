@@ -1,5 +1,6 @@
 import type { PhaseProgram } from './phase-program.ts'
 import type { State } from './state.ts'
+import { longBytes } from './evaluate.ts'
 import type { VariableScan } from './variable-scan.ts'
 
 /** Where a scan that was interrupted goes on. */
@@ -13,9 +14,7 @@ export type ScanCursor = {
 export const newCursor = (): ScanCursor => ({ scan: 0, entry: 0, running: undefined })
 
 /** Bytes that may be scanned between two looks at the clock. */
-const bytesPerLook = 8192
-/** Longer values are scanned in pieces. */
-const longBytes = 2048
+const bytesPerLook = 1024
 const presentOnce: readonly string[] = ['']
 
 /**

@@ -25,6 +25,7 @@ type Gated = {
   readonly hit: number
   readonly negated: boolean
   readonly test: (value: string) => boolean
+  readonly search: Test['search']
   readonly minLength: number
   /** Of each of these a class must occur; -1, which every value but the empty has, where fewer are wanted. */
   readonly firstClasses: number
@@ -149,7 +150,8 @@ export const makeScanner = (probes: readonly Probe[]): Scanner => {
       for (const probe of [...step.probes, ...step.literalProbes]) {
         if (!probe.negated && !passes(probe, text.length, mask)) continue
         if (probe.group >= 0 && !hasLiteral(scratch, probe.group, form)) continue
-        if (probe.test(text) !== probe.negated) hits.push(probe.hit)
+        const matches = probe.search ? (yield* probe.search(text)) !== undefined : probe.test(text)
+        if (matches !== probe.negated) hits.push(probe.hit)
         yield
       }
     }
@@ -229,6 +231,7 @@ const plan = (probes: readonly Probe[]) => {
       hit: probe.hit,
       negated: probe.negated,
       test: probe.test.test,
+      search: probe.test.search,
       minLength,
       firstClasses: classes[0] ?? -1,
       secondClasses: classes[1] ?? -1,

@@ -13,7 +13,7 @@ import {
 import { processBody, processorFor } from './process-body.ts'
 import type { Program } from './program.ts'
 import { readRequest, type RequestInput } from './request.ts'
-import { startPhase, type PhaseRun } from './run-phase.ts'
+import { startPhase } from './run-phase.ts'
 import type { State } from './state.ts'
 import { makeStore } from './store.ts'
 
@@ -29,7 +29,7 @@ export type Transaction = {
   /** Phase 1. */
   readonly requestHead: () => Soon<void>
   /** Parses the body, before phase 2. `whole`: nothing of it is missing. */
-  readonly readBody: (body: Buffer, whole: boolean) => void
+  readonly readBody: (body: Buffer, whole: boolean) => Soon<void>
   /** Phase 2, which must run without a body too. */
   readonly requestBody: () => Soon<void>
   /** Phase 3. Headers are name, value, name, value … */
@@ -55,7 +55,7 @@ export type TransactionBounds = {
 const defaultMaxValueBytes = 65_536
 
 /** How long rules may run before others have a turn. */
-const sliceMs = 4
+const sliceMs = 3
 
 export const beginTransaction = (
   program: Program,
@@ -74,7 +74,15 @@ export const beginTransaction = (
       state.bodyProcessor = processorFor(contentType)
       return run(1)
     },
-    readBody: (body, whole) => readBody(state, body, whole, contentType, limits, maxValueBytes),
+    readBody: (body, whole) => {
+      const running = readBody(state, body, whole, contentType, limits, maxValueBytes)
+      return drive({
+        advance: (isLate) => {
+          while (running.next().done !== true) if (isLate()) return false
+          return true
+        },
+      })
+    },
     requestBody: () => run(2),
     responseHead: (status, headers, protocol = 'HTTP/1.1') => {
       const entries = entriesOfFlat(headers)
@@ -111,12 +119,15 @@ export const limitsOf = ({ settings }: Program): BodyLimits => ({
   maxFiles: settings.uploadFileLimit,
 })
 
-const drive = (run: PhaseRun): Soon<void> => {
+/** What is done in slices: says whether it is done. */
+type Sliced = { readonly advance: (isLate: () => boolean) => boolean }
+
+const drive = (run: Sliced): Soon<void> => {
   const until = performance.now() + sliceMs
   if (run.advance(() => performance.now() > until)) return
   return driveOn(run)
 }
-const driveOn = async (run: PhaseRun): Promise<void> => {
+const driveOn = async (run: Sliced): Promise<void> => {
   for (;;) {
     await nextTurn()
     const until = performance.now() + sliceMs
@@ -124,26 +135,31 @@ const driveOn = async (run: PhaseRun): Promise<void> => {
   }
 }
 
-const readBody = (
+const readBody = function* (
   state: State,
   body: Buffer,
   whole: boolean,
   contentType: string,
   limits: BodyLimits,
   maxValueBytes: number,
-): void => {
+): Generator<undefined, void> {
   if (body.length === 0 || !state.requestBodyAccess || state.mode === 'Off') return
   state.requestBodyOverLimit = body.length > state.requestBodyLimit || !whole
   const text = body.toString('latin1', 0, state.requestBodyLimit)
-  const parsed = processBody(state, text, contentType, limits)
-  noteLength(state, parsed.args)
-  noteLength(state, parsed.xml)
+  const parsed = yield* processBody(state, text, contentType, limits)
+  // Files' contents are looked at by rules that ask for them only, and are as long as files are.
+  const bounded = (entries: Entries): Entries => {
+    noteLength(state, entries)
+    return cutValues(entries, maxValueBytes)
+  }
   state.body = {
     ...parsed,
-    args: cutValues(parsed.args, maxValueBytes),
-    xml: cutValues(parsed.xml, maxValueBytes),
-    xmlAttributes: cutValues(parsed.xmlAttributes, maxValueBytes),
-    partHeaders: cutValues(parsed.partHeaders, maxValueBytes),
+    args: bounded(parsed.args),
+    files: bounded(parsed.files),
+    fileNames: bounded(parsed.fileNames),
+    xml: bounded(parsed.xml),
+    xmlAttributes: bounded(parsed.xmlAttributes),
+    partHeaders: bounded(parsed.partHeaders),
   }
   const { args } = state.body
   if (args.names.length === 0) return
@@ -152,9 +168,11 @@ const readBody = (
   state.argsCombinedSize = combinedSize(state.args)
 }
 
-const noteLength = (state: State, { values }: Entries): void => {
-  for (const { length } of values)
-    if (length > state.longestValueBytes) state.longestValueBytes = length
+/** Names are values, too: of ARGS_NAMES and its like. */
+const noteLength = (state: State, { names, values }: Entries): void => {
+  for (const list of [names, values])
+    for (const { length } of list)
+      if (length > state.longestValueBytes) state.longestValueBytes = length
 }
 
 const combinedSize = ({

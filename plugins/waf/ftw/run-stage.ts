@@ -51,7 +51,7 @@ export const runRequest = async (
     nowMs: 0,
   })
   await transaction.requestHead()
-  transaction.readBody(Buffer.from(body, 'latin1'), true)
+  await transaction.readBody(Buffer.from(body, 'latin1'), true)
   await transaction.requestBody()
   const answer = reflectAnswer(target, body)
   await transaction.responseHead(answer.status, answer.headers)

@@ -5,6 +5,11 @@ export type Test = {
   readonly test: (value: string) => boolean
   /** Of a value that matched, what `capture` puts into TX.0 to TX.9. Without it nothing is captured. */
   readonly capture?: (value: string) => readonly string[]
+  /**
+   * The same in pieces, for long values that could take long: pauses now and then, and gives what captures at last, or
+   * undefined if it does not match.
+   */
+  readonly search?: (value: string) => Generator<undefined, (() => readonly string[]) | undefined>
   /** What a value must have to match: the gate asks it before `test`. */
   readonly requirement?: Requirement
 }

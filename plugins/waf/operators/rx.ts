@@ -9,6 +9,7 @@ export const rx: Operator = (argument) => {
     return {
       test: pattern.test,
       capture: (value) => pattern.capture(value) ?? [],
+      search: pattern.search,
       requirement: pattern.requirement,
     }
   } catch (cause) {

@@ -11,7 +11,12 @@ const matched = -2
 export type Automaton = {
   /** The offset just behind the shortest match that ends first (up to one byte later), or -1. */
   readonly findEnd: (subject: string) => number
+  /** The same in pieces, which end when some states had to be made: subjects can be found that need a new one at each byte. */
+  readonly findEndSlowly: (subject: string) => Generator<undefined, number>
 }
+
+/** Making one takes some microseconds. */
+const statesPerPiece = 256
 
 /**
  * Runs a program as a deterministic automaton whose states are made when first needed. Time is linear in the subject
@@ -147,8 +152,46 @@ export const makeAutomaton = (program: Program): Automaton => {
     if (target === unknown) target = take(state, classCount)
     return target === matched ? subject.length : -1
   }
-  return { findEnd }
+
+  /** @returns Like `findEnd`, but undefined if so many states were made that others should have a turn. */
+  const advance = (cursor: Cursor, subject: string): number | undefined => {
+    let { state } = cursor
+    let made = 0
+    for (let i = cursor.at; i <= subject.length; i++) {
+      const atEnd = i === subject.length
+      const column = atEnd ? classCount : (classOf[subject.charCodeAt(i) & 255] ?? 0)
+      let target = table[state + column] ?? 0
+      if (target === unknown) {
+        target = take(state, column)
+        made++
+      }
+      if (target === matched) return i
+      if (target === dead || atEnd) return -1
+      state = target
+      if (made < statesPerPiece) continue
+      cursor.state = state
+      cursor.at = i + 1
+      return undefined
+    }
+    return -1
+  }
+  const findEndSlowly = function* (subject: string): Generator<undefined, number> {
+    const cursor: Cursor = { state: start, at: 0 }
+    for (;;) {
+      const end = advance(cursor, subject)
+      if (end !== undefined) return end
+      const row = cursor.state / width - 1
+      const seeds = seedsOf[row] ?? startSeeds
+      const before = beforeOf[row] ?? -1
+      yield
+      // In the pause others may have had all states forgotten.
+      cursor.state = stateFor(seeds, before)
+    }
+  }
+  return { findEnd, findEndSlowly }
 }
+
+type Cursor = { state: number; at: number }
 
 /** Bytes that no set and no assertion of the program tells apart share a class, so that rows stay short. */
 const byteClasses = (program: Program) => {

@@ -12,6 +12,8 @@ export type Pattern = {
   readonly test: (subject: string) => boolean
   /** The match and its groups, '' for one that took no part; undefined if there is no match. */
   readonly capture: (subject: string) => readonly string[] | undefined
+  /** Both in one, in pieces that others can run between. Gives what captures, or undefined without a match. */
+  readonly search: (subject: string) => Generator<undefined, (() => readonly string[]) | undefined>
   readonly requirement: Requirement
   /** Time is linear in the subject. False for look-arounds and back-references, whose subjects are cut short. */
   readonly linear: boolean
@@ -44,7 +46,13 @@ const linearPattern = (parsed: Parsed): Pattern => {
     return (made = { program, automaton: makeAutomaton(program) })
   }
   const quick = isSimple(root) ? printSafely(parsed) : undefined
+  const search = function* (subject: string) {
+    const { program, automaton } = made ?? make()
+    const end = yield* automaton.findEndSlowly(subject)
+    return end < 0 ? undefined : () => groupsAt(program, subject, end)
+  }
   return {
+    search,
     test: (subject) =>
       quick && subject.length <= maxQuickBytes
         ? quick.regex.test(subject)
@@ -92,7 +100,15 @@ const backtrackingPattern = (parsed: Parsed): Pattern => {
   const printed = printSafely(parsed)
   const cut = (subject: string) =>
     subject.length > maxBacktrackedBytes ? subject.slice(0, maxBacktrackedBytes) : subject
+  // eslint-disable-next-line require-yield -- it is short enough for one piece
+  const search = function* (
+    subject: string,
+  ): Generator<undefined, (() => readonly string[]) | undefined> {
+    const part = cut(subject)
+    return printed.regex.test(part) ? () => groupsOnV8(printed, part) ?? [] : undefined
+  }
   return {
+    search,
     test: (subject) => printed.regex.test(cut(subject)),
     capture: (subject) => groupsOnV8(printed, cut(subject)),
     requirement: requirementOf(parsed.root),

@@ -119,6 +119,16 @@ suite('The guard', () => {
       await tagOf(inspect, inspectionInput({ query: '?a=1&b=2&c=3&d=4' })),
       'request-malformed',
     )
+    const long = 'x'.repeat(300)
+    for (const [type, body] of [
+      ['text/xml', `<a b="${long}"/>`],
+      ['application/json', `{"${long}":1}`],
+      [
+        'multipart/form-data; boundary=b',
+        `--b\r\nContent-Disposition: form-data; name="${long}"\r\n\r\n1\r\n--b--\r\n`,
+      ],
+    ] as const)
+      assert.equal(await tagOf(inspect, post(body, true, type)), 'request-malformed', type)
     const lenient = make({ limits }, { overLimit: 'inspect-part' })
     assert.equal(await tagOf(lenient, post('a=1', false)), 'admitted')
     assert.equal(await tagOf(lenient, post(`a=${'x'.repeat(300)}`)), 'admitted')

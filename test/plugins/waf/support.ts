@@ -40,7 +40,7 @@ export const runThrough = async (program: Program, sent: Sent = {}): Promise<Sta
     nowMs: 0,
   })
   await transaction.requestHead()
-  if (sent.body !== undefined) transaction.readBody(Buffer.from(sent.body), true)
+  if (sent.body !== undefined) await transaction.readBody(Buffer.from(sent.body), true)
   await transaction.requestBody()
   await transaction.responseHead(
     sent.status ?? 200,

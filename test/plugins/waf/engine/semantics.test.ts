@@ -179,6 +179,26 @@ SecRule RESPONSE_BODY "@contains secret" "id:2,phase:4,deny"`
     )
     assert.deepEqual([tx.get('a'), tx.get('b'), tx.get('c')], ['7', '0', undefined])
   })
+  test('a rule sees the same of long values, which it tries in pieces, as of short ones', async () => {
+    const rules = `SecRule ARGS|REQUEST_BODY "@rx (?:a|b).{9}(c)" "id:1,phase:2,pass,capture,t:none,t:urlDecodeUni,multiMatch,logdata:'%{tx.1}',setvar:tx.n=+1,chain"
+  SecRule MATCHED_VARS "!@rx (?:a|b).{12}d" "setvar:tx.m=+1"
+SecRule ARGS:b "!@rx ^[ab]+$" "id:2,phase:2,pass"`
+    const run2 = async (filler: string) => {
+      const body = `a=${filler}a123456789c&b=${filler}&c=%61${filler}a123456789c`
+      const state = await run(rules, { method: 'POST', headers: form, body })
+      const { tx } = state
+      const [first] = state.matches
+      return [idsOf(state), tx.get('n'), tx.get('m'), first?.logData, first?.matched[0]?.name]
+    }
+    const bits = Array.from({ length: 20_000 }, (_, i) => 'ab'[(i * i * 7 + (i >> 3)) & 1]).join('')
+    assert.deepEqual(await run2(bits), await run2('ab'))
+    assert.deepEqual((await run2('ab'))[0], [1])
+  })
+  test('an argument that only its macros make unreadable is a fault at load if rules alone set them', () => {
+    const rules = `SecAction "id:1,phase:1,pass,nolog,setvar:tx.p=("
+SecRule ARGS "@rx %{tx.p}" "id:2,phase:1,pass"`
+    assert.throws(() => programOf(rules), /rules-0\.conf:2: @rx cannot use the pattern/)
+  })
   test('matches that are kept are bounded, and the rest is counted', async () => {
     const target = `/?${Array.from({ length: 600 }, (_, i) => `a${i}=x`).join('&')}`
     const state = await run('SecRule ARGS "x" "id:1,phase:1,pass"', { target })

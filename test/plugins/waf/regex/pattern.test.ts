@@ -112,6 +112,34 @@ suite('PCRE patterns on bytes', () => {
     )
     assert.ok(matched > 500)
   })
+  test('a search in pieces finds what a search at once does, whoever else uses the pattern in its pauses', () => {
+    // Any text of these needs a new state at nearly every byte, more than are kept.
+    const source = '(?:a|b).{14}c|a[ab]{9}(b)a{7}b'
+    const text = fc.string({ unit: fc.constantFrom('a', 'b'), minLength: 6000, maxLength: 6000 })
+    let pauses = 0
+    let found = 0
+    fc.assert(
+      fc.property(text, text, fc.boolean(), (one, two, ends) => {
+        const subject = ends ? `${one}abbbbbbbbbbbbbbbbc` : one
+        const ours = compilePattern(source)
+        const search = ours.search(subject)
+        for (;;) {
+          const { done, value: capture } = search.next()
+          if (done !== true) {
+            pauses++
+            ours.test(two)
+            continue
+          }
+          assert.equal(capture !== undefined, ours.test(subject))
+          assert.deepEqual(capture?.(), ours.capture(subject))
+          if (capture) found++
+          return
+        }
+      }),
+      { numRuns: 6 },
+    )
+    assert.ok(pauses > 6 && found > 0, `${pauses} pauses, ${found} found`)
+  })
   // JavaScript has rules of its own for groups that match nothing in a repeat, so these patterns have none.
   const byte = fc.constantFrom('a', 'b', '.', '[ab]', '[^a]', '\\d')
   const plain: fc.Arbitrary<string> = fc.letrec<{ node: string }>((tie) => ({
