@@ -28,6 +28,7 @@ wrk wrk
 nghttp2-client h2load
 nghttp2-server nghttpd
 unzip unzip
+gcc gcc
 modsecurity-crs /usr/share/modsecurity-crs/rules
 LIST
 }
