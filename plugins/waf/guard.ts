@@ -104,9 +104,15 @@ export const waf = ({ ruleSet, options, route = {}, clock }: WafParts): Inspect 
       if (!verdict.ok) return verdict
       if (!input.hasBody || transaction.state.mode === 'Off')
         return inspectBody(transaction, undefined)
-      return after(input.peek(options.limits.maxBodyBytes), (peeked) =>
-        peeked.ok ? inspectBody(transaction, peeked.value) : peeked,
-      )
+      const readAll = () =>
+        after(input.peek(options.limits.maxBodyBytes), (peeked) =>
+          peeked.ok ? inspectBody(transaction, peeked.value) : peeked,
+        )
+      if (!saysGrpc(input)) return readAll()
+      return after(input.peek(1), (peeked) => {
+        if (!peeked.ok) return peeked
+        return beginsLikeGrpc(peeked.value.bytes) ? inspectBody(transaction, undefined) : readAll()
+      })
     })
   }
 }
@@ -166,6 +172,17 @@ const limitFault = ({ state }: Transaction, { limits }: WafOptions): string | un
     return `a value of more than ${limits.maxValueBytes} bytes`
   return state.body.error === undefined ? undefined : `the body: ${state.body.error}`
 }
+
+/** A call of gRPC may go on for as long as it likes, and the service may have to answer before it ends. */
+const saysGrpc = ({ head: { headers }, protocol }: InspectionInput): boolean => {
+  if (!protocol.startsWith('HTTP/2')) return false
+  for (let i = 0; i < headers.length; i += 2)
+    if (headers[i] === 'content-type')
+      return /^application\/grpc(?:[+;]|$)/i.test(headers[i + 1] ?? '')
+  return false
+}
+/** Compressed or not, as its messages begin. No text begins so: who only says that it is gRPC is looked at. */
+const beginsLikeGrpc = (bytes: Buffer): boolean => bytes[0] === 0 || bytes[0] === 1
 
 /** Streams are never held back: who reads them would wait for nothing. */
 const streaming = /^(?:text\/event-stream|application\/(?:grpc|x-ndjson))/i

@@ -132,7 +132,8 @@ export const WafOptions = Type.Object(
         'application/json',
       ],
       maxItems: 100,
-      description: 'Types of bodies that rules accept.',
+      description:
+        'Types of bodies that CRS accepts. The base rules take any, and look at all that is text.',
     }),
     exclusions: Type.Array(WafExclusion, {
       default: [],

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { defaultBodyLimits, type BodyProcessor } from '#plugins/waf/bodies/body'
+import { atOnce, defaultBodyLimits, type BodyProcessor } from '#plugins/waf/bodies/body'
+import { guessSteps } from '#plugins/waf/bodies/guess'
 import { jsonBody } from '#plugins/waf/bodies/json'
 import { multipartBody } from '#plugins/waf/bodies/multipart'
 import { urlencodedBody } from '#plugins/waf/bodies/urlencoded'
@@ -12,6 +13,7 @@ const processors: readonly BodyProcessor[] = [
   urlencodedBody,
   multipartBody('multipart/form-data; boundary=b'),
   multipartBody('multipart/form-data; boundary="b c"; charset=x'),
+  atOnce(guessSteps),
 ]
 
 /** The first byte chooses the processor. Small limits, so that the fuzzer gets past them. */

@@ -36,7 +36,7 @@ const controls = {
   requestbodylimit: (text: string): Control => ({ what: 'requestBodyLimit', bytes: bytes(text) }),
   requestbodyprocessor: (text: string): Control => {
     const processor = text.toUpperCase()
-    if (!['URLENCODED', 'MULTIPART', 'XML', 'JSON', 'RAW'].includes(processor))
+    if (!['URLENCODED', 'MULTIPART', 'XML', 'JSON', 'RAW', 'GUESS'].includes(processor))
       throw new TypeError(`there is no body processor ${JSON.stringify(text)}`)
     return { what: 'requestBodyProcessor', processor }
   },

@@ -1,4 +1,5 @@
 import type { BodyLimits, ParsedBody } from '../bodies/body.ts'
+import { guessSteps } from '../bodies/guess.ts'
 import { jsonSteps } from '../bodies/json.ts'
 import { multipartBody } from '../bodies/multipart.ts'
 import { urlencodedBody } from '../bodies/urlencoded.ts'
@@ -42,6 +43,8 @@ const parse = function* (
       return yield* jsonSteps(text, limits)
     case 'XML':
       return yield* xmlSteps(text, limits)
+    case 'GUESS':
+      return yield* guessSteps(text, limits)
     default:
       return { args: [] }
   }

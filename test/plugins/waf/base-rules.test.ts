@@ -58,6 +58,33 @@ const attacks: Record<string, Parameters<typeof inspect>[0]> = {
   'a scanner': inspectionInput({ headers: ['user-agent', 'sqlmap/1.8'] }),
   'a NUL byte': get('/', '?a=b%00c'),
   'response splitting': get('/', '?a=x%0d%0aSet-Cookie:%20a=b'),
+  'a script in a body of another type': post(
+    'text/plain',
+    '{"a":"\\u003cscript>alert(1)</script>"}',
+  ),
+  'SQL injection in JSON by another name': post('text/x-json', `{"a":"1' or '1'='1"}`),
+  'SQL injection in JSON that is called a stream of bytes': post(
+    'application/octet-stream',
+    `{"a":"1' or '1'='1"}`,
+  ),
+  'a script in a body without a type': inspectionInput(
+    { method: 'POST', headers: ['user-agent', 'a', 'content-length', '39'] },
+    { bytes: Buffer.from('a=1&b=%3Cscript%3Ealert(1)%3C/script%3E'), whole: true },
+  ),
+  'a command far behind in a text': post('text/csv', `${'a,b\n'.repeat(20_000)};cat /etc/passwd`),
+  'a form in EBCDIC': post('application/x-www-form-urlencoded; charset=ibm037', '\x81=\x4c'),
+  'a part in base64': post(
+    'multipart/form-data; boundary=b',
+    '--b\r\nContent-Disposition: form-data; name="a"\r\nContent-Transfer-Encoding: base64\r\n\r\nPHNjcmlwdD4=\r\n--b--\r\n',
+  ),
+  'an upload of PHP': post(
+    'multipart/form-data; boundary=b',
+    '--b\r\nContent-Disposition: form-data; name="a"; filename="x.php"\r\n\r\nx\r\n--b--\r\n',
+  ),
+  'SQL injection in an attribute': post('text/xml', `<a b="1' or '1'='1"/>`),
+  'overlong UTF-8': get('/', '?q=%c0%bcscript%c0%be'),
+  'a command in quotes': get('/', "?a=;c'a't$%7BIFS%7D/x"),
+  'PHP code': get('/', '?a=%3C?php+system($_GET[0])'),
   'a backup file': get('/index.php.bak'),
   'a method that is not served': inspectionInput({ method: 'TRACE' }),
   'GET with a body': inspectionInput({ headers: ['user-agent', 'a', 'content-length', '5'] }),
@@ -82,6 +109,16 @@ const harmless: Record<string, Parameters<typeof inspect>[0]> = {
   ),
   'an upload of JSON lines': post('application/json', '[{"a":1},{"b":[true,null,"x"]}]'),
   XML: post('application/xml', '<order><item id="1">Shoes &amp; socks</item></order>'),
+  'a text': post('text/plain', 'Dear all,\n\nthe cat sat on the mat; 5 < 7 & so on.\n'),
+  'a text that is long': post('text/csv', 'id,name,price\n1,Blue shoes,12.50\n'.repeat(3000)),
+  'a picture': post('image/png', '\x89PNG\r\n\x1a\n<script>'),
+  'a message of gRPC': post('application/grpc', '\0\0\0\0\x05\n\x03abc'),
+  'JSON in UTF-8, which says so': post('application/json; charset=UTF-8', '{"a":"ü"}'),
+  'a patch': post('application/merge-patch+json', '{"title":"x","tags":null}'),
+  'an upload of a picture': post(
+    'multipart/form-data; boundary=b',
+    '--b\r\nContent-Disposition: form-data; name="a"; filename="x.png"\r\nContent-Type: image/png\r\nContent-Transfer-Encoding: binary\r\n\r\nx\r\n--b--\r\n',
+  ),
   'a range': get('/video.mp4', '', ['range', 'bytes=0-1023']),
 }
 

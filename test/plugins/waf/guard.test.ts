@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
-import { refuse } from '#contract/problem'
+import { pass, refuse } from '#contract/problem'
 import type { InspectionInput } from '#contract/inspection'
 import { waf } from '#plugins/waf/guard'
 import type { RouteWafOptions } from '#plugins/waf/options'
@@ -132,6 +132,24 @@ suite('The guard', () => {
     const lenient = make({ limits }, { overLimit: 'inspect-part' })
     assert.equal(await tagOf(lenient, post('a=1', false)), 'admitted')
     assert.equal(await tagOf(lenient, post(`a=${'x'.repeat(300)}`)), 'admitted')
+  })
+  test('a call of gRPC is not waited for; what only says that it is one, is looked at', async () => {
+    const ask = async (body: string, protocol = 'HTTP/2.0') => {
+      const asked: number[] = []
+      const input = post(body, false, 'application/grpc+proto')
+      const bytes = Buffer.from(body)
+      const peek = (most: number) => {
+        asked.push(most)
+        return pass({ bytes: bytes.subarray(0, most), whole: most > bytes.length })
+      }
+      return [await tagOf(make(), { ...input, protocol, peek }), asked.at(-1)]
+    }
+    assert.deepEqual(await ask('\0\0\0\0\x02\x08\x01'), ['admitted', 1])
+    assert.deepEqual(await ask('{"a":"<script>alert(1)</script>"}'), ['attack-suspected', 131_072])
+    assert.deepEqual(await ask('a=<script>alert(1)</script>', 'HTTP/1.1'), [
+      'attack-suspected',
+      131_072,
+    ])
   })
   test('what the body refuses with is passed on', async () => {
     const input = { ...post('a=1'), peek: () => refuse('request-timeout') }
