@@ -302,7 +302,15 @@ test('a caller that does not read holds the service back', async () => {
 })
 
 test('ends with the token of its caller, unless the route lets it finish', async () => {
-  const headers = { host: 'localhost', authorization: `Bearer ${rig.token({}, 2)}` }
+  // The exchange is reached, before a token's short life begins.
+  const early = { host: 'localhost', authorization: `Bearer ${rig.token({}, 60)}` }
+  await eventually(() =>
+    opened('/mine/on', { headers: early }).then(
+      (socket) => (socket.terminate(), true),
+      () => undefined,
+    ),
+  )
+  const headers = { host: 'localhost', authorization: `Bearer ${rig.token({}, 3)}` }
   const [cut, goesOn] = await Promise.all([
     opened('/mine/cut', { headers }),
     opened('/mine/on', { headers }),
