@@ -1,0 +1,198 @@
+import { Redis, type RedisOptions } from 'ioredis'
+import type { RandomBytes } from '#contract/clock'
+import type { QuarantineEntry } from '#contract/quarantine'
+import type { Secret } from '#contract/secret'
+import type { Log } from '#contract/telemetry'
+import { parseEntry } from './entry.ts'
+import { addScript, liftScript } from './redis-scripts.ts'
+import { StoreUnavailable, type SharedStore, type StoredChange } from './store.ts'
+
+const connectTimeoutMs = 1000
+const maxRetryDelayMs = 2000
+const portion = 500
+/** So many changes are kept for those who were away a while; whoever was longer reads the whole list. */
+const keptChanges = 10_000
+
+export type RedisStoreOptions = {
+  /** `redis://` or `rediss://`, with name, password and number of the database. */
+  readonly url: Secret<string>
+  /** PEM certificates to trust instead of the public ones. */
+  readonly ca?: string
+  /** Name of the list. */
+  readonly list: string
+  readonly timeoutMs: number
+}
+
+/**
+ * A list in one Redis server: a hash of the entries, a stream of the changes, whose ids are their order, and a channel
+ * that says that there is a new one. Both are changed by one script, so they never tell different stories.
+ *
+ * Waits up to a second for the first connection, and goes on without it.
+ *
+ * @throws TypeError if the URL is not one of Redis; it does not repeat the URL, which holds a password.
+ */
+export const redisStore = async (
+  options: RedisStoreOptions,
+  { randomBytes, log }: { readonly randomBytes: RandomBytes; readonly log: Log },
+): Promise<SharedStore> => {
+  const client = new Redis(connection(options, randomBytes))
+  const subscriber = client.duplicate({ connectionName: 'sallyport-quarantine-news' })
+  const keys = keysOf(options.list)
+  let tell = () => {}
+  for (const each of [client, subscriber]) each.on('error', () => {}) // what is asked of it says so
+  // After each connection anew, and whatever came while there was none is news, too.
+  subscriber.on('ready', () => {
+    subscriber.subscribe(keys.news).then(
+      () => tell(),
+      () => subscriber.disconnect(true),
+    )
+  })
+  subscriber.on('message', () => tell())
+  await Promise.all([firstConnection(client), firstConnection(subscriber)])
+
+  const unreadable = (id: string, why: string | undefined) =>
+    log.error(
+      { id, why },
+      'an entry of the shared quarantine cannot be read and is not in force here',
+    )
+  const entriesIn = (texts: readonly (readonly [id: string, text: string])[]) =>
+    texts.flatMap(([id, text]) => {
+      const entry = parseEntry(parsed(text))
+      if (entry.ok) return [entry.value]
+      unreadable(id, entry.problem.detail)
+      return []
+    })
+  const changeIn = ([id, fields]: Row): readonly StoredChange[] => {
+    const { add, lift, at } = fieldsOf(fields)
+    const orderedAtMs = Number(at)
+    if (lift !== undefined) return [{ id, change: { lift }, orderedAtMs }]
+    const [entry] = entriesIn([[id, add ?? '']])
+    // One that cannot be read still has its place: else it would look as if this change had been lost.
+    return [{ id, change: entry === undefined ? { lift: '' } : { add: entry }, orderedAtMs }]
+  }
+
+  return {
+    lastChange: async () =>
+      (await answerOf(client.xrevrange(keys.changes, '+', '-', 'COUNT', 1)))[0]?.[0] ?? '',
+    oldestChange: async () =>
+      (await answerOf(client.xrange(keys.changes, '-', '+', 'COUNT', 1)))[0]?.[0] ?? '',
+    changesFrom: async (id, max) =>
+      (await answerOf(client.xrange(keys.changes, id, '+', 'COUNT', max))).flatMap(changeIn),
+    entries: async () => {
+      const found = new Map<string, QuarantineEntry>()
+      let cursor = '0'
+      do {
+        const [next, fields] = await answerOf(client.hscan(keys.entries, cursor, 'COUNT', portion))
+        for (const entry of entriesIn(pairsOf(fields))) found.set(entry.id, entry)
+        cursor = next
+      } while (cursor !== '0')
+      return [...found.values()]
+    },
+    add: async (entry, maxEntries, nowMs) =>
+      (await answerOf(
+        client.eval(
+          addScript,
+          3,
+          ...keys.all,
+          entry.id,
+          JSON.stringify(entry),
+          nowMs,
+          keptChanges,
+          maxEntries,
+        ),
+      )) as 'added' | 'there' | 'full',
+    lift: async (id, nowMs) =>
+      (await answerOf(client.eval(liftScript, 3, ...keys.all, id, nowMs, keptChanges))) as
+        | 'lifted'
+        | 'absent',
+    forget: async (ids) => {
+      for (let i = 0; i < ids.length; i += portion)
+        await answerOf(client.hdel(keys.entries, ...ids.slice(i, i + portion)))
+    },
+    onNews: (listener) => {
+      tell = listener
+    },
+    checkNews: async () => {
+      if (subscriber.status !== 'ready') return
+      // A connection that ended without a word is noticed by nobody who only listens.
+      await subscriber.ping().catch(() => subscriber.disconnect(true))
+    },
+    close: () => {
+      client.disconnect()
+      subscriber.disconnect()
+    },
+  }
+}
+
+const answerOf = async <T>(command: Promise<T>): Promise<T> => {
+  try {
+    return await command
+  } catch (cause) {
+    // The message alone: the error of a command holds its arguments.
+    throw new StoreUnavailable(cause instanceof Error ? cause.message : String(cause))
+  }
+}
+
+/** In braces what has to be in one slot of a cluster. */
+const keysOf = (list: string) => {
+  const of = (what: string) => `{sallyport:${list}}:${what}`
+  const [entries, changes, news] = [of('entries'), of('changes'), of('news')]
+  return { entries, changes, news, all: [entries, changes, news] as const }
+}
+
+type Row = readonly [id: string, fields: readonly string[]]
+
+const pairsOf = (fields: readonly string[]): readonly (readonly [string, string])[] =>
+  Array.from({ length: fields.length >> 1 }, (_, i) => [
+    fields[2 * i] ?? '',
+    fields[2 * i + 1] ?? '',
+  ])
+
+const fieldsOf = (fields: readonly string[]): Readonly<Record<string, string | undefined>> =>
+  Object.fromEntries(pairsOf(fields))
+
+const parsed = (text: string): unknown => {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+/** Until it is there, or has failed, or has taken too long. */
+const firstConnection = (client: Redis): Promise<void> =>
+  new Promise((resolve) => {
+    client.once('ready', () => resolve()).once('error', () => resolve())
+    setTimeout(resolve, connectTimeoutMs).unref()
+  })
+
+const connection = ({ url, ca, timeoutMs }: RedisStoreOptions, randomBytes: RandomBytes) => {
+  const { protocol, hostname, port, username, password, pathname } = parseRedisUrl(url)
+  return {
+    host: hostname.replace(/^\[(.*)\]$/, '$1'), // an IPv6 address stands in brackets in a URL only
+    port: port === '' ? 6379 : Number(port),
+    ...(username !== '' && { username: decodeURIComponent(username) }),
+    ...(password !== '' && { password: decodeURIComponent(password) }),
+    db: Number(pathname.slice(1)),
+    ...(protocol === 'rediss:' && { tls: { ...(ca !== undefined && { ca }) } }),
+    connectionName: 'sallyport-quarantine',
+    connectTimeout: connectTimeoutMs,
+    commandTimeout: timeoutMs,
+    enableOfflineQueue: false,
+    autoResubscribe: false,
+    autoResendUnfulfilledCommands: false,
+    maxRetriesPerRequest: 0,
+    retryStrategy: (attempt: number) =>
+      Math.min(100 * attempt, maxRetryDelayMs) + (randomBytes(1)[0] ?? 0) / 2, // not all gateways at once
+  } satisfies RedisOptions
+}
+
+const parseRedisUrl = (url: Secret<string>): URL => {
+  const parsedUrl = URL.parse(url.reveal().trim())
+  const isRedis = parsedUrl?.protocol === 'redis:' || parsedUrl?.protocol === 'rediss:'
+  if (!parsedUrl || !isRedis || parsedUrl.hostname === '' || !/^\/?\d*$/.test(parsedUrl.pathname))
+    throw new TypeError(
+      'quarantine.redis.url: the URL is not of the form redis://NAME:PASSWORD@HOST:PORT/NUMBER, or rediss:// for TLS',
+    )
+  return parsedUrl
+}

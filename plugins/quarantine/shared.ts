@@ -1,0 +1,96 @@
+import { pass, refuse, type Refusal } from '#contract/problem'
+import type { Log } from '#contract/telemetry'
+import { knownEntries, type KnownParts } from './known-entries.ts'
+import type { QuarantineList } from './list.ts'
+import { full, noEntry } from './memory.ts'
+import { StoreUnavailable, type SharedStore } from './store.ts'
+import { syncWith } from './sync.ts'
+
+const pollEveryMs = 1000
+
+/**
+ * The list that several gateways share. News are pushed; once a second each gateway also asks, so that a push that was
+ * lost costs a second. While the store is away the list that was last known stays in force, and cannot be changed.
+ *
+ * Waits for the first answer of the store, good or bad.
+ */
+export const sharedList = async (
+  store: SharedStore,
+  maxEntries: number,
+  parts: KnownParts & { readonly log: Log },
+): Promise<QuarantineList> => {
+  const { clock } = parts
+  const known = knownEntries(parts)
+  const sync = syncWith({ ...parts, store, known, isKnown: parts.file?.found !== undefined })
+  store.onNews(() => void sync.now('push'))
+  await sync.now('poll')
+  const poll = async () => {
+    const ended = known.prune()
+    if (await sync.now('poll'))
+      await Promise.all([
+        store.checkNews(),
+        store.forget(ended.map(({ id }) => id)).catch(() => {}), // they have ended, forgotten or not
+      ])
+  }
+  const timer = setInterval(() => void poll(), pollEveryMs).unref()
+
+  const add: QuarantineList['add'] = async (entry) => {
+    let outcome: 'added' | 'there' | 'full'
+    try {
+      outcome = await store.add(entry, maxEntries, Date.parse(entry.createdAt))
+    } catch (cause) {
+      return unreachable(cause, `whether it was added as ${entry.id}`)
+    }
+    if (outcome === 'full') return refuse('order-refused', { detail: full(maxEntries) })
+    await sync.now('order')
+    // It is shared; should the store have gone since, it is in force here all the same.
+    if (known.index.get(entry.id) === undefined)
+      await known.apply([{ add: entry }], known.lastChange())
+    const held = known.index.get(entry.id)
+    if (held === undefined) throw new Error('an entry that was put in is not there')
+    return pass({ held, warnings: [] })
+  }
+
+  const lift: QuarantineList['lift'] = async (id) => {
+    if (known.index.get(id) === undefined) await sync.now('order') // perhaps it has just been added elsewhere
+    const held = known.index.get(id)
+    if (held === undefined) return refuse('order-refused', { detail: noEntry(id) })
+    let outcome: 'lifted' | 'absent'
+    try {
+      outcome = await store.lift(id, clock())
+    } catch (cause) {
+      return unreachable(cause, 'whether it was lifted')
+    }
+    await sync.now('order')
+    if (outcome === 'absent') return refuse('order-refused', { detail: noEntry(id) })
+    if (known.index.get(id) !== undefined) await known.apply([{ lift: id }], known.lastChange())
+    return pass({ held, warnings: [] })
+  }
+
+  return {
+    index: known.index,
+    isKnown: sync.isKnown,
+    add,
+    lift,
+    onAdded: known.onAdded,
+    status: () => ({
+      store: 'redis',
+      entries: known.index.size(),
+      lastChange: known.lastChange(),
+      ageSeconds: Math.round(sync.ageSeconds()),
+    }),
+    close: async () => {
+      clearInterval(timer)
+      store.close()
+      await known.close()
+    },
+  }
+}
+
+const unreachable = (cause: unknown, unsure: string): Refusal => {
+  if (!(cause instanceof StoreUnavailable)) throw cause
+  return refuse('quarantine-unavailable', {
+    detail: `Redis did not confirm it: the list shows ${unsure} once Redis answers.`,
+    cause: cause.message,
+  })
+}
