@@ -87,8 +87,11 @@ const textFault = (fields: Fields, name: string, maxChars: number): string | und
   const value = fields[name]
   if (typeof value !== 'string' || value.trim() === '') return `${name} is missing.`
   if (value.length > maxChars) return `${name} is longer than ${maxChars} characters.`
-  return /\p{Cc}/u.test(value) ? `${name} has control characters in it.` : undefined
+  return unprintable.test(value) ? `${name} has control characters in it.` : undefined
 }
+
+/** Nor what ends a line or turns its direction: this is read in logs and on terminals. */
+const unprintable = /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/u
 
 const instantFault = (fields: Fields, name: string): string | undefined => {
   const value = fields[name]

@@ -35,14 +35,12 @@ export const linesOf = function* (
  * Reads what a file holds. A last line that was not finished is what a crash leaves of a change that nobody was told of; it
  * is dropped.
  *
- * @param isWhole Whether the last line was finished.
  * @throws Error that names the file, the line and the remedy when something else is wrong: to go on without it would let
  *   those in who are cut off.
  */
 export const readLines = async (
   file: string,
-  lines: AsyncIterable<string>,
-  isWhole: boolean,
+  content: AsyncIterable<string>,
 ): Promise<QuarantineContent> => {
   const entries = new Map<string, QuarantineEntry>()
   let lastChange = ''
@@ -59,14 +57,19 @@ export const readLines = async (
     if (line.add !== undefined) entries.set(line.add.id, line.add)
     else if (line.lift !== undefined) entries.delete(line.lift)
   }
-  let last: string | undefined
-  for await (const line of lines) {
-    if (last !== undefined) take(last)
-    last = line
+  let unfinished = ''
+  for await (const part of content) {
+    const lines = (unfinished + part).split('\n')
+    unfinished = lines.pop() ?? ''
+    for (const line of lines) take(line)
   }
-  if (last !== undefined && isWhole) take(last)
-  if (number === 0) throw unfit(file, 1, 'it is not the file of a quarantine')
-  return { entries: [...entries.values()], lastChange, lines: number, isWhole }
+  if (number === 0) take(unfinished)
+  return {
+    entries: [...entries.values()],
+    lastChange,
+    lines: number,
+    isWhole: unfinished === '',
+  }
 }
 
 type ReadLine = {

@@ -123,7 +123,7 @@ const readAll = async (file: string): Promise<QuarantineContent | undefined> => 
   let handle: FileHandle | undefined
   try {
     handle = await open(file, 'r')
-    return await readLines(file, handle.readLines(), await endsInNewline(handle))
+    return await readLines(file, handle.createReadStream({ encoding: 'utf8', autoClose: false }))
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException
     if (code === 'ENOENT') return undefined
@@ -136,12 +136,3 @@ const readAll = async (file: string): Promise<QuarantineContent | undefined> => 
     await handle?.close()
   }
 }
-
-const endsInNewline = async (handle: FileHandle): Promise<boolean> => {
-  const { size } = await handle.stat()
-  if (size === 0) return false
-  const { buffer } = await handle.read({ buffer: Buffer.alloc(1), position: size - 1 })
-  return buffer[0] === newline
-}
-
-const newline = 0x0a
