@@ -55,6 +55,10 @@ export const problems = {
 
   // Whether it may.
   quarantined: { status: 403, title: 'This caller is cut off.' },
+  'quarantine-unavailable': {
+    status: 503,
+    title: 'Who is cut off cannot be known or changed at the moment.',
+  },
   'rate-exceeded': { status: 429, title: 'Too many requests.' },
   'attack-suspected': { status: 403, title: 'The request looks like an attack.' },
   'policy-denied': { status: 403, title: 'The policy does not allow this.' },

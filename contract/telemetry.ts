@@ -1,5 +1,6 @@
 import { serverNameVerdicts, tunnelEnds } from './audit-event.ts'
 import { problems, type ProblemTag } from './problem.ts'
+import { quarantineKinds } from './quarantine.ts'
 
 /** A label's values: a closed set written here, or ids that the configuration names (bounded by it). */
 type Values = readonly string[] | 'configured'
@@ -13,6 +14,7 @@ type MetricShape = {
 
 const problemTags = Object.keys(problems) as readonly ProblemTag[]
 const fastSeconds = [0.00001, 0.00005, 0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5]
+const propagationSeconds = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 30, 300]
 const requestSeconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
 
 /** Every metric there is. `docs/reference/metrics.md` is generated from this table. */
@@ -136,6 +138,27 @@ export const metrics = {
       decision: ['admitted', 'refused', 'would-refuse'],
       store: ['memory', 'redis', 'fallback'],
     },
+  },
+  sallyport_quarantine_entries: {
+    kind: 'gauge',
+    help: 'Entries of the quarantine that are in force here.',
+    labels: { kind: quarantineKinds },
+  },
+  sallyport_quarantined_requests_total: {
+    kind: 'counter',
+    help: 'Requests that the quarantine refused as they arrived, or ended while they were under way.',
+    labels: { kind: quarantineKinds, when: ['arriving', 'open'] },
+  },
+  sallyport_quarantine_propagation_seconds: {
+    kind: 'histogram',
+    help: 'From an order about the quarantine, wherever it was given, until it was in force here.',
+    labels: { heard: ['order', 'push', 'poll'] },
+    buckets: propagationSeconds,
+  },
+  sallyport_quarantine_age_seconds: {
+    kind: 'gauge',
+    help: 'Since the shared quarantine was last seen: changes made since then are not known here.',
+    labels: {},
   },
   sallyport_policy_decisions_total: {
     kind: 'counter',

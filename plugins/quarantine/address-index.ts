@@ -1,5 +1,5 @@
 import { multiMap, type MultiMap } from './multi-map.ts'
-import { addressBytes, maskedBytes, parseNetwork } from './network.ts'
+import { addressKey, maskedKey, parseNetwork } from './network.ts'
 import { remembered } from './remembered.ts'
 
 /**
@@ -12,19 +12,19 @@ export const addressIndex = <Item>(): MultiMap<Item> => {
 
   const placeOf = (network: string) => {
     const read = parseNetwork(network)
-    if (typeof read === 'string') throw new TypeError(`${network} ${read}`) // entries have been read before
-    const { bytes, bits } = read
-    const length = `${bytes.length}/${bits}`
+    if (typeof read === 'string') throw new TypeError(read) // entries have been read before
+    const { key, bits } = read
+    const length = `${key.length}/${bits}`
     const { items } = byLength.get(length) ?? { items: multiMap<Item>() }
-    byLength.set(length, { family: bytes.length, bits, items })
-    return { items, key: maskedBytes(bytes, bits), length }
+    byLength.set(length, { family: key.length, bits, items })
+    return { items, key: maskedKey(key, bits), length }
   }
 
   const { find, forget } = remembered((address: string): readonly Item[] => {
-    const bytes = addressBytes(address) ?? ''
+    const key = addressKey(address)
     const found: Item[] = []
     for (const { family, bits, items } of byLength.values())
-      if (family === bytes.length) found.push(...items.find(maskedBytes(bytes, bits)))
+      if (family === key.length) found.push(...items.find(maskedKey(key, bits)))
     return found
   })
 

@@ -68,7 +68,7 @@ const inOneForm = (
     case 'address': {
       const parsed = parseNetwork(network)
       return typeof parsed === 'string'
-        ? malformed(`by.network ${JSON.stringify(network)} ${parsed}.`)
+        ? malformed(`by.network ${parsed}.`)
         : pass({ kind, network: networkText(parsed) })
     }
     case 'route':

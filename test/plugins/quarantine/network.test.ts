@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { BlockList } from 'node:net'
 import { suite, test } from 'node:test'
-import { addressBytes, maskedBytes, networkText, parseNetwork } from '#plugins/quarantine/network'
+import { addressKey, maskedKey, networkText, parseNetwork } from '#plugins/quarantine/network'
 
 suite('a network', () => {
   for (const [text, form] of [
@@ -32,7 +32,6 @@ suite('a network', () => {
     '10.0.0.1/31',
     '2001:db8::1/64',
     '::/129',
-    '::ffff:0.0.0.0/80',
     'fe80::1%eth0',
     'example.com',
     '010.0.0.1',
@@ -59,8 +58,8 @@ test('an address is in a network exactly if Node says so', () => {
       : `2001:db8:0:${group()}::${group()}`
     const oracle = new BlockList()
     oracle.addSubnet(base, bits, family)
-    const network = maskedBytes(addressBytes(base) ?? '', bits)
-    const isIn = maskedBytes(addressBytes(other) ?? '', bits) === network
+    const network = maskedKey(addressKey(base), bits)
+    const isIn = maskedKey(addressKey(other), bits) === network
     assert.equal(isIn, oracle.check(other, family), `${other} in ${base}/${bits}`)
     if (isIn) inside += 1
   }
