@@ -4,12 +4,14 @@ import type { QuarantineEntry } from '#contract/quarantine'
 import type { Secret } from '#contract/secret'
 import type { Log } from '#contract/telemetry'
 import { parseEntry } from './entry.ts'
-import { addScript, liftScript } from './redis-scripts.ts'
+import { addScript, extentScript, liftScript } from './redis-scripts.ts'
 import { StoreUnavailable, type SharedStore, type StoredChange } from './store.ts'
 
 const connectTimeoutMs = 1000
 const maxRetryDelayMs = 2000
 const portion = 500
+const keyCount = 4
+const nameBytes = 8
 /** So many changes are kept for those who were away a while; whoever was longer reads the whole list. */
 const keptChanges = 10_000
 
@@ -72,10 +74,11 @@ export const redisStore = async (
   }
 
   return {
-    lastChange: async () =>
-      (await answerOf(client.xrevrange(keys.changes, '+', '-', 'COUNT', 1)))[0]?.[0] ?? '',
-    oldestChange: async () =>
-      (await answerOf(client.xrange(keys.changes, '-', '+', 'COUNT', 1)))[0]?.[0] ?? '',
+    extent: async () => {
+      const answer = await answerOf(client.eval(extentScript, keyCount, ...keys.all))
+      const [born = '', oldest = '', last = ''] = answer as readonly string[]
+      return { born, oldest, last }
+    },
     changesFrom: async (id, max) =>
       (await answerOf(client.xrange(keys.changes, id, '+', 'COUNT', max))).flatMap(changeIn),
     entries: async () => {
@@ -92,17 +95,18 @@ export const redisStore = async (
       (await answerOf(
         client.eval(
           addScript,
-          3,
+          keyCount,
           ...keys.all,
           entry.id,
           JSON.stringify(entry),
           nowMs,
           keptChanges,
           maxEntries,
+          randomBytes(nameBytes).toString('hex'),
         ),
       )) as 'added' | 'there' | 'full',
     lift: async (id, nowMs) =>
-      (await answerOf(client.eval(liftScript, 3, ...keys.all, id, nowMs, keptChanges))) as
+      (await answerOf(client.eval(liftScript, keyCount, ...keys.all, id, nowMs, keptChanges))) as
         | 'lifted'
         | 'absent',
     forget: async (ids) => {
@@ -137,7 +141,7 @@ const answerOf = async <T>(command: Promise<T>): Promise<T> => {
 const keysOf = (list: string) => {
   const of = (what: string) => `{sallyport:${list}}:${what}`
   const [entries, changes, news] = [of('entries'), of('changes'), of('news')]
-  return { entries, changes, news, all: [entries, changes, news] as const }
+  return { entries, changes, news, all: [entries, changes, news, of('born')] as const }
 }
 
 type Row = readonly [id: string, fields: readonly string[]]

@@ -12,17 +12,23 @@ export type StoredChange = {
 /** The store is away, is too slow or answered with an error. Its message has nothing of the command in it. */
 export class StoreUnavailable extends Error {}
 
+/** What the store has of a list. Each is '' if there is none. */
+export type Extent = {
+  /** Another one than before: all was lost, and this is another list. */
+  readonly born: string
+  /** Id of the oldest change that is kept. */
+  readonly oldest: string
+  readonly last: string
+}
+
 /**
  * Where gateways share a list. All of it rejects with `StoreUnavailable`. `sync.ts` alone decides what follows from what is
  * there.
  */
 export type SharedStore = {
-  /** Id of the last change; '' if there was none, or the store has lost it. */
-  readonly lastChange: () => Promise<string>
+  readonly extent: () => Promise<Extent>
   /** Changes in order, from the one with this id on, that one too if it is still there. */
   readonly changesFrom: (id: string, max: number) => Promise<readonly StoredChange[]>
-  /** Id of the oldest change that is still there; '' if none is. */
-  readonly oldestChange: () => Promise<string>
   readonly entries: () => Promise<readonly QuarantineEntry[]>
   readonly add: (
     entry: QuarantineEntry,
@@ -39,12 +45,12 @@ export type SharedStore = {
   readonly close: () => void
 }
 
-/** Whether one change comes before another; undefined if the first is not an id of this store. */
-export const isBefore = (one: string, other: string): boolean | undefined => {
-  const [a, b] = [changeId.exec(one), changeId.exec(other)]
-  if (a === null || b === null) return undefined
-  const [aMs, aCount, bMs, bCount] = [a[1], a[2], b[1], b[2]].map(Number)
-  return aMs === bMs ? Number(aCount) < Number(bCount) : Number(aMs) < Number(bMs)
-}
+/** Milliseconds and a count. */
+export const changeId = /^(\d+)-(\d+)$/
 
-const changeId = /^(\d+)-(\d+)$/
+/** Whether one change comes before another. */
+export const isBefore = (one: string, other: string): boolean => {
+  const [aMs = 0, aCount = 0] = one.split('-').map(Number)
+  const [bMs = 0, bCount = 0] = other.split('-').map(Number)
+  return aMs === bMs ? aCount < bCount : aMs < bMs
+}

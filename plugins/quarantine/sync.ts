@@ -2,7 +2,13 @@ import type { Clock } from '#contract/clock'
 import type { Log, Meter } from '#contract/telemetry'
 import type { KnownEntries } from './known-entries.ts'
 import type { HeardBy } from './list.ts'
-import { isBefore, StoreUnavailable, type SharedStore, type StoredChange } from './store.ts'
+import {
+  changeId,
+  isBefore,
+  StoreUnavailable,
+  type SharedStore,
+  type StoredChange,
+} from './store.ts'
 
 /** Keeps what this gateway knows in step with what is shared. */
 export type Sync = {
@@ -32,7 +38,7 @@ const noLimit = Number.MAX_SAFE_INTEGER
  *
  * - it is there: what came after it is put into force;
  * - it is older than the oldest that is kept: this gateway was away for long, and reads the whole list;
- * - it should be there and is not: the store was lost, or fell back to a copy that had not heard of it. What is known
+ * - it should be there and is not: the store has lost all, or fell back to a copy that had not heard of it. What is known
  *   here goes back in, for else an outage would let those in who are cut off. It may bring back what was lifted meanwhile.
  */
 export const syncWith = ({ store, known, clock, meter, log, ...parts }: SyncParts): Sync => {
@@ -51,7 +57,7 @@ export const syncWith = ({ store, known, clock, meter, log, ...parts }: SyncPart
   const ageSeconds = () => (performance.now() - seenAt) / 1000
 
   const readWhole = async (putBack: boolean): Promise<void> => {
-    const last = await store.lastChange() // before the entries: what is changed meanwhile comes after it again
+    const { born, last } = await store.extent() // before the entries: what is changed meanwhile comes after it again
     const theirs = await store.entries()
     const ids = new Set(theirs.map(({ id }) => id))
     known.prune()
@@ -67,16 +73,20 @@ export const syncWith = ({ store, known, clock, meter, log, ...parts }: SyncPart
       await Promise.all(
         missing.slice(i, i + portion).map((entry) => store.add(entry, noLimit, clock())),
       )
-    await known.replace([...theirs, ...missing], last)
+    await known.replace([...theirs, ...missing], placeText(born, last))
     isKnown = true
   }
 
-  const follow = async (changes: readonly StoredChange[], heard: HeardBy): Promise<void> => {
+  const follow = async (
+    born: string,
+    changes: readonly StoredChange[],
+    heard: HeardBy,
+  ): Promise<void> => {
     const last = changes.at(-1)
     if (last === undefined) return
     const written = known.apply(
       changes.map(({ change }) => change),
-      last.id,
+      placeText(born, last.id),
     )
     const nowMs = clock()
     for (const { orderedAtMs } of changes)
@@ -86,16 +96,15 @@ export const syncWith = ({ store, known, clock, meter, log, ...parts }: SyncPart
 
   const catchUp = async (heard: HeardBy): Promise<void> => {
     for (;;) {
-      const ours = known.lastChange()
       if (!isKnown) return readWhole(false)
-      if (ours === '') {
-        const isNew = (await store.lastChange()) === '' && known.index.size() === 0
-        return isNew ? undefined : readWhole(true)
+      const ours = placeIn(known.lastChange())
+      const changes = ours ? await store.changesFrom(ours.id, portion) : []
+      if (!ours || changes[0]?.id !== ours.id) {
+        const { born, oldest } = await store.extent()
+        if (!ours && born === '' && known.index.size() === 0) return undefined // it has not begun
+        return readWhole(!ours || born !== ours.born || !isBefore(ours.id, oldest))
       }
-      const changes = isChangeId(ours) ? await store.changesFrom(ours, portion) : []
-      if (changes[0]?.id !== ours)
-        return readWhole(isBefore(ours, await store.oldestChange()) !== true)
-      await follow(changes.slice(1), heard)
+      await follow(ours.born, changes.slice(1), heard)
       if (changes.length < portion) return undefined
     }
   }
@@ -140,4 +149,10 @@ export const syncWith = ({ store, known, clock, meter, log, ...parts }: SyncPart
   }
 }
 
-const isChangeId = (text: string): boolean => isBefore(text, text) !== undefined
+/** The last change, as it is kept: of which list, and which one. */
+const placeText = (born: string, id: string): string => (id === '' ? '' : `${born}/${id}`)
+
+const placeIn = (text: string): { readonly born: string; readonly id: string } | undefined => {
+  const [born = '', id = ''] = text.split('/', 2)
+  return changeId.test(id) ? { born, id } : undefined
+}

@@ -17,7 +17,7 @@ suite('a network', () => {
   ] as const)
     test(`${text} is ${form}`, () => {
       const read = parseNetwork(text)
-      assert.ok(typeof read !== 'string', String(read))
+      assert.ok(typeof read !== 'string', JSON.stringify(read))
       assert.equal(networkText(read), form)
     })
 

@@ -54,6 +54,7 @@ const until = async (isSo: () => boolean, what: string) => {
   }
 }
 const about = (jti: string) => entryAbout({ kind: 'jti', jti })
+const changeOf = (list: QuarantineList) => list.status().lastChange.split('/')[1] ?? ''
 const redisCli = (port: number, ...args: string[]) =>
   execFileSync('redis-cli', ['-p', `${port}`, ...args], { encoding: 'utf8' })
 
@@ -91,13 +92,19 @@ suite('a list in Redis', needsRedis, () => {
       openAt(server.port, { list: 'deaf' }),
       openAt(server.port, { list: 'deaf', meter }),
     ])
-    // Redis ends the connections that listen, and gives no new ones to them for a while.
-    redisCli(server.port, 'config', 'set', 'maxclients', '2')
-    redisCli(server.port, 'client', 'kill', 'type', 'pubsub')
     await one.add(about('a'))
-    await until(() => ids(two).length === 1, 'it has asked')
-    redisCli(server.port, 'config', 'set', 'maxclients', '1000')
+    await until(() => ids(two).length === 1, 'both have begun')
+    // Nobody may listen any more, and those who do are sent away.
+    redisCli(server.port, 'acl', 'setuser', 'default', '-subscribe')
+    redisCli(server.port, 'client', 'kill', 'type', 'pubsub')
+    await one.add(about('b'))
+    await until(() => ids(two).length === 2, 'it has asked')
     assert.deepEqual(heard, ['sallyport_quarantine_propagation_seconds poll'])
+    redisCli(server.port, 'acl', 'setuser', 'default', '+subscribe')
+    await until(() => {
+      void one.add(about('c'))
+      return heard.some((how) => how.endsWith('push'))
+    }, 'it listens again by itself')
     await Promise.all([one.close(), two.close()])
   })
 
@@ -205,7 +212,10 @@ suite('while Redis is away', needsRedis, () => {
   test('what it has lost is put back by those who know it, and what they missed is heard', async () => {
     const server = await startRedis()
     const { lines, log } = remembering()
-    const [one, two] = await Promise.all([openAt(server.port, { log }), openAt(server.port)])
+    const [one, two] = await Promise.all([
+      openAt(server.port, { log }),
+      openAt(server.port, { log }),
+    ])
     const known = [about('a'), about('b')]
     for (const entry of known) await one.add(entry)
     await until(() => ids(two).length === 2, 'both know them')
@@ -231,13 +241,28 @@ suite('while Redis is away', needsRedis, () => {
     await list.add(unheard)
     // As after a failover to a replica that was behind, which has gone on since.
     redisCli(server.port, 'hdel', '{sallyport:q}:entries', unheard.id)
-    redisCli(server.port, 'xdel', '{sallyport:q}:changes', list.status().lastChange)
+    redisCli(server.port, 'xdel', '{sallyport:q}:changes', changeOf(list))
     await until(
       () => redisCli(server.port, 'hexists', '{sallyport:q}:entries', unheard.id).trim() === '1',
       'it is back in Redis',
     )
     assert.deepEqual(ids(list), [heard.id, unheard.id].sort())
     await list.close()
+    await server.stop()
+  })
+
+  test('an order that comes before the loss is noticed does not hide it', async () => {
+    const server = await startRedis()
+    const list = await openAt(server.port)
+    const entry = about('a')
+    await list.add(entry)
+    redisCli(server.port, 'flushall')
+    const more = about('b')
+    await list.add(more)
+    const fresh = await openAt(server.port)
+    await until(() => ids(fresh).length === 2, 'both are shared')
+    assert.deepEqual(ids(list), [entry.id, more.id].sort())
+    await Promise.all([list.close(), fresh.close()])
     await server.stop()
   })
 
