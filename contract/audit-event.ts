@@ -2,6 +2,7 @@ import type { ProblemTag, Result } from './problem.ts'
 import type { EgressMode, EgressProtocol, EgressReason, JudgedAddress } from './egress.ts'
 import type { InspectionRecord } from './inspection.ts'
 import type { PolicyReason } from './policy.ts'
+import type { QuarantineKind } from './quarantine.ts'
 
 /** Raised when a field changes its meaning or goes; new fields do not raise it. */
 export const auditEventVersion = 1
@@ -89,6 +90,24 @@ export type AuditEvent = {
   /** Of an exchange: SPIFFE ID of who acts for the subject, and the grant that allowed it. */
   readonly actor?: string
   readonly grant?: string
+  /** The entry of the quarantine that cut it off, or that an order was about. */
+  readonly quarantine?: QuarantineRecord
+  /** Of an order: who gave it, as they said. */
+  readonly orderedBy?: string
+}
+
+export type QuarantineRecord = {
+  readonly id: string
+  readonly kind: QuarantineKind
+  /** Whom or what it cuts off: a network, a route, a subject … */
+  readonly value: string
+  readonly issuer?: string
+  readonly reason: string
+  /** Who made the entry. */
+  readonly actor: string
+  readonly expiresAt?: string
+  /** It is only about tokens issued before this. */
+  readonly notBefore?: string
 }
 
 /** Where a workload wanted to go, and what became of it. A tunnel has two records: when it opened and when it closed. */

@@ -30,6 +30,33 @@ export type QuarantineSelector =
   /** All tokens signed with one key; without an issuer that of any. */
   | { readonly kind: 'kid'; readonly kid: string; readonly issuer?: string }
 
+/** What a selector is about, in one word or two: for records and lists. */
+export const selected = (
+  by: QuarantineSelector,
+): { readonly kind: QuarantineKind; readonly value: string; readonly issuer?: string } => {
+  const issuer = 'issuer' in by && by.kind !== 'issuer' ? { issuer: by.issuer } : {}
+  switch (by.kind) {
+    case 'address':
+      return { kind: by.kind, value: by.network }
+    case 'route':
+      return { kind: by.kind, value: by.route }
+    case 'client-certificate':
+      return { kind: by.kind, value: by.sha256 }
+    case 'issuer':
+      return { kind: by.kind, value: by.issuer }
+    case 'subject':
+      return { kind: by.kind, value: by.subject, ...issuer }
+    case 'spiffe-id':
+      return { kind: by.kind, value: by.spiffeId }
+    case 'jti':
+      return { kind: by.kind, value: by.jti, ...issuer }
+    case 'kid':
+      return { kind: by.kind, value: by.kid, ...issuer }
+    default:
+      return by satisfies never
+  }
+}
+
 /** One decision of an operator to cut something off. */
 export type QuarantineEntry = {
   readonly id: string

@@ -146,7 +146,7 @@ export const metrics = {
   },
   sallyport_quarantined_requests_total: {
     kind: 'counter',
-    help: 'Requests that the quarantine refused as they arrived, or ended while they were under way.',
+    help: 'Requests that the quarantine refused as they arrived; requests and idle connections that it ended.',
     labels: { kind: quarantineKinds, when: ['arriving', 'open'] },
   },
   sallyport_quarantine_propagation_seconds: {

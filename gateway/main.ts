@@ -12,6 +12,8 @@ import { egressAllowlist } from '#plugins/egress-allowlist/guard'
 import { loadPolicyBundle } from '#plugins/policy/bundle'
 import { policyEngine } from '#plugins/policy/engine'
 import { prometheusSink } from '#plugins/prometheus/sink'
+import { quarantine } from '#plugins/quarantine/guard'
+import { openQuarantine } from '#plugins/quarantine/open'
 import { addressKey } from '#plugins/rate-limit/address-key'
 import { rateLimit } from '#plugins/rate-limit/guard'
 import { quotaHeaders } from '#plugins/rate-limit/quota'
@@ -42,14 +44,20 @@ export const startGateway = async (
   const { meter } = metrics
   const shared = { ...parts, meter, log }
   const audit = auditLog(config.audit, shared)
+  // Before the join token is spent: its file may stop the start.
+  const list = await openQuarantine(config.quarantine, shared)
   const uptimeMs = () => performance.now()
   const viaName = `sallyport-${hostname().slice(0, 40)}-${systemRandomBytes(4).toString('hex')}`
   const tracing = await openTracing(config, { ...shared, instance: viaName, uptimeMs })
-  const ownSvid = await openOwnSvid(config, shared, signal)
+  const ownSvid = await openOwnSvid(config, shared, signal).catch(async (cause: unknown) => {
+    await Promise.all([list.close(), tracing?.close()])
+    throw cause
+  })
   const stores = await limitStores(config.limits.store, shared)
   return runGateway(config, revision, {
     ...shared,
     audit,
+    quarantine: quarantine({ list, ...shared }),
     metrics: metrics.scrape,
     ownSvid,
     resolveName: systemResolver,
@@ -75,7 +83,9 @@ export const startGateway = async (
     openAllowlist: egressAllowlist,
     quotaHeaders: quotaHeaders satisfies QuotaHeaders,
     close: () =>
-      Promise.all([stores.close(), audit.close(), tracing?.close()]).then(() => ownSvid.close()),
+      Promise.all([stores.close(), list.close(), audit.close(), tracing?.close()]).then(() =>
+        ownSvid.close(),
+      ),
   })
 }
 

@@ -86,6 +86,7 @@ const fixedSettings = (config: GatewayConfig): Readonly<Record<string, unknown>>
     'listeners.egress': withoutCertificates(config.listeners.egress),
     'listeners.admin': config.listeners.admin,
     'limits.store': inPlain(config.limits.store),
+    quarantine: inPlain(config.quarantine),
     'caches.maxMints': config.caches.maxMints,
     audit: config.audit,
     tracing: inPlain(config.tracing),

@@ -1,6 +1,7 @@
 import type { Clock, Sleep } from '#contract/clock'
 import type { Tracing } from '#contract/tracing'
 import { causeText } from '#contract/cause'
+import type { Quarantine } from '#contract/quarantine'
 import type { SpiffeId } from '#contract/spiffe-id'
 import type { GatewayConfig } from '#config/schema'
 import type { TurnedAwayReason } from '#http/doors'
@@ -8,9 +9,11 @@ import { plainListener, type Listener } from '#http/listen'
 import type { ListeningAt } from '#http/listen-on'
 import type { UpstreamClient } from '#http/upstream-client'
 import { exchangeConsole } from './admin/exchange-console.ts'
+import { recordedOrders } from './admin/orders.ts'
 import { adminRoutes } from './admin/routes.ts'
 import { gatewayStatus, unready } from './admin/status.ts'
 import { forwardStep } from './answer.ts'
+import { cutQuarantined } from './cut-quarantined.ts'
 import type { EgressPorts } from './egress/build.ts'
 import { runEgress, type BuiltEgress, type EgressRunning } from './egress/run.ts'
 import { exchangeClient } from './exchange-client.ts'
@@ -33,6 +36,7 @@ import { undiciClient } from './upstream/undici-client.ts'
 export type GatewayPorts = Omit<IngressPorts, 'mints'> &
   Pick<EgressPorts, 'openAllowlist'> & {
     readonly clock: Clock
+    readonly quarantine: Quarantine
     readonly metrics: () => Promise<{ readonly contentType: string; readonly body: string }>
     readonly reopenRecords: () => void
     readonly sleep: Sleep
@@ -68,7 +72,7 @@ export const runGateway = async (
   configRevision: string,
   ports: GatewayPorts,
 ): Promise<RunningGateway> => {
-  const { meter, log, ownSvid, audit, clock } = ports
+  const { meter, log, ownSvid, audit, quarantine, clock } = ports
   const live = liveTable()
   let isDraining = false
   const notes = reloadNotes(config, configRevision, ports)
@@ -106,7 +110,8 @@ export const runGateway = async (
     role: 'ingress',
   })
   const first = await all.load(config)
-  const reasons = () => unready(all.current().parts, ownSvid.current(), isDraining, clock())
+  const reasons = () =>
+    unready(all.current().parts, ownSvid.current(), isDraining, quarantine, clock())
 
   const taken = takeRequests({
     enter: () => {
@@ -148,13 +153,19 @@ export const runGateway = async (
         reloads: notes.status(),
         live,
         mints,
+        quarantine,
         svid: ownSvid.current(),
       }),
+    quarantine,
+    orders: recordedOrders(ports),
+    clock,
+    named: () => namedIn(all.current().config),
     exchange: exchangeConsole(config.exchange.url, pool),
   })
   const stopFigures = showFigures(ports, { edge, admin, egressAt, open: live.size })
 
   const stopExpiring = endExpired(live, clock, all.current)
+  const stopCutting = cutQuarantined({ quarantine, live, listener: edge, egress: egressAt, clock })
 
   const close = async () => {
     isDraining = true
@@ -169,6 +180,7 @@ export const runGateway = async (
     clearTimeout(late)
     await admin.close(1000)
     stopExpiring()
+    stopCutting()
     stopFigures()
     all.close()
     await Promise.all([pool.destroy(), exchange.close()])
@@ -235,6 +247,12 @@ const requestTracer = (
   { tracing: options }: GatewayConfig,
   { tracing, randomBytes }: GatewayPorts,
 ) => tracing && traceRequests(tracing, randomBytes, new Set(options?.continueIssuers))
+
+/** What an entry of the quarantine can be about here. */
+const namedIn = ({ routes, issuers }: GatewayConfig) => ({
+  routes: routes.map(({ id }) => id),
+  issuers: Object.entries(issuers).flatMap(([name, { issuer }]) => [name, issuer]),
+})
 
 const turnedAwayAtAdmin =
   ({ meter }: GatewayPorts) =>

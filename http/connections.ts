@@ -4,7 +4,7 @@ import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { answerOn, type TurnedAwayReason } from './doors.ts'
 import { canonicalAddress } from './networks.ts'
-import { setPeerAddress } from './peer.ts'
+import { peerOf, setPeerAddress, type Peer } from './peer.ts'
 import { readProxyHeader, type ProxyHeader, type ProxyProtocolOptions } from './proxy-protocol.ts'
 import { slowReaderJudge, type SlowReaderLimits } from './slow-reader.ts'
 
@@ -27,6 +27,8 @@ export type Connections = {
   readonly drain: () => void
   readonly isDraining: () => boolean
   readonly destroyAll: () => void
+  /** Ends those that wait for a request and whose other end is to be cut off. */
+  readonly cutIdle: (isCutOff: (peer: Peer) => boolean) => void
   /** Ends the timers. */
   readonly stop: () => void
 }
@@ -108,6 +110,10 @@ export const trackConnections = (
     isDraining: () => draining,
     destroyAll: () => {
       for (const socket of [...ready, ...raw]) socket.destroy()
+    },
+    cutIdle: (isCutOff) => {
+      for (const socket of ready)
+        if (answerOn(socket) === undefined && isCutOff(peerOf(socket))) socket.destroy()
     },
     stop: () => clearInterval(sweep),
   }

@@ -11,6 +11,7 @@ import { problems, type Problem } from '#contract/problem'
 import type { Log } from '#contract/telemetry'
 import type { Doors, TurnedAwayReason } from './doors.ts'
 import { listenOn, type ListeningAt } from './listen-on.ts'
+import type { Peer } from './peer.ts'
 import { replyProblem, replyProblemOnSocket } from './problem-reply.ts'
 import type { ProxyProtocolOptions } from './proxy-protocol.ts'
 import { rawGate, strictGate, type RawGateOptions } from './raw-gate.ts'
@@ -36,6 +37,8 @@ export type Listener = {
   readonly connections: () => number
   /** From now on every answer says that it is the last on its connection. Goes on accepting. */
   readonly drain: () => void
+  /** Ends the connections that wait for a request and whose other end is to be cut off. */
+  readonly cutIdle: (isCutOff: (peer: Peer) => boolean) => void
   /** Accepts nothing more, drains, and after `graceMs` ends what is still open. */
   readonly close: (graceMs: number) => Promise<void>
   /** Changes certificates without touching open connections; see `tls.ts`. */
@@ -162,6 +165,7 @@ const listener = (
     listen: (host, port) => listenOn(app, server, host, port),
     connections: connections.count,
     drain: connections.drain,
+    cutIdle: connections.cutIdle,
     close: async (graceMs) => {
       connections.drain()
       const end = setTimeout(connections.destroyAll, graceMs)

@@ -11,6 +11,8 @@ export type Peer = {
   readonly tlsVersion: string
   /** What the caller asked for by SNI, lower-case; '' if it named nothing. */
   readonly serverName: string
+  /** SHA-256 of the certificate that it showed, 64 hex digits; whether anyone trusts it is for others to say. */
+  readonly certificateSha256?: string
 }
 
 const peerKey = Symbol('peer')
@@ -25,11 +27,15 @@ export const setPeerAddress = (socket: Socket, address: string, port: number): v
 }
 
 const readPeer = (socket: Socket): Peer => {
-  const { getProtocol, servername } = socket as Partial<TLSSocket>
+  const { getProtocol, getPeerX509Certificate, servername } = socket as Partial<TLSSocket>
+  const certificate = getPeerX509Certificate?.call(socket)
   return {
     address: canonicalAddress(socket.remoteAddress ?? ''),
     port: socket.remotePort ?? 0,
     tlsVersion: getProtocol?.call(socket) ?? '',
     serverName: typeof servername === 'string' ? servername.toLowerCase() : '',
+    ...(certificate && {
+      certificateSha256: certificate.fingerprint256.replaceAll(':', '').toLowerCase(),
+    }),
   }
 }

@@ -22,6 +22,7 @@ const endsConnection: ReadonlySet<ProblemTag> = new Set([
   'expectation-failed',
   'headers-too-large',
   'draining',
+  'quarantined',
 ] satisfies ProblemTag[])
 
 /** How long what is still being sent is read after a refusal, so that a reset does not take the answer away. */

@@ -101,6 +101,7 @@ const offlinePorts = (config: GatewayConfig) => ({
     onChange: () => () => {},
     close: () => {},
   },
+  quarantine: { arriving: { where: () => admitted, who: () => admitted } },
   mints: noMints,
   resolveName: async () => [],
   stampOf: () => '',

@@ -9,6 +9,9 @@ export type Facts = Received & Partial<Admitted>
 export const whatItLearned = (step: string, facts: Facts): string =>
   Object.hasOwn(sentences, step) ? (sentences[step as keyof typeof sentences]?.(facts) ?? '') : ''
 
+/** The list is the gateway's. */
+const unlisted = 'not looked at here: `sallyport quarantine list` tells'
+
 const sentences = {
   audit: () => 'records would be written',
   head: ({ head }) =>
@@ -17,6 +20,8 @@ const sentences = {
   addressQuota: ({ addressQuota }) => limit(addressQuota),
   route: ({ route }) => route && `${route.id} of team ${route.team}`,
   upgrade: () => 'none is asked for',
+  'cut off here': () => unlisted,
+  'cut off': () => unlisted,
   'body size': () => 'small enough, or not said',
   inspection: ({ inspection }) =>
     inspection ? 'no rule refuses it; a body is not looked at here' : 'off here',

@@ -1,6 +1,7 @@
 import { Type, type Static } from 'typebox'
 import { AuditLogOptions } from '#plugins/audit-log/options'
 import { PolicyOptions } from '#plugins/policy/options'
+import { QuarantineOptions } from '#plugins/quarantine/options'
 import { TracingOptions } from '#plugins/tracing/options'
 import { RateLimitOptions, RateLimitStoreOptions } from '#plugins/rate-limit/options'
 import { WafOptions } from '#plugins/waf/options'
@@ -93,6 +94,7 @@ export const GatewayConfig = Strict({
     },
   ),
   waf: Described(WafOptions, 'What looks for attacks in requests and answers.'),
+  quarantine: QuarantineOptions,
   policy: PolicyOptions,
   audit: AuditLogOptions,
   tracing: Type.Optional(TracingOptions),

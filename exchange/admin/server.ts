@@ -8,7 +8,7 @@ import {
   type FastifyReply,
   type FastifyRequest,
 } from '#http/listen'
-import { isOwnHost } from '#http/own-host'
+import { objectionToPage } from '#http/own-page'
 import type { Visits } from '../visits.ts'
 import { parseJoinTokenOrder, parseKeyOrder, parseRevokeOrder } from './orders.ts'
 import { adminReads, type AdminReadParts } from './reads.ts'
@@ -35,7 +35,7 @@ export const exchangeAdminRoutes = (app: FastifyInstance, parts: ExchangeAdminPa
   const { authority, joinTokens, joinable, visits, audit } = parts
 
   app.addHook('onRequest', async (request, reply) => {
-    const problem = objectionTo(request, parts.host)
+    const problem = objectionToPage(request.headers, parts.host)
     return problem === undefined ? undefined : sendProblem(reply, problem)
   })
 
@@ -106,18 +106,4 @@ export const exchangeAdminRoutes = (app: FastifyInstance, parts: ExchangeAdminPa
     await parts.keysTurned()
     return reply.send({ keys: keyStatus(authority.current()) })
   })
-}
-
-/** Why a request must not be looked at: for another host (DNS rebinding), or sent by a page of elsewhere. */
-const objectionTo = ({ headers }: FastifyRequest, configuredHost: string): Problem | undefined => {
-  if (!isOwnHost(headers.host, configuredHost)) return { tag: 'host-misdirected' }
-  const site = headers['sec-fetch-site']
-  const { origin } = headers
-  const isOwnPage =
-    site === undefined
-      ? origin === undefined || origin === `http://${headers.host}`
-      : site === 'same-origin' || site === 'none'
-  return isOwnPage
-    ? undefined
-    : { tag: 'client-not-allowed', detail: 'Pages of other sites may not ask here.' }
 }

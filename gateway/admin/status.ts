@@ -1,4 +1,5 @@
 import { isoTime } from '#contract/clock'
+import type { Quarantine } from '#contract/quarantine'
 import type { GatewayConfig } from '#config/schema'
 import type { Svid } from '#identity/svid/svid'
 import type { BuiltIngress } from '../ingress/build.ts'
@@ -15,6 +16,7 @@ export type StatusOf = {
   readonly reloads: ReloadStatus
   readonly live: LiveTable
   readonly mints: MintCache
+  readonly quarantine: Pick<Quarantine, 'status'>
   readonly svid: Svid
 }
 
@@ -26,17 +28,26 @@ export const unready = (
   { parts }: BuiltIngress,
   svid: Svid,
   isDraining: boolean,
+  quarantine: Pick<Quarantine, 'isKnown'>,
   nowMs: number,
 ): readonly string[] => {
   const reasons: string[] = []
   if (isDraining) reasons.push('shutting down')
   if (svid.notAfterMs <= nowMs) reasons.push('the own SVID has expired')
+  if (!quarantine.isKnown()) reasons.push('it is not known yet who is cut off')
   if (!parts.audit.ready().ok) reasons.push('audit records cannot be written')
   return reasons
 }
 
 /** What runs here, for `GET /status`. No secrets, no callers. */
-export const gatewayStatus = ({ runtime, reloads, live, mints, svid }: StatusOf): object => {
+export const gatewayStatus = ({
+  runtime,
+  reloads,
+  live,
+  mints,
+  quarantine,
+  svid,
+}: StatusOf): object => {
   const { parts: built, revision } = runtime
   return {
     config: { ...reloads, loads: revision },
@@ -45,6 +56,7 @@ export const gatewayStatus = ({ runtime, reloads, live, mints, svid }: StatusOf)
     svid: { spiffeId: svid.spiffeId, notAfter: isoTime(svid.notAfterMs) },
     open: live.size(),
     mintedTokens: mints.size(),
+    quarantine: quarantine.status(),
     issuers: Object.fromEntries(built.issuers.status()),
     upstreams: Object.fromEntries(
       [...built.upstreams].map(([name, group]) => [

@@ -9,7 +9,9 @@ import { causeText } from '#contract/cause'
 import { isoTime } from '#contract/clock'
 import type { EgressReason, JudgedAddress } from '#contract/egress'
 import type { Problem } from '#contract/problem'
+import type { QuarantineEntry } from '#contract/quarantine'
 import type { Ending } from '../answer.ts'
+import { quarantineRecord } from '../quarantine-record.ts'
 import type { Admitted } from './pipeline.ts'
 import type { EgressReceived } from './received.ts'
 
@@ -151,13 +153,16 @@ const judgedIn = (problem: Problem | undefined): readonly JudgedAddress[] | unde
 
 const hasOwnFields: ReadonlySet<string> = new Set(['destination-denied', 'address-denied'])
 
-const causeOf = (problem: Problem | undefined): Pick<AuditEvent, 'cause'> =>
-  problem?.cause === undefined || hasOwnFields.has(problem.tag)
-    ? {}
+const causeOf = (problem: Problem | undefined): Pick<AuditEvent, 'cause' | 'quarantine'> => {
+  if (problem?.cause === undefined || hasOwnFields.has(problem.tag)) return {}
+  return problem.tag === 'quarantined'
+    ? quarantineRecord(problem.cause as QuarantineEntry)
     : { cause: causeText(problem.cause) }
+}
 
 const outcomeOf = (step: string, problem: Problem | undefined): AuditEvent['outcome'] => {
   if (!problem) return 'forwarded'
+  if (problem.tag === 'quarantined') return 'refused' // cut in the middle of a request, too
   const isFailure =
     step === 'forward' || step === 'connection' || problem.tag === 'internal' || isUpstream(problem)
   return isFailure ? 'failed' : 'refused'

@@ -1,5 +1,6 @@
 import type { AuditSink } from '#contract/audit-event'
 import type { EgressAllowlist } from '#contract/egress'
+import type { Quarantine } from '#contract/quarantine'
 import type { Quota } from '#contract/quota'
 import type { Step } from '#contract/step'
 import type { Meter } from '#contract/telemetry'
@@ -26,7 +27,7 @@ export type EgressPorts = {
     isOwn: (address: string, port: number) => boolean,
   ) => EgressAllowlist
   readonly limit: (limit: 'caller', of: string, options: LimitOptions) => Step<LimitKey, Quota>
-  readonly quarantine?: EgressParts['quarantine']
+  readonly quarantine: Pick<Quarantine, 'arriving'>
 }
 
 /** What outlives a configuration. */
@@ -55,7 +56,7 @@ export const buildEgress = (
   trustDomain,
   audiences: new Set(egress.audiences.length > 0 ? egress.audiences : [spiffeId]),
   bundle,
-  quarantine: ports.quarantine,
+  quarantine: ports.quarantine.arriving,
   allowlist: hand.take(
     'egress allowlist',
     [egress.deny, egress.allow, egress.rules, egress.nat64Prefixes],

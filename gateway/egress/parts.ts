@@ -1,22 +1,21 @@
 import type { AuditSink } from '#contract/audit-event'
 import type { EgressAllowlist } from '#contract/egress'
-import type { Result } from '#contract/problem'
+import type { QuarantineJudge } from '#contract/quarantine'
 import type { Quota } from '#contract/quota'
 import type { Step } from '#contract/step'
 import type { Egress } from '#config/schema'
 import type { LimitKey } from '../ingress/compiled-route.ts'
 import type { Accounts } from './accounts.ts'
-import type { IdentifyOptions, Workload } from './identify.ts'
+import type { IdentifyOptions } from './identify.ts'
 import type { RuleLimits } from './limit.ts'
 import type { AskOptions } from './read-ask.ts'
-import type { EgressReceived } from './received.ts'
 import type { NameResolver } from './resolver.ts'
 
 /** All that the way out is made of. */
 export type EgressParts = AskOptions &
   IdentifyOptions & {
     readonly audit: AuditSink
-    readonly quarantine: ((request: QuarantineFacts) => Result<void>) | undefined
+    readonly quarantine: QuarantineJudge
     readonly allowlist: EgressAllowlist
     readonly requestLimits: ReadonlyMap<string, Step<LimitKey, Quota>>
     /** By rule. */
@@ -29,8 +28,3 @@ export type EgressParts = AskOptions &
     readonly headersTimeoutMs: number
     readonly maxBodyBytes: number
   }
-
-/** What a quarantine may go by. */
-export type QuarantineFacts = Pick<EgressReceived, 'peer' | 'certificate' | 'nowMs'> & {
-  readonly workload?: Workload
-}

@@ -1,5 +1,4 @@
 import type { AuditSink } from '#contract/audit-event'
-import { admitted } from '#contract/problem'
 import type { Guard } from '#contract/step'
 import { begin, type KnownOf } from '../compose.ts'
 import { allow } from './allow.ts'
@@ -8,6 +7,7 @@ import { findAddresses } from './find-addresses.ts'
 import { identify, type Workload } from './identify.ts'
 import { limitRequests, takeSlot } from './limit.ts'
 import type { EgressParts } from './parts.ts'
+import { quarantinedOut } from './quarantined.ts'
 import { readAsk } from './read-ask.ts'
 import type { EgressReceived } from './received.ts'
 
@@ -20,7 +20,7 @@ export const egress = (parts: EgressParts) =>
     .guard('audit', recordable(parts.audit)) // nothing is done that could not be recorded
     .learn('ask', readAsk(parts)) // one host and port, by which all goes from here on
     .learn('workload', identify(parts))
-    .guard('cut off', quarantined(parts))
+    .guard('cut off', cutOff(parts)) // address, client certificate, SPIFFE ID, token, key
     .learn('decision', allow(parts.allowlist)) // may this workload go there at all?
     .learn('quota', limitRequests(parts.requestLimits))
     .learn('slot', takeSlot(parts.limits, parts.accounts))
@@ -32,7 +32,7 @@ export type Admitted = KnownOf<ReturnType<typeof egress>>
 
 const recordable = (audit: AuditSink) => () => audit.ready()
 
-const quarantined =
+const cutOff =
   ({ quarantine }: EgressParts): Guard<EgressReceived & { readonly workload: Workload }> =>
   (request) =>
-    quarantine ? quarantine(request) : admitted
+    quarantinedOut(quarantine, request)

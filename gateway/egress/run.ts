@@ -2,6 +2,7 @@ import type { Clock, RandomBytes, Sleep } from '#contract/clock'
 import type { SpiffeId, TrustDomain } from '#contract/spiffe-id'
 import type { Log } from '#contract/telemetry'
 import type { EgressListener, GatewayConfig } from '#config/schema'
+import type { Listener } from '#http/listen'
 import type { ListeningAt } from '#http/listen-on'
 import type { OwnSvid } from '#identity/svid/svid'
 import { trustBundle } from '#identity/svid/trust-bundle'
@@ -33,6 +34,7 @@ export type EgressRunning = {
   readonly live: LiveTable
   readonly tunnels: () => number
   readonly connections: () => number
+  readonly cutIdle: Listener['cutIdle']
   /** From now on every answer is the last on its connection. */
   readonly drain: () => void
   readonly close: (graceMs: number) => Promise<void>
@@ -115,6 +117,7 @@ export const runEgress = async (
     live,
     tunnels: open.size,
     connections: listener.connections,
+    cutIdle: listener.cutIdle,
     drain: listener.drain,
     close: async (graceMs) => {
       stopFollowing()

@@ -4,9 +4,11 @@ import { isoTime } from '#contract/clock'
 import type { Inspection, InspectionRecord } from '#contract/inspection'
 import type { PolicyDecision } from '#contract/policy'
 import type { Problem } from '#contract/problem'
+import type { QuarantineEntry } from '#contract/quarantine'
 import type { Quota } from '#contract/quota'
 import { forwardStep, type Ending } from '../answer.ts'
 import type { Mint } from '../mint-cache.ts'
+import { quarantineRecord } from '../quarantine-record.ts'
 import type { Picked } from '../upstream/upstream-group.ts'
 import type { Caller } from './authenticate.ts'
 import type { CompiledRoute } from './compiled-route.ts'
@@ -54,6 +56,8 @@ export const auditRecord = ({
 
 const outcomeOf = (step: string, problem: Problem | undefined): AuditEvent['outcome'] => {
   if (!problem) return 'forwarded'
+  // Cut in the middle of an answer it is refused, too: nothing has failed.
+  if (problem.tag === 'quarantined') return 'refused'
   return step === forwardStep || problem.tag === 'internal' ? 'failed' : 'refused'
 }
 
@@ -112,12 +116,16 @@ const describeUpstream = (
   spiffeId: route.upstream.spiffeId,
 })
 
-/** What lay behind a problem. The firewall's findings and the policy's decision have fields of their own. */
-const whyOf = (problem: Problem | undefined): Pick<AuditEvent, 'cause' | 'waf' | 'policy'> => {
+/** What lay behind a problem. Findings of the firewall, entries of the quarantine and the policy's decision have fields of their own. */
+const whyOf = (
+  problem: Problem | undefined,
+): Pick<AuditEvent, 'cause' | 'waf' | 'policy' | 'quarantine'> => {
   if (problem?.cause === undefined) return {}
   switch (problem.tag) {
     case 'attack-suspected':
       return { waf: problem.cause as InspectionRecord }
+    case 'quarantined':
+      return quarantineRecord(problem.cause as QuarantineEntry)
     case 'policy-denied':
       return { policy: problem.cause as PolicyDecision }
     default:

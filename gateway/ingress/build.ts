@@ -3,6 +3,7 @@ import type { AuditSink } from '#contract/audit-event'
 import type { RandomBytes } from '#contract/clock'
 import type { Inspect } from '#contract/inspection'
 import type { PolicyEngine } from '#contract/policy'
+import type { Quarantine } from '#contract/quarantine'
 import type { Quota, QuotaHeaders } from '#contract/quota'
 import type { SpiffeId } from '#contract/spiffe-id'
 import type { Step } from '#contract/step'
@@ -36,6 +37,7 @@ export type IngressPorts = {
   /** Names this gateway in Via, so that a request that runs in a circle is known. */
   readonly viaName: string
   readonly ownSvid: OwnSvid
+  readonly quarantine: Pick<Quarantine, 'arriving'>
   readonly mints: MintCache
   /** Changes when one of these files does; folders and patterns stand for what is in them. */
   readonly stampOf: (paths: readonly string[]) => string
@@ -110,6 +112,7 @@ export const buildIngress = async (
     origin: { trustedProxies: networks(ingress.trustedProxies), viaName: ports.viaName },
     addressLimit: config.limits.address && ports.limit('address', 'all', config.limits.address),
     routes: config.routes.map((route) => compileRoute(route, upstreams, firewall, ports)),
+    quarantine: ports.quarantine.arriving,
     verify,
     mapping: identityMapping(config.identities, config.trustDomain),
     policy,

@@ -1,6 +1,7 @@
 import type { AuditSink } from '#contract/audit-event'
 import type { PolicyEngine } from '#contract/policy'
 import type { Result } from '#contract/problem'
+import type { QuarantineJudge } from '#contract/quarantine'
 import type { RequestHead } from '#contract/request-head'
 import type { Step } from '#contract/step'
 import type { OriginOptions } from '#http/forwarded'
@@ -19,6 +20,7 @@ export type IngressParts = {
   readonly origin: OriginOptions
   readonly addressLimit: Step<LimitKey, Quota> | undefined
   readonly routes: readonly CompiledRoute[]
+  readonly quarantine: QuarantineJudge
   readonly verify: VerifyToken
   readonly mapping: (token: VerifiedToken) => Result<Subject>
   readonly policy: PolicyEngine

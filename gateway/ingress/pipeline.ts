@@ -10,6 +10,7 @@ import { identify } from './identify.ts'
 import { inspect } from './inspect.ts'
 import { limitAddress, limitCaller, limitRoute } from './limit.ts'
 import type { IngressParts } from './parts.ts'
+import { quarantinedCaller, quarantinedHere } from './quarantined.ts'
 import { findOrigin, readHead } from './receive.ts'
 import type { Received } from './received.ts'
 import { upgradable } from './upgradable.ts'
@@ -22,10 +23,12 @@ export const ingress = (parts: IngressParts) =>
     .learn('origin', findOrigin(parts.origin))
     .learn('addressQuota', limitAddress(parts.addressLimit)) // before the signature check, which a flood would make us pay for
     .learn('route', findRoute(parts.routes))
+    .guard('cut off here', quarantinedHere(parts.quarantine)) // address, route, client certificate
     .guard('upgrade', upgradable) // WebSocket, where the route offers it
     .guard('body size', bodySize)
     .learn('caller', authenticate(parts.verify)) // head only: no body is read for a stranger
     .learn('subject', identify(parts.mapping))
+    .guard('cut off', quarantinedCaller(parts.quarantine)) // issuer, subject, token, key, SPIFFE ID
     .learn('routeQuota', limitRoute)
     .learn('callerQuota', limitCaller)
     .learn('inspection', inspect) // the WAF: head, then a bounded beginning of the body

@@ -2,6 +2,7 @@ import { Type, type TProperties } from 'typebox'
 import { auditEventVersion, serverNameVerdicts, tunnelEnds } from '#contract/audit-event'
 import { egressModes, egressProtocols, egressReasons } from '#contract/egress'
 import { problems, type ProblemTag } from '#contract/problem'
+import { quarantineKinds } from '#contract/quarantine'
 
 /**
  * `AuditEvent` of `contract/audit-event.ts` as JSON Schema, for whoever reads the records;
@@ -149,6 +150,20 @@ const Egress = Record(
   'Where a workload wanted to go, and what became of it.',
 )
 
+const Quarantined = Record(
+  {
+    id: Type.String(),
+    kind: Type.Enum([...quarantineKinds]),
+    value: Text('Whom or what it cuts off: a network, a route, a subject …'),
+    issuer: Type.Optional(Text('Of the subject, the token or the key.')),
+    reason: Type.String(),
+    actor: Text('Who made the entry.'),
+    expiresAt: Type.Optional(Instant('When it ends by itself.')),
+    notBefore: Type.Optional(Instant('It is only about tokens issued before this.')),
+  },
+  'The entry of the quarantine that cut it off, or that an order was about.',
+)
+
 export const AuditEventSchema = Record(
   {
     version: Type.Literal(auditEventVersion, {
@@ -196,6 +211,8 @@ export const AuditEventSchema = Record(
     client: Type.Optional(Text('Of an exchange: who asked.')),
     actor: Type.Optional(Text('Of an exchange: SPIFFE ID of who acts for the subject.')),
     grant: Type.Optional(Text('Of an exchange: name of the grant that allowed it.')),
+    quarantine: Type.Optional(Quarantined),
+    orderedBy: Type.Optional(Text('Of an order: who gave it, as they said.')),
   },
   'One exchange with a caller. Every fact that was learned is in it, refused or not; a token or a secret never is.',
 )

@@ -32,7 +32,9 @@ export const quarantine = ({ list, clock, randomBytes, meter }: QuarantineParts)
     const count = countersOf(meter, when)
     const verdict = (held: Held | undefined): Result<void> => {
       if (held === undefined)
-        return list.isKnown() || when === 'open' ? admitted : refuse('quarantine-unavailable')
+        return list.isKnown() || when === 'open'
+          ? admitted
+          : refuse('quarantine-unavailable', { headers: { 'Retry-After': '1' } })
       held.hits += 1
       count[held.entry.by.kind]()
       return refuse('quarantined', { cause: held.entry })

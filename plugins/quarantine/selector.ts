@@ -99,28 +99,4 @@ const inOneForm = (
 const isSpiffePattern = (text: string): boolean =>
   parseSpiffeId(text.endsWith('/*') ? text.slice(0, -2) : text).ok
 
-/** In words, for records and logs: `subject alice of staff`. */
-export const selectorText = (by: QuarantineSelector): string => {
-  switch (by.kind) {
-    case 'address':
-      return `address ${by.network}`
-    case 'route':
-      return `route ${by.route}`
-    case 'client-certificate':
-      return `client certificate ${by.sha256}`
-    case 'issuer':
-      return `issuer ${by.issuer}`
-    case 'subject':
-      return `subject ${by.subject} of ${by.issuer}`
-    case 'spiffe-id':
-      return `SPIFFE ID ${by.spiffeId}`
-    case 'jti':
-      return `token ${by.jti}${by.issuer === undefined ? '' : ` of ${by.issuer}`}`
-    case 'kid':
-      return `key ${by.kid}${by.issuer === undefined ? '' : ` of ${by.issuer}`}`
-    default:
-      return by satisfies never
-  }
-}
-
 const malformed = (detail: string) => refuse('request-malformed', { detail })

@@ -14,9 +14,13 @@ import { noLog, noMeter } from '#contract/telemetry'
 import type { Egress, GatewayConfig } from '#config/schema'
 import { runEgress, type BuiltEgress } from '#gateway/egress/run'
 import type { EgressPorts } from '#gateway/egress/build'
+import { cutQuarantined } from '#gateway/cut-quarantined'
+import { liveTable } from '#gateway/live'
 import { runtimes, type Runtimes } from '#gateway/runtime'
 import type { OwnSvid } from '#identity/svid/svid'
 import { egressAllowlist } from '#plugins/egress-allowlist/guard'
+import { quarantine } from '#plugins/quarantine/guard'
+import { openQuarantine } from '#plugins/quarantine/open'
 import { runDns } from '#test/fakes/dns-server'
 import { makeCertificate, makeRoot, makeSvid, rootExtensions } from '#test/fakes/openssl'
 import { wireOn, type Wire } from '#test/http/wire'
@@ -162,6 +166,9 @@ export const runRig = async (certs: Certificates, options: RigOptions) => {
   const bugs: unknown[] = []
   const config = configOf(options)
   const ownPorts: number[] = []
+  const shared = { clock: systemClock, randomBytes, meter: noMeter, log: noLog }
+  const list = await openQuarantine({ maxEntries: 100 }, shared)
+  const cutOff = quarantine({ list, ...shared })
   const egress = await runEgress(config, config.listeners.egress!, {
     audit: {
       write: (event) => void records.push(event),
@@ -172,6 +179,7 @@ export const runRig = async (certs: Certificates, options: RigOptions) => {
     uptimeMs: () => performance.now(),
     viaName: 'sallyport-test',
     openAllowlist: egressAllowlist,
+    quarantine: cutOff,
     limit: () => () =>
       pass({
         name: 'caller',
@@ -193,6 +201,13 @@ export const runRig = async (certs: Certificates, options: RigOptions) => {
     },
     ...options.ports,
   })
+  const stopCutting = cutQuarantined({
+    quarantine: cutOff,
+    live: liveTable(), // no way in here
+    listener: { cutIdle: () => {} },
+    egress,
+    clock: systemClock,
+  })
   const all: Runtimes<GatewayConfig, BuiltEgress> = runtimes(async (next, hand) => {
     const built = await egress.build(next, hand)
     if (!built) throw new Error('the rig has no way out')
@@ -202,7 +217,9 @@ export const runRig = async (certs: Certificates, options: RigOptions) => {
   const { port } = await egress.listen()
   ownPorts.push(port)
   after(async () => {
+    stopCutting()
     await egress.close(200)
+    await cutOff.close()
     all.close()
     await dns.close()
     rmSync(folder, { recursive: true })
@@ -220,6 +237,7 @@ export const runRig = async (certs: Certificates, options: RigOptions) => {
     records,
     bugs,
     live: egress.live,
+    quarantine: cutOff,
     tunnels: egress.tunnels,
     reload: (changed: RigOptions) => all.load(configOf(changed)),
     dialProxy,

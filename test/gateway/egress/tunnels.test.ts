@@ -122,6 +122,33 @@ test('in report mode what is not listed gets through, and the record says what i
   assert.equal(refusalOf((await rig.connect('unlisted.test:22')).answer), '403 destination-denied')
 })
 
+for (const by of [
+  { kind: 'spiffe-id', spiffeId: shop },
+  { kind: 'address', network: '127.0.0.0/8' },
+])
+  test(`a workload cut off by ${by.kind} loses its tunnel and its idle connection, and gets no other`, async () => {
+    await rig.reload({ rules: [{ id: 'shop', destinations: [destination] }] })
+    const { tls, decisionId } = await openTls()
+    const idle = await rig.dialProxy(shop)
+    const ended = [once(tls, 'close')]
+    if (by.kind === 'address') ended.push(once(idle.socket, 'close')) // nobody has said a name on it
+    const added = await rig.quarantine.add({ by, reason: 'test', actor: 'tester' })
+    assert.ok(added.ok)
+    await Promise.all(ended)
+    const closed = await rig.recordOf(isClosed(decisionId))
+    assert.deepEqual(
+      [closed.outcome, closed.problem, closed.quarantine?.id],
+      ['refused', 'quarantined', added.value.entry.id],
+    )
+    const { wire, answer } = await rig.connect(place)
+    assert.equal(refusalOf(answer), '403 quarantined')
+    const lifted = await rig.quarantine.lift(added.value.entry.id)
+    assert.ok(lifted.ok)
+    const again = await rig.connect(place)
+    assert.equal(again.answer.status, 200)
+    for (const one of [idle, wire, again.wire]) one.destroy()
+  })
+
 test('a resolver that is silent is a timeout, and one that fails a failure: nothing is let through', async () => {
   await rig.reload({ rules: [{ id: 'shop', destinations: [destination] }] })
   for (const [answer, refusal] of [

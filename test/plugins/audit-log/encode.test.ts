@@ -4,6 +4,7 @@ import { Ajv } from 'ajv'
 import * as fc from 'fast-check'
 import type { AuditEvent } from '#contract/audit-event'
 import { problems, type ProblemTag } from '#contract/problem'
+import { quarantineKinds } from '#contract/quarantine'
 import { bytesOf, encodeEvent } from '#plugins/audit-log/encode'
 import { AuditEventSchema } from '#plugins/audit-log/event-schema'
 import { scrub, scrubPath } from '#plugins/audit-log/scrub'
@@ -102,6 +103,14 @@ const fields: Fields<AuditEvent> = {
   client: text,
   actor: text,
   grant: text,
+  quarantine: fc.record({
+    id: text,
+    kind: fc.constantFrom(...quarantineKinds),
+    value: text,
+    reason: text,
+    actor: text,
+  }),
+  orderedBy: text,
 }
 const event = fc.record(fields, {
   requiredKeys: [
@@ -115,6 +124,9 @@ const scrubbed = (given: AuditEvent): AuditEvent => ({
   ...(given.detail !== undefined && { detail: scrub(given.detail) }),
   ...(given.cause !== undefined && { cause: scrub(given.cause) }),
   ...(given.request && { request: { ...given.request, path: scrubPath(given.request.path) } }),
+  ...(given.quarantine && {
+    quarantine: { ...given.quarantine, reason: scrub(given.quarantine.reason) },
+  }),
 })
 
 suite('an encoded record', () => {
