@@ -24,6 +24,10 @@ const commands: Readonly<
     summary: 'takes a request through every step of the way in, and says what each decides and why',
     load: () => import('./explain.ts'),
   },
+  quarantine: {
+    summary: 'cuts callers off at once, shows who is cut off, lets them in again',
+    load: () => import('./quarantine.ts'),
+  },
   check: {
     summary: 'finds everything that is wrong with configurations',
     load: () => import('./check.ts'),

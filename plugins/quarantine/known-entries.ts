@@ -18,7 +18,7 @@ export type KnownEntries = {
   readonly apply: (changes: readonly Change[], lastChange: string) => Promise<readonly string[]>
   /** Puts other entries in place of all. */
   readonly replace: (entries: readonly QuarantineEntry[], lastChange: string) => Promise<void>
-  /** Takes out those that have ended, and says which. */
+  /** Takes out those that have ended, and says which. Whoever keeps the list calls it now and then. */
   readonly prune: () => readonly QuarantineEntry[]
   readonly onAdded: (listener: () => void) => () => void
   readonly close: () => Promise<void>
@@ -30,8 +30,6 @@ export type KnownParts = {
   /** Undefined where nothing is to survive a restart. */
   readonly file: QuarantineFile | undefined
 }
-
-const pruneEveryMs = 10_000
 
 export const knownEntries = ({ clock, meter, file }: KnownParts): KnownEntries => {
   const index = entryIndex()
@@ -61,7 +59,6 @@ export const knownEntries = ({ clock, meter, file }: KnownParts): KnownEntries =
   }
   prune()
   showCounts()
-  const timer = setInterval(prune, pruneEveryMs).unref()
 
   return {
     index,
@@ -90,7 +87,6 @@ export const knownEntries = ({ clock, meter, file }: KnownParts): KnownEntries =
       return () => void listeners.delete(listener)
     },
     close: async () => {
-      clearInterval(timer)
       await file?.close()
     },
   }

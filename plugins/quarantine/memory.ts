@@ -3,12 +3,15 @@ import type { KnownParts } from './known-entries.ts'
 import { knownEntries } from './known-entries.ts'
 import type { QuarantineList } from './list.ts'
 
+const pruneEveryMs = 10_000
+
 /** The list of one gateway alone; with a file it survives a restart. */
 export const memoryList = (maxEntries: number, parts: KnownParts): QuarantineList => {
   const known = knownEntries(parts)
   const propagated = parts.meter.histogram('sallyport_quarantine_propagation_seconds', {
     heard: 'order',
   })
+  const timer = setInterval(known.prune, pruneEveryMs).unref()
   let changes = Number(known.lastChange())
 
   const add: QuarantineList['add'] = async (entry) => {
@@ -40,7 +43,10 @@ export const memoryList = (maxEntries: number, parts: KnownParts): QuarantineLis
       lastChange: known.lastChange(),
       ageSeconds: 0,
     }),
-    close: known.close,
+    close: () => {
+      clearInterval(timer)
+      return known.close()
+    },
   }
 }
 

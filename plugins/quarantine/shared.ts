@@ -24,13 +24,17 @@ export const sharedList = async (
   const sync = syncWith({ ...parts, store, known, isKnown: parts.file?.found !== undefined })
   store.onNews(() => void sync.now('push'))
   await sync.now('poll')
+  /** Those that the store has still to forget; they have ended, forgotten or not. */
+  let ended: readonly string[] = []
   const poll = async () => {
-    const ended = known.prune()
-    if (await sync.now('poll'))
-      await Promise.all([
-        store.checkNews(),
-        store.forget(ended.map(({ id }) => id)).catch(() => {}), // they have ended, forgotten or not
-      ])
+    ended = [...ended, ...known.prune().map(({ id }) => id)]
+    if (!(await sync.now('poll'))) return
+    await store.checkNews()
+    const told = ended
+    ended = []
+    await store.forget(told).catch(() => {
+      ended = [...told, ...ended]
+    })
   }
   const timer = setInterval(() => void poll(), pollEveryMs).unref()
 
@@ -52,7 +56,11 @@ export const sharedList = async (
   }
 
   const lift: QuarantineList['lift'] = async (id) => {
-    if (known.index.get(id) === undefined) await sync.now('order') // perhaps it has just been added elsewhere
+    // Perhaps it has just been added elsewhere.
+    if (known.index.get(id) === undefined && !(await sync.now('order')))
+      return refuse('quarantine-unavailable', {
+        detail: `Redis did not say whether there is ${JSON.stringify(id.slice(0, 64))}.`,
+      })
     const held = known.index.get(id)
     if (held === undefined) return refuse('order-refused', { detail: noEntry(id) })
     let outcome: 'lifted' | 'absent'
