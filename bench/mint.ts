@@ -125,6 +125,7 @@ const exchange = exchangeToken({
   oneTimeIssuers: new Set(),
   register: issuedRegister(100_000, Date.now),
   tokenEndpoints: [],
+  legacy: undefined,
   issuer,
   tokenKey: () => tokenKey,
   randomBytes,
@@ -142,12 +143,14 @@ const question = {
   peer: { kind: 'proven', spiffeId: gateway, thumbprint: 't' },
   authorization: undefined,
   dpop: undefined,
+  headers: {},
+  certificate: undefined,
   body: form,
   path: '/token',
   address: '127.0.0.1',
   tlsVersion: 'TLSv1.3',
 } as const
-const noRecord = { at: () => {}, learn: () => {} }
+const noRecord = { at: () => {}, learn: () => {}, note: () => {} }
 const csr = Buffer.from(createCsr(generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey))
 const certify = () => {
   const publicKey = publicKeyOfCsr(csr)

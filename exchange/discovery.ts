@@ -33,6 +33,8 @@ export type Offered = {
   readonly assertionAlgorithms: readonly string[]
   /** Whether a platform's token is enough for some. */
   readonly selfService: boolean
+  /** Whether callers without any token may ask. */
+  readonly legacy: boolean
   readonly scopes: readonly string[]
 }
 
@@ -53,7 +55,7 @@ export const authorizationServerMetadata = (locations: Locations, offered: Offer
     token_endpoint: locations.tokenEndpoint,
     jwks_uri: locations.jwksUri,
     response_types_supported: [],
-    grant_types_supported: [tokenExchangeGrant],
+    grant_types_supported: [tokenExchangeGrant, ...(offered.legacy ? ['client_credentials'] : [])],
     token_endpoint_auth_methods_supported: [...methods, ...(offered.selfService ? ['none'] : [])],
     ...signingAlgorithms('token', algorithms),
     introspection_endpoint: locations.introspectionEndpoint,

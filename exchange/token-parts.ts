@@ -1,15 +1,17 @@
-import type { RandomBytes } from '#contract/clock'
+import type { Clock, RandomBytes } from '#contract/clock'
 import type { PolicyEngine } from '#contract/policy'
 import type { SpendOnce } from '#contract/replay'
 import type { ExchangeConfig } from '#config/schema'
 import type { VerifyToken } from '#identity/jwt/verified-token'
+import { failureBudget } from '#identity/credentials/failure-budget'
 import { identityMapping } from '#identity/mapping'
 import type { AuthoritySnapshot } from './ca/snapshot.ts'
 import { clientRegistry } from './clients/registry.ts'
 import type { Parties } from './config-parts.ts'
 import type { Locations, Offered } from './discovery.ts'
 import type { IssuedRegister } from './issued/register.ts'
-import type { TakeOne } from './token/exchange-token.ts'
+import { legacyRegistry } from './legacy/registry.ts'
+import type { TakeOne } from './token/limit.ts'
 import { grantsOf } from './token/grants.ts'
 import { ownTokenVerifier } from './token/own-token.ts'
 import { checkToken, type MapIdentity } from './token/party.ts'
@@ -29,6 +31,7 @@ export type TokenPartsOptions = DecidingPorts & {
   readonly verify: VerifyToken
   readonly register: IssuedRegister
   readonly randomBytes: RandomBytes
+  readonly clock: Clock
 }
 
 /** Makes of a configuration all that decides who gets which credential. */
@@ -37,6 +40,7 @@ export const tokenParts = async (options: TokenPartsOptions) => {
   const { issuer, selfService, lifetimes } = config
   const { trustDomain, gateways, reserved } = parties
   const clients = await clientRegistry(config.clients)
+  const registry = await legacyRegistry(config.legacy)
   const issuers = new Set(Object.keys(config.issuers))
   const selfServiceIssuers = new Set(selfService.issuers)
   const findGrant = grantsOf(config.grants)
@@ -87,6 +91,17 @@ export const tokenParts = async (options: TokenPartsOptions) => {
     oneTimeIssuers: new Set(selfService.oneTimeIssuers),
     findGrant,
     tokenEndpoints: [locations.tokenEndpoint],
+    legacy:
+      registry.size === 0
+        ? undefined
+        : {
+            registry,
+            budget: failureBudget(config.legacy, options.clock, options.randomBytes),
+            spendOnce,
+            lifetimeSeconds: lifetimes.legacyTokenSeconds,
+            authority: new URL(locations.tokenEndpoint).host,
+            path: new URL(locations.tokenEndpoint).pathname,
+          },
     offered: offeredBy(config, clients.methods),
   }
 }
@@ -110,7 +125,7 @@ const holderMapping = (
 }
 
 const offeredBy = (
-  { clients, grants, selfService }: ExchangeConfig,
+  { clients, grants, legacy, selfService }: ExchangeConfig,
   clientMethods: Offered['clientMethods'],
 ): Offered => {
   const proofs = Object.values(clients).map(({ authentication }) => authentication)
@@ -121,6 +136,7 @@ const offeredBy = (
     clientMethods,
     assertionAlgorithms: [...new Set(algorithms)],
     selfService: selfService.issuers.length > 0,
+    legacy: Object.keys(legacy.callers).length > 0,
     scopes: [...new Set(grants.flatMap(({ scopes }) => scopes))],
   }
 }

@@ -5,6 +5,7 @@ import { egress } from './egress.ts'
 import { files } from './files.ts'
 import { grants } from './grants.ts'
 import { issuerKeys } from './issuer-keys.ts'
+import { legacy } from './legacy.ts'
 import { listeners } from './listeners.ts'
 import { overlappingIdentities } from './overlapping-identities.ts'
 import { ownIdentity } from './own-identity.ts'
@@ -27,6 +28,7 @@ export const rules: readonly Rule[] = [
   platforms,
   ownIdentity,
   grants,
+  legacy,
   listeners,
   egress,
   withoutEffect,

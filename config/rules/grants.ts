@@ -90,12 +90,13 @@ const askers = ({ name, pointer, value }: Entry<Grant>, subject: Subject): Findi
           },
         ],
   )
-  if (value.to.includes('self') && texts('/selfService/issuers').length === 0)
+  const asksForItself = texts('/selfService/issuers').length > 0 || subject.has('/legacy/callers')
+  if (value.to.includes('self') && !asksForItself)
     found.push({
       pointer: `${pointer}/to`,
       at: 'key',
       message: `grant ${tick(name)} is for whoever brings a platform token, and none is enough`,
-      remedy: 'name the issuers in `selfService.issuers`, or clients here',
+      remedy: 'name the issuers in `selfService.issuers`, callers in `legacy`, or clients here',
     })
   if (value.tokens.includes('x509-svid') && !value.to.includes('self'))
     found.push({

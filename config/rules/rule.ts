@@ -5,6 +5,7 @@ import type {
   Grant,
   Identities,
   Issuer,
+  LegacyCaller,
   Route,
   Upstream,
 } from '../schema.ts'
@@ -43,6 +44,7 @@ export type Subject = {
   /** Whether they are written, sound or not. */
   readonly hasEgress: boolean
   readonly hasEgressListener: boolean
+  readonly legacyCallers: readonly Entry<LegacyCaller>[]
   /** All that are written, sound or not. Undefined when the section cannot be read. */
   readonly issuerNames: readonly string[] | undefined
   readonly upstreamNames: readonly string[] | undefined
@@ -118,6 +120,7 @@ export const subjectOf = (
     egressAllowed: entriesAt<Egress['allow'][number]>('/egress/allow'),
     hasEgress: valueAt(config, '/egress') !== undefined,
     hasEgressListener: valueAt(config, '/listeners/egress') !== undefined,
+    legacyCallers: entriesAt<LegacyCaller>('/legacy/callers'),
     issuerNames: namesIn('issuers'),
     upstreamNames: namesIn('upstreams'),
     files,

@@ -2,7 +2,7 @@ import { Type, type Static } from 'typebox'
 import { signatureAlgorithms } from './issuers.ts'
 import { File, Id, Named, SpiffeIdText, Strict } from './words.ts'
 
-const SecretHash = Type.String({
+export const SecretHash = Type.String({
   pattern: '^(sha256:[0-9a-f]{64}|scrypt:1[45]:[A-Za-z0-9_-]{22,86}:[A-Za-z0-9_-]{43})$',
   expects:
     '`sha256:` with 64 hex digits, or `scrypt:LOG2N:SALT:HASH` with LOG2N 14 or 15, and salt (16 bytes or more) and hash (32 bytes; r 8, p 1) in base64url',
@@ -78,7 +78,7 @@ export const Grant = Strict({
     minItems: 1,
     default: ['self'],
     description:
-      'Who may ask: names of `clients`, and `self` for whoever brings the token of its own platform and nothing else.',
+      'Who may ask: names of `clients`, and `self` for whoever asks for itself, by the token of its own platform or by a legacy credential.',
   }),
   tokens: Type.Array(Type.Enum([...grantTokens]), {
     minItems: 1,

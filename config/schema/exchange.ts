@@ -4,6 +4,7 @@ import { PolicyOptions } from '#plugins/policy/options'
 import { RateLimitOptions, RateLimitStoreOptions } from '#plugins/rate-limit/options'
 import { ReplayOptions } from '#plugins/replay/options'
 import { Clients, Grant, SelfService } from './clients.ts'
+import { Legacy } from './legacy.ts'
 import { AdminListener, ListenerLimits } from './listeners.ts'
 import { shared } from './shared.ts'
 import { Address, Described, File, Port, SpiffeIdText, Strict } from './words.ts'
@@ -67,6 +68,12 @@ const Lifetimes = Strict(
       maximum: 600,
       default: 60,
       description: 'Longest life of a Txn-Token; never longer than that of the token it came from.',
+    }),
+    legacyTokenSeconds: Type.Integer({
+      minimum: 5,
+      maximum: 600,
+      default: 120,
+      description: 'Longest life of a token for a caller of `legacy`.',
     }),
   },
   { default: {}, description: 'How long what it issues is good for.' },
@@ -152,6 +159,7 @@ export const ExchangeConfig = Strict({
     description: 'Audiences that tokens may be minted for besides SPIFFE IDs of the trust domain.',
   }),
   clients: Clients,
+  legacy: Legacy,
   selfService: SelfService,
   grants: Type.Array(Grant, {
     default: [],

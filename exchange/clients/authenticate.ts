@@ -1,4 +1,6 @@
 import type { SpiffeId } from '#contract/spiffe-id'
+import { basicCredentials } from '#identity/credentials/basic'
+import { secretHash } from '#identity/credentials/secret-hash'
 import type { Peer } from '../peer.ts'
 import type { Form } from '../token/form.ts'
 import { grantedAs, oauthRefuse, type OAuthResult } from '../token/oauth-error.ts'
@@ -10,7 +12,6 @@ import {
   type AssertionParts,
 } from './assertion.ts'
 import type { ClientRegistry, RegisteredClient } from './registry.ts'
-import { secretHash } from './secret-hash.ts'
 
 export type AuthenticateParts = AssertionParts & {
   readonly gateways: ReadonlySet<SpiffeId>
@@ -61,7 +62,7 @@ export const authenticateAsker = async (
     return invalid('there is more than one proof of who the client is')
 
   if (authorization !== undefined) {
-    const basic = basicOf(authorization)
+    const basic = basicCredentials(authorization)
     if (basic === undefined) return failed('the Authorization header is not acceptable')
     if (clientId !== undefined && clientId !== basic.id)
       return failed('client_id is not that of the Authorization header')
@@ -152,25 +153,6 @@ const byItself = (
   selfService && (clientId === undefined || !clients.byId.has(clientId))
     ? grantedAs({ kind: 'self', id: 'self', claimed: clientId })
     : failed('the client must prove who it is')
-
-/** RFC 6749 §2.3.1: both parts are form-encoded before they are joined and encoded. */
-const basicOf = (
-  authorization: string,
-): { readonly id: string; readonly secret: string } | undefined => {
-  const [, encoded = ''] = /^Basic ([A-Za-z0-9+/]{1,4096}={0,2})$/i.exec(authorization) ?? []
-  const decoded = Buffer.from(encoded, 'base64').toString('latin1')
-  const colon = decoded.indexOf(':')
-  if (colon < 1 || !/^[ -~]+$/.test(decoded)) return undefined
-  try {
-    const [id, secret] = [decoded.slice(0, colon), decoded.slice(colon + 1)].map((part) =>
-      decodeURIComponent(part.replaceAll('+', ' ')),
-    )
-    return id === undefined || secret === undefined ? undefined : { id, secret }
-  } catch (cause) {
-    if (cause instanceof URIError) return undefined
-    throw cause
-  }
-}
 
 const failed = (description: string, cause?: unknown) =>
   oauthRefuse(

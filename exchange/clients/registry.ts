@@ -3,7 +3,7 @@ import type { SpiffeId } from '#contract/spiffe-id'
 import type { Client, Clients } from '#config/schema'
 import { acceptJwkSet, type KeySet } from '#identity/jwt/jwks'
 import type { Asker } from './asker.ts'
-import { secretHash, type FitsSecret } from './secret-hash.ts'
+import { secretHash, type FitsSecret } from '#identity/credentials/secret-hash'
 
 /** How a client proves who it is. */
 export type Proof =

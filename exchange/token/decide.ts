@@ -14,12 +14,14 @@ export type ExchangePolicy = {
   readonly issuers: Issuers
 }
 
+type Claimed = Pick<VerifiedToken, 'issuerName' | 'claims'>
+
 export type PolicyQuestion = {
   readonly path: string
   readonly address: string
   readonly tlsVersion: string
   readonly clientSpiffeId: SpiffeId | undefined
-  readonly subject: { readonly spiffeId: SpiffeId; readonly token: VerifiedToken }
+  readonly subject: { readonly spiffeId: SpiffeId; readonly token: Claimed }
   /** Name and requirements of the grant; undefined where a gateway asks. */
   readonly grant:
     | { readonly name: string; readonly requires: Readonly<Record<string, unknown>> }
@@ -70,7 +72,7 @@ export const decideExchange = async (
 
 const describe = (
   spiffeId: SpiffeId,
-  { issuerName, claims: all }: VerifiedToken,
+  { issuerName, claims: all }: Claimed,
   issuers: Issuers,
 ): PolicyInput['subject'] => {
   const issuer = Object.hasOwn(issuers, issuerName) ? issuers[issuerName] : undefined
@@ -82,7 +84,7 @@ const describe = (
   return {
     spiffeId,
     issuer: issuer === undefined ? null : issuerName,
-    kind: issuer?.kind ?? 'mesh',
+    kind: issuer?.kind ?? (all['legacy'] === undefined ? 'mesh' : 'legacy'),
     claims,
   }
 }

@@ -26,6 +26,8 @@ export type FormAnswer =
 
 export type OAuthEndpoint = {
   readonly path: string
+  /** Whether even a stranger may prove by the body, or by a certificate of another CA, who it is. */
+  readonly isOpen?: boolean
   readonly take: (request: FastifyRequest, body: Buffer, visit: Visit) => Promise<FormAnswer>
   /** Told of each refusal, whatever refused. */
   readonly refused?: (error: OAuthError, kind?: MintKind) => void
@@ -39,7 +41,7 @@ const formType = 'application/x-www-form-urlencoded'
  * and its own shape of errors. Every question leaves one record.
  */
 export const oauthEndpoint =
-  (parts: OAuthEndpointParts, { path, take, refused }: OAuthEndpoint) =>
+  (parts: OAuthEndpointParts, { path, isOpen = false, take, refused }: OAuthEndpoint) =>
   async (app: FastifyInstance): Promise<void> => {
     const { visits, audit, log } = parts
 
@@ -69,7 +71,7 @@ export const oauthEndpoint =
       const recordable = audit.ready()
       if (!recordable.ok) return refuse(request, reply, unavailable(recordable.problem.cause))
       record.at('client')
-      const stranger = strangerAt(peer, parts.authentication)
+      const stranger = isOpen ? undefined : strangerAt(peer, parts.authentication)
       if (stranger !== undefined) return refuse(request, reply, stranger)
       record.at('body')
     })

@@ -1,19 +1,16 @@
-import { isoTime } from '#contract/clock'
-import type { Result } from '#contract/problem'
 import type { SpendOnce } from '#contract/replay'
-import type { SpiffeId } from '#contract/spiffe-id'
-import type { Soon } from '#contract/step'
 import { verifyDpop } from '#identity/jwt/dpop'
 import type { VerifiedToken } from '#identity/jwt/verified-token'
 import type { Asker } from '../clients/asker.ts'
 import { authenticateAsker, type AuthenticateParts } from '../clients/authenticate.ts'
 import type { IssuedRegister } from '../issued/register.ts'
 import type { MintKind } from '../mint-figures.ts'
-import type { Peer } from '../peer.ts'
-import type { ExchangeRecord } from '../record.ts'
 import { decideExchange, type ExchangePolicy } from './decide.ts'
 import { grant, grantKindOf, type GrantPolicy } from './grant.ts'
+import { clientCredentialsGrant, legacyToken, type LegacyTokenParts } from './legacy-token.ts'
+import { takeOne, type TakeOne } from './limit.ts'
 import { mint, type Minted, type MintParts } from './mint.ts'
+import { factsOf, noteMinted, type Notes } from './notes.ts'
 import { grantedAs, oauthRefuse, type OAuthResult } from './oauth-error.ts'
 import {
   identifyParty,
@@ -22,10 +19,8 @@ import {
   type MapIdentity,
   type Party,
 } from './party.ts'
+import type { Exchanged, TokenQuestion } from './question.ts'
 import { exchangeParameters, parseExchangeRequest, readForm } from './request.ts'
-
-/** Counts one question of a key. Refuses with `rate-exceeded`. */
-export type TakeOne = (key: string) => Soon<Result<unknown>>
 
 export type TokenExchangeParts = MintParts & {
   readonly authentication: AuthenticateParts
@@ -40,29 +35,9 @@ export type TokenExchangeParts = MintParts & {
   readonly register: Pick<IssuedRegister, 'add'>
   /** URLs of the token endpoint, for DPoP proofs. */
   readonly tokenEndpoints: readonly string[]
+  /** Undefined where no legacy caller is known. */
+  readonly legacy: LegacyTokenParts['legacy'] | undefined
 }
-
-/** A question at the token endpoint, before anything of it is known to be right. */
-export type TokenQuestion = {
-  readonly peer: Peer
-  readonly authorization: string | undefined
-  readonly dpop: string | undefined
-  readonly body: Buffer
-  readonly path: string
-  readonly address: string
-  readonly tlsVersion: string
-}
-
-export type Exchanged = {
-  /** Of what was asked for. */
-  readonly kind: MintKind
-  readonly result: OAuthResult<Minted>
-}
-
-type Notes = Pick<ExchangeRecord, 'at' | 'learn'>
-
-/** What is put into a record of a token's fingerprint: enough to find it again, not enough to be one. */
-const fingerprintChars = 16
 
 /**
  * One exchange, top to bottom. Each step is named before it is taken, so a refusal's record says where it stopped and has
@@ -78,6 +53,9 @@ export const exchangeToken =
     record.at('request')
     const form = readForm(question.body, exchangeParameters)
     if (!form.ok) return stop(form)
+    const { legacy } = parts
+    if (legacy !== undefined && form.value.get('grant_type')?.[0] === clientCredentialsGrant)
+      return legacyToken(question, form.value, { ...parts, legacy }, nowMs, record)
 
     record.at('client')
     const { authorization } = question
@@ -85,7 +63,7 @@ export const exchangeToken =
     const asker = await authenticateAsker(credentials, parts.authentication, nowMs)
     if (!asker.ok) return stop(asker)
     record.learn({ client: asker.value.id })
-    const admitted = await take(
+    const admitted = await takeOne(
       asker.value.kind === 'client' ? parts.limits.client : undefined,
       asker.value.id,
     )
@@ -132,7 +110,7 @@ export const exchangeToken =
     })
 
     record.at('subject limit')
-    const inLimit = await take(parts.limits.subject, spiffeId)
+    const inLimit = await takeOne(parts.limits.subject, spiffeId)
     if (!inLimit.ok) return stop(inLimit)
 
     record.at('policy')
@@ -163,7 +141,8 @@ export const exchangeToken =
     record.at('mint')
     const minted = mint(granted.value, parts, nowMs)
     if (!minted.ok) return stop(minted)
-    noteMinted(minted.value, asker.value, subject.value, parts.register, record)
+    const parent = subject.value.token.fingerprint
+    noteMinted(minted.value, asker.value.id, parent, parts.register, record)
     return { kind, result: minted }
   }
 
@@ -185,26 +164,6 @@ const partyOf = async (
   return identifyParty(checked.value, mapIdentity, role)
 }
 
-/** What the record says of a token that something is asked with. */
-export const factsOf = ({
-  issuerName,
-  subject,
-  fingerprint,
-  kid,
-  jti,
-  expiresAtMs,
-}: VerifiedToken) => ({
-  parent: fingerprint,
-  caller: {
-    issuer: issuerName,
-    subject,
-    tokenFingerprint: fingerprint.slice(0, fingerprintChars),
-    kid,
-    ...(jti === undefined ? {} : { jti }),
-    expiresAt: isoTime(expiresAtMs),
-  },
-})
-
 const provenKey = async (
   { dpop }: TokenQuestion,
   { tokenEndpoints, spendOnce }: TokenExchangeParts,
@@ -217,17 +176,6 @@ const provenKey = async (
   if (tag === 'replay-unavailable') return oauthRefusalOf(proven.problem, 'dpop')
   return oauthRefuse('invalid_dpop_proof', tag, 'the DPoP proof is not acceptable', {
     cause: cause ?? detail,
-  })
-}
-
-const take = async (limit: TakeOne | undefined, key: string): Promise<OAuthResult<undefined>> => {
-  const taken = limit && (await limit(key))
-  if (taken === undefined || taken.ok) return grantedAs(undefined)
-  const retryAfter = Number(taken.problem.headers?.['retry-after'] ?? 1)
-  return oauthRefuse('temporarily_unavailable', taken.problem.tag, 'too many requests', {
-    status: 429,
-    retryAfterSeconds: retryAfter,
-    cause: taken.problem.cause,
   })
 }
 
@@ -244,40 +192,3 @@ const spendSubject = async (
 
 /** The most that an issuer's `skewSeconds` can grant. */
 const maxSkewMs = 120_000
-
-const noteMinted = (
-  minted: Minted,
-  asker: Asker,
-  subject: Party,
-  register: TokenExchangeParts['register'],
-  record: Notes,
-): void => {
-  const { kind, tokenType, subject: sub, audience, scopes, txn, jti, kid } = minted
-  const { issuedAtSeconds, expiresAtSeconds, fingerprint } = minted
-  const expiresAtMs = expiresAtSeconds * 1000
-  record.learn({
-    minted: {
-      tokenType,
-      subject: sub,
-      audience,
-      ...(scopes.length === 0 ? {} : { scope: scopes.join(' ') }),
-      ...(txn === undefined ? {} : { txn }),
-      jti,
-      kid,
-      expiresAt: isoTime(expiresAtMs),
-      fromCache: false,
-    },
-  })
-  register.add({
-    id: jti,
-    kind,
-    subject: sub satisfies SpiffeId,
-    client: asker.id,
-    audience,
-    kid,
-    issuedAtMs: issuedAtSeconds * 1000,
-    expiresAtMs,
-    parent: subject.token.fingerprint,
-    fingerprint,
-  })
-}

@@ -38,6 +38,8 @@ export type Grant = {
   readonly actor: string | undefined
   readonly confirmation: Confirmation | undefined
   readonly transaction: Transaction | undefined
+  /** How a legacy caller proved who it is, if it all began with one: it stays with every token that comes from it. */
+  readonly provenance: string | undefined
   readonly issuedAtSeconds: number
   readonly expiresAtSeconds: number
   /** What allowed it: one of the configuration's grants, or undefined for a gateway, which needs none. */
@@ -108,9 +110,15 @@ export const grant = (
     ...acting.value,
     confirmation: confirmation.value,
     transaction: transaction.value,
+    provenance: provenanceOf(subject),
     ...times.value,
     allowedBy: by,
   })
+}
+
+const provenanceOf = ({ own, token }: Party): string | undefined => {
+  const { legacy } = token.claims
+  return own !== undefined && typeof legacy === 'string' ? legacy : undefined
 }
 
 const refuseIdentity = ({ spiffeId, rule }: Party, { trustDomain, reserved }: GrantPolicy) => {

@@ -89,12 +89,13 @@ const sign = (
 }
 
 const claimsOf = (
-  { scopes, act, confirmation, transaction }: Grant,
+  { scopes, act, confirmation, transaction, provenance }: Grant,
   txn: string | undefined,
 ): Record<string, unknown> => ({
   ...(scopes.length === 0 ? {} : { scope: scopes.join(' ') }),
   ...(act === undefined ? {} : { act }),
   ...(confirmation === undefined ? {} : { cnf: confirmation }),
+  ...(provenance === undefined ? {} : { legacy: provenance }),
   ...(transaction === undefined
     ? {}
     : {

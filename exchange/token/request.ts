@@ -137,7 +137,7 @@ const readToken = (
 }
 
 /** RFC 8693 §2.1: `audience` is a name, `resource` an absolute URI without a fragment. A token is minted for one of them. */
-const readTarget = (
+export const readTarget = (
   audiences: readonly string[],
   resources: readonly string[],
 ): OAuthResult<string> => {

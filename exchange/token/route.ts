@@ -1,3 +1,4 @@
+import type { X509Certificate } from 'node:crypto'
 import type { TLSSocket } from 'node:tls'
 import type { FastifyInstance, FastifyRequest } from '#http/listen'
 import type { MintFigures } from '../mint-figures.ts'
@@ -16,6 +17,7 @@ export const tokenRoute = (parts: TokenRouteParts): ((app: FastifyInstance) => P
   const exchange = exchangeToken(parts)
   return oauthEndpoint(parts, {
     path,
+    isOpen: parts.legacy !== undefined,
     refused: ({ problem }, kind = 'unknown') => {
       if (problem === 'internal') figures.failed(kind)
       else figures.refused(kind)
@@ -27,6 +29,8 @@ export const tokenRoute = (parts: TokenRouteParts): ((app: FastifyInstance) => P
           peer,
           authorization,
           dpop: typeof dpop === 'string' ? dpop : dpop?.join(),
+          headers: joined(request.headers),
+          certificate: certificateOf(request),
           body,
           path,
           address: request.socket.remoteAddress ?? '',
@@ -42,6 +46,17 @@ export const tokenRoute = (parts: TokenRouteParts): ((app: FastifyInstance) => P
     },
   })
 }
+
+const joined = (headers: FastifyRequest['headers']): Record<string, string | undefined> =>
+  Object.fromEntries(
+    Object.entries(headers).map(([name, value]) => [
+      name,
+      Array.isArray(value) ? value.join(', ') : value,
+    ]),
+  )
+
+const certificateOf = ({ socket }: FastifyRequest): X509Certificate | undefined =>
+  'getPeerX509Certificate' in socket ? (socket as TLSSocket).getPeerX509Certificate() : undefined
 
 export const tlsVersionOf = ({ socket }: FastifyRequest): string =>
   ('getProtocol' in socket ? (socket as TLSSocket).getProtocol() : null) ?? ''

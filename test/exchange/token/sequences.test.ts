@@ -87,6 +87,7 @@ const exchange = exchangeToken({
   oneTimeIssuers: new Set(),
   register: issuedRegister(1_000_000, () => nowMs),
   tokenEndpoints: [],
+  legacy: undefined,
   issuer,
   tokenKey: () => authority.current().tokenKey,
   randomBytes,
@@ -159,13 +160,15 @@ const take = async (
       peer,
       authorization: undefined,
       dpop: undefined,
+      headers: {},
+      certificate: undefined,
       body: Buffer.from(new URLSearchParams(form).toString()),
       path: '/token',
       address: '127.0.0.1',
       tlsVersion: 'TLSv1.3',
     },
     atMs,
-    { at: () => {}, learn: () => {} },
+    { at: () => {}, learn: () => {}, note: () => {} },
   )
   return result.ok ? held(result.value.token.reveal(), result.value.tokenType) : undefined
 }
