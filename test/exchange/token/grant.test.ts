@@ -145,6 +145,7 @@ suite('a grant', () => {
       actor: undefined,
       confirmation: undefined,
       transaction: undefined,
+      provenance: undefined,
       allowedBy: undefined,
       issuedAtSeconds: Math.floor(nowMs / 1000),
       expiresAtSeconds: Math.floor(nowMs / 1000) + 300,
