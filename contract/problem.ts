@@ -50,6 +50,12 @@ export const problems = {
     title: 'What is good once cannot be taken at the moment.',
   },
   'dpop-proof-invalid': { status: 401, title: 'The DPoP proof is not acceptable.' },
+  'dpop-nonce-needed': { status: 401, title: 'The DPoP proof needs the nonce of this answer.' },
+  'token-holder-unproven': {
+    status: 401,
+    title: 'This token is bound to a key that its sender does not prove to hold.',
+  },
+  'token-not-bound': { status: 401, title: 'A token that is bound to a key is needed here.' },
   'spiffe-id-invalid': { status: 400, title: 'This is not a SPIFFE ID.' },
   'identity-unmapped': { status: 403, title: 'This caller has no identity here.' },
 

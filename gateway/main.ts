@@ -1,10 +1,12 @@
 import { hostname } from 'node:os'
 import { pooledRandomBytes, systemClock, systemRandomBytes, systemSleep } from '#contract/clock'
 import type { QuotaHeaders } from '#contract/quota'
+import { secret } from '#contract/secret'
 import type { SpiffeId } from '#contract/spiffe-id'
 import type { Log } from '#contract/telemetry'
 import type { GatewayConfig, Route } from '#config/schema'
 import { fileStamp } from '#http/file-stamp'
+import { dpopNonces } from '#identity/jwt/dpop-nonce'
 import { ownSvidFromExchange } from '#identity/svid/own-svid-from-exchange'
 import { ownSvidFromFiles } from '#identity/svid/own-svid-from-files'
 import { auditLog } from '#plugins/audit-log/sink'
@@ -21,6 +23,7 @@ import { limitStores } from '#plugins/rate-limit/stores'
 import { waf } from '#plugins/waf/guard'
 import { loadRuleSet } from '#plugins/waf/rule-set'
 import { warmUp } from '#plugins/waf/warm-up'
+import { openSeen, replayGuard } from '#plugins/replay/guard'
 import { systemResolver } from './upstream/resolve-names.ts'
 import { runGateway, type RunningGateway } from './run.ts'
 
@@ -53,11 +56,13 @@ export const startGateway = async (
     await Promise.all([list.close(), tracing?.close()])
     throw cause
   })
+  const seen = await openSeen(config.replay, shared)
   const stores = await limitStores(config.limits.store, shared)
   return runGateway(config, revision, {
     ...shared,
     audit,
     quarantine: quarantine({ list, ...shared }),
+    holder: { spendOnce: replayGuard(seen, meter), nonces: noncesOf(config) },
     metrics: metrics.scrape,
     ownSvid,
     resolveName: systemResolver,
@@ -83,9 +88,13 @@ export const startGateway = async (
     openAllowlist: egressAllowlist,
     quotaHeaders: quotaHeaders satisfies QuotaHeaders,
     close: () =>
-      Promise.all([stores.close(), list.close(), audit.close(), tracing?.close()]).then(() =>
-        ownSvid.close(),
-      ),
+      Promise.all([
+        stores.close(),
+        list.close(),
+        seen.close(),
+        audit.close(),
+        tracing?.close(),
+      ]).then(() => ownSvid.close()),
   })
 }
 
@@ -94,6 +103,19 @@ const openTracing = async (
   { tracing }: GatewayConfig,
   ports: Parameters<typeof import('#plugins/tracing/sink').tracingSink>[1],
 ) => tracing && (await import('#plugins/tracing/sink')).tracingSink(tracing, ports)
+
+const nonceKeyBytes = 32
+
+const noncesOf = ({ dpop: { nonce, nonceSeconds, nonceKey } }: GatewayConfig) => {
+  if (nonce === 'off') return undefined
+  const key =
+    nonceKey === undefined
+      ? systemRandomBytes(nonceKeyBytes)
+      : Buffer.from(nonceKey.reveal().trim())
+  if (key.length < nonceKeyBytes)
+    throw new TypeError(`dpop.nonceKey is shorter than ${nonceKeyBytes} characters`)
+  return dpopNonces(secret(key), nonceSeconds * 1000)
+}
 
 const openOwnSvid = (
   config: GatewayConfig,

@@ -20,7 +20,11 @@ import { exchangeClient } from './exchange-client.ts'
 import { buildIngress, type BuiltIngress, type IngressPorts } from './ingress/build.ts'
 import { expired } from './ingress/expired.ts'
 import { ingressFigures } from './ingress/figures.ts'
-import { ingressListener, readIngressCertificates } from './ingress/listener.ts'
+import {
+  ingressListener,
+  readClientCertificates,
+  readIngressCertificates,
+} from './ingress/listener.ts'
 import { ingress } from './ingress/pipeline.ts'
 import { traceRequests } from './ingress/request-trace.ts'
 import { takeRequests } from './ingress/take-requests.ts'
@@ -85,10 +89,11 @@ export const runGateway = async (
   }
   const all: Runtimes<GatewayConfig, Served> = runtimes(async (next, hand) => {
     const certificates = await readIngressCertificates(next.listeners.ingress, clock)
+    const clientCertificates = await readClientCertificates(next.listeners.ingress)
     const built = await buildIngress(next, { ...ports, mints }, hand)
     const wayOut = await egressAt?.build(next, hand)
     for (const upstream of built.upstreams.values()) void upstream.start()
-    ingressAt?.reloadTls(certificates) // last, for it throws or is done
+    ingressAt?.reloadTls(certificates, clientCertificates) // last, for it throws or is done
     showEnd(Math.min(...certificates.map(({ notAfterMs }) => notAfterMs)) / 1000)
     return { ...built, way: ingress(built.parts), egress: wayOut }
   })
@@ -130,6 +135,7 @@ export const runGateway = async (
   const edge = ingressListener({
     config: config.listeners.ingress,
     certificates: await readIngressCertificates(config.listeners.ingress, clock),
+    clientCertificates: await readClientCertificates(config.listeners.ingress),
     take: taken,
     isReady: () => reasons().length === 0,
     meter,

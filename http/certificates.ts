@@ -38,6 +38,9 @@ export const readCertificateFiles = async ({
   keyName: keyFile,
 })
 
+/** PEM certificates, as they are in the file. @throws Error that names it and the remedy. */
+export const readRoots = (file: string): Promise<string> => readText(file, 'list of certificates')
+
 const readFaults: Record<string, string> = {
   ENOENT: 'there is no such file; check the path, which is relative to the file that names it',
   EACCES: 'this user may not read it; change its owner or mode',

@@ -103,6 +103,7 @@ const offlinePorts = (config: GatewayConfig) => ({
   },
   quarantine: { arriving: { where: () => admitted, who: () => admitted } },
   mints: noMints,
+  holder: { spendOnce: () => admitted, nonces: undefined },
   resolveName: async () => [],
   stampOf: () => '',
   openPolicy: (options: GatewayConfig['policy']) =>

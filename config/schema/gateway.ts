@@ -1,9 +1,11 @@
 import { Type, type Static } from 'typebox'
 import { AuditLogOptions } from '#plugins/audit-log/options'
 import { PolicyOptions } from '#plugins/policy/options'
+import { secretFileSchema, type Secret } from '#contract/secret'
 import { QuarantineOptions } from '#plugins/quarantine/options'
 import { TracingOptions } from '#plugins/tracing/options'
 import { RateLimitOptions, RateLimitStoreOptions } from '#plugins/rate-limit/options'
+import { ReplayOptions } from '#plugins/replay/options'
 import { WafOptions } from '#plugins/waf/options'
 import { Egress } from './egress.ts'
 import { AdminListener, EgressListener, IngressListener } from './listeners.ts'
@@ -95,6 +97,30 @@ export const GatewayConfig = Strict({
   ),
   waf: Described(WafOptions, 'What looks for attacks in requests and answers.'),
   quarantine: QuarantineOptions,
+  replay: ReplayOptions,
+  dpop: Strict(
+    {
+      nonce: Type.Enum(['off', 'required'], {
+        default: 'off',
+        description:
+          '`required` asks for a nonce of ours in each proof (RFC 9449 §9), so that none can be made ahead of its use; the first request of a caller is answered with 401 and the nonce.',
+      }),
+      nonceSeconds: Type.Integer({
+        minimum: 10,
+        maximum: 3600,
+        default: 300,
+        description: 'How long a nonce is current; it is accepted for as long again.',
+      }),
+      nonceKey: Type.Optional(
+        Type.Unsafe<Secret<string>>(
+          secretFileSchema(
+            'At least 32 characters at random, the same for all gateways behind one name. Without it each makes its own, and knows no nonces of others.',
+          ),
+        ),
+      ),
+    },
+    { default: {}, description: 'How callers prove that they hold the key of a token.' },
+  ),
   policy: PolicyOptions,
   audit: AuditLogOptions,
   tracing: Type.Optional(TracingOptions),

@@ -77,6 +77,22 @@ export const IngressListener = Strict(
           description:
             'Chosen by SNI from the names in each certificate; the first one serves all other names.',
         }),
+        clientCertificates: Type.Optional(
+          Strict(
+            {
+              rootsFile: Type.Optional(
+                File(
+                  'PEM roots that the certificates of callers must lead to, for routes with `clientCertificate: required`. Not needed for tokens that are bound to a certificate.',
+                  { holds: 'certificates' },
+                ),
+              ),
+            },
+            {
+              description:
+                'Asks callers for a certificate, if only as `{}`. Who has none gets in all the same, where the route does not want one. Connections are not resumed then.',
+            },
+          ),
+        ),
       },
       { description: 'How connections are encrypted.' },
     ),

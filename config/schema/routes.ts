@@ -70,6 +70,11 @@ export const Route = Strict({
           uniqueItems: true,
           description: 'Names of the issuers whose tokens are accepted here.',
         }),
+        bound: Type.Enum(['optional', 'required'], {
+          default: 'optional',
+          description:
+            '`required` lets in only tokens that are bound to the key of DPoP proofs (RFC 9449) or to a client certificate (RFC 8705). A token that says that it is bound is never taken without proof.',
+        }),
       }),
     ],
     {

@@ -2,6 +2,7 @@ import { admitted, pass, refuse, type Problem, type Result } from '#contract/pro
 import type { SpendOnce } from '#contract/replay'
 import type { SpiffeId } from '#contract/spiffe-id'
 import type { Soon } from '#contract/step'
+import { confirmationOf } from '#identity/jwt/confirmation'
 import type { VerifiedToken, VerifyToken } from '#identity/jwt/verified-token'
 import type { JoinTokens } from '../join-tokens.ts'
 import type { Peer } from '../peer.ts'
@@ -113,6 +114,10 @@ const byPlatformToken = async (
   if (!verified.ok) return verified
   const token = verified.value
   record.learn(factsOf(token))
+  if (confirmationOf(token) !== undefined)
+    return refuse('token-claim-invalid', {
+      cause: 'it is bound to a key, of which there is no proof here',
+    })
   record.at('identify')
   const mapped = parts.mapHolder(token)
   if (!mapped.ok) return mapped

@@ -6,11 +6,11 @@ import {
   type TrustDomain,
 } from '#contract/spiffe-id'
 import { tokenTypes, type TokenType } from '#contract/token-exchange'
+import type { Confirmation } from '#identity/jwt/confirmation'
 import type { Asker } from '../clients/asker.ts'
 import { actingNow, mayAct, readActors, type Act } from './delegation.ts'
 import type { Allowed, FindGrant, GrantToken } from './grants.ts'
 import { grantedAs, oauthRefuse, type OAuthResult } from './oauth-error.ts'
-import type { Confirmation } from './own-token.ts'
 import type { Party } from './party.ts'
 import { refuseActor, refuseSubject, type HeldKeys, type PresentParts } from './presentable.ts'
 import type { ExchangeRequest } from './request.ts'

@@ -1,7 +1,7 @@
 import { hash, type KeyObject } from 'node:crypto'
 import { refuse, pass, type Result } from '#contract/problem'
 import { parseSpiffeId, trustDomainOf, type SpiffeId, type TrustDomain } from '#contract/spiffe-id'
-import { deepFreeze, isJsonObject } from '#identity/json-strict'
+import { deepFreeze } from '#identity/json-strict'
 import { signatureAlgorithmShapes } from '#identity/jwt/signature-algorithm'
 import { maxTokenChars, parseClaims, parseCompactJws } from '#identity/jwt/strict-parse'
 import { checkTimes, readTimes } from '#identity/jwt/times'
@@ -118,13 +118,3 @@ const keysByHeader = ({ keys }: AuthoritySnapshot): ReadonlyMap<string, OwnKey> 
       ]),
     ),
   )
-
-/** What a token of ours is bound to, if it is. */
-export type Confirmation = { readonly jkt: string } | { readonly 'x5t#S256': string }
-
-export const confirmationOf = ({ claims }: VerifiedToken): Confirmation | undefined => {
-  const { cnf } = claims
-  if (!isJsonObject(cnf)) return undefined
-  if (typeof cnf['jkt'] === 'string') return { jkt: cnf['jkt'] }
-  return { 'x5t#S256': String(cnf['x5t#S256']) }
-}

@@ -1,7 +1,7 @@
 import { tokenTypes } from '#contract/token-exchange'
+import { confirmationOf } from '#identity/jwt/confirmation'
 import type { Asker } from '../clients/asker.ts'
 import { oauthRefuse, type OAuthRefusal } from './oauth-error.ts'
-import { confirmationOf } from './own-token.ts'
 import type { Party } from './party.ts'
 import { subjectTokenTypes, type ExchangeRequest } from './request.ts'
 
@@ -44,20 +44,17 @@ export const refuseSubject = (
         'client-unauthenticated',
         'client_id is not the identity of the subject token',
       )
-    return undefined
   }
-  if (subject.own === undefined) return undefined
+  if (subject.own === undefined)
+    // A gateway has seen that its caller holds it.
+    return asker.kind === 'gateway' || holdsKeyOf(subject, keys) ? undefined : notHeld()
+  if (asker.kind === 'self') return undefined
   if (subject.own === 'txn-token' && requestedTokenType !== tokenTypes.txnToken)
     return refused('token-type-refused', 'a Txn-Token can be exchanged for a Txn-Token alone')
   // A Txn-Token is for the whole trust domain: whoever of it got one may ask for another.
   if (subject.own === 'txn-token' ? asker.spiffeId === undefined : !isMeantFor(asker, subject))
     return refused('token-audience-wrong', 'it is meant for another')
-  return holdsKeyOf(subject, keys)
-    ? undefined
-    : refused(
-        'token-claim-invalid',
-        'it is bound to a key that this request does not prove to hold',
-      )
+  return holdsKeyOf(subject, keys) ? undefined : notHeld()
 }
 
 /**
@@ -74,9 +71,9 @@ export const refuseActor = (
   if (asker.kind === 'self') return unfitActor('who brings nothing else acts for nobody')
   const { claims, audiences } = actor.token
   if (claims['act'] !== undefined) return unfitActor('someone acts for the actor')
+  if (confirmationOf(actor.token) !== undefined) return unfitActor('it is bound to a key')
   if (actor.own === undefined) return undefined
   if (actor.own === 'txn-token') return unfitActor('a Txn-Token does not authenticate')
-  if (confirmationOf(actor.token) !== undefined) return unfitActor('it is bound to a key')
   return audiences.includes(issuer) || isMeantFor(asker, actor)
     ? undefined
     : unfitActor('it is meant for another')
@@ -108,6 +105,9 @@ const holdsKeyOf = ({ token }: Party, { jkt, thumbprint }: HeldKeys): boolean =>
   if (bound === undefined) return true
   return 'jkt' in bound ? bound.jkt === jkt : bound['x5t#S256'] === thumbprint
 }
+
+const notHeld = () =>
+  refused('token-claim-invalid', 'it is bound to a key that this request does not prove to hold')
 
 const refused = (
   tag: 'token-type-refused' | 'token-audience-wrong' | 'token-claim-invalid',

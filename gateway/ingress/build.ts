@@ -24,6 +24,7 @@ import { undiciClient } from '../upstream/undici-client.ts'
 import { upstreamGroup, type UpstreamGroup } from '../upstream/upstream-group.ts'
 import type { CompiledRoute, LimitKey } from './compiled-route.ts'
 import type { IngressParts } from './parts.ts'
+import type { HolderParts } from './token-holder.ts'
 
 type LimitOptions = NonNullable<Route['limits']['caller']>
 
@@ -39,6 +40,7 @@ export type IngressPorts = {
   readonly ownSvid: OwnSvid
   readonly quarantine: Pick<Quarantine, 'arriving'>
   readonly mints: MintCache
+  readonly holder: HolderParts
   /** Changes when one of these files does; folders and patterns stand for what is in them. */
   readonly stampOf: (paths: readonly string[]) => string
   /** By which names of endpoints are looked up. */
@@ -114,6 +116,7 @@ export const buildIngress = async (
     routes: config.routes.map((route) => compileRoute(route, upstreams, firewall, ports)),
     quarantine: ports.quarantine.arriving,
     verify,
+    holder: ports.holder,
     mapping: identityMapping(config.identities, config.trustDomain),
     policy,
     trustDomain: config.trustDomain,
@@ -158,6 +161,7 @@ const compileRoute = (
     team: config.team,
     config,
     issuers: config.authenticate === 'none' ? undefined : new Set(config.authenticate.issuers),
+    mustBeBound: config.authenticate !== 'none' && config.authenticate.bound === 'required',
     upstream,
     audience: config.identity.audience ?? upstream.spiffeId,
     inspect: firewall(config),

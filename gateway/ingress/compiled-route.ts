@@ -11,6 +11,8 @@ export type CompiledRoute = {
   readonly config: Route
   /** Names of the issuers whose callers are let in; undefined for `authenticate: none`. */
   readonly issuers: ReadonlySet<string> | undefined
+  /** Only a token that is bound to a key or a certificate will do. */
+  readonly mustBeBound: boolean
   readonly upstream: UpstreamGroup
   /** Audience of the token that its upstream gets. */
   readonly audience: string

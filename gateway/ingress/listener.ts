@@ -1,13 +1,21 @@
 import type { IngressListener } from '#config/schema'
 import type { Clock } from '#contract/clock'
 import type { LabelsOf, Log, Meter } from '#contract/telemetry'
-import { checkCertificate, readCertificateFiles, type ServerCertificate } from '#http/certificates'
+import {
+  checkCertificate,
+  readCertificateFiles,
+  readRoots,
+  type ServerCertificate,
+} from '#http/certificates'
+import type { ClientCertificates } from '#http/tls'
 import { edgeListener, type Listener } from '#http/listen'
 import type { Taken } from './take-requests.ts'
 
 export type IngressListening = {
   readonly config: IngressListener
   readonly certificates: readonly ServerCertificate[]
+  /** Undefined where callers are not asked for one. */
+  readonly clientCertificates: ClientCertificates | undefined
   readonly take: Taken
   /** Whether this gateway serves now, for load balancers that ask on the same port. */
   readonly isReady: () => boolean
@@ -19,7 +27,7 @@ type TurnedAway = LabelsOf<'sallyport_turned_away_total'>['reason']
 
 /** Where callers from outside come in. Only its own health path is answered by Fastify, all else goes the way in. */
 export const ingressListener = (listening: IngressListening): Listener => {
-  const { config, take, isReady, meter, log } = listening
+  const { config, clientCertificates, take, isReady, meter, log } = listening
   const { healthPath } = config
   const turnedAway = new Map<TurnedAway, () => void>()
   const listener = edgeListener({
@@ -27,8 +35,7 @@ export const ingressListener = (listening: IngressListening): Listener => {
       certificates: listening.certificates,
       profile: config.tls.profile,
       unknownServerName: 'default',
-      clientCertificates: undefined,
-      sessionTickets: true,
+      clientCertificates,
       handshakeTimeoutMs: config.limits.headersTimeoutMs,
     },
     limits: config.limits,
@@ -60,3 +67,20 @@ export const readIngressCertificates = (
       checkCertificate(await readCertificateFiles(files), clock),
     ),
   )
+
+/**
+ * What callers' certificates must lead to: asked for and not demanded, so that who has none, or a bad one, is told so in an
+ * answer, by the routes that want one.
+ *
+ * @throws Error naming the file that cannot be read, and the remedy.
+ */
+export const readClientCertificates = async ({
+  tls: { clientCertificates },
+}: IngressListener): Promise<ClientCertificates | undefined> =>
+  clientCertificates && {
+    roots:
+      clientCertificates.rootsFile === undefined
+        ? []
+        : [await readRoots(clientCertificates.rootsFile)],
+    mode: 'request',
+  }

@@ -10,6 +10,7 @@ import type { VerifiedToken, VerifyToken } from '#identity/jwt/verified-token'
 import type { MintCache } from '../mint-cache.ts'
 import type { IssuerForPolicy } from './authorise.ts'
 import type { CompiledRoute, LimitKey } from './compiled-route.ts'
+import type { HolderParts } from './token-holder.ts'
 import type { Subject } from './identify.ts'
 import type { Quota, QuotaHeaders } from '#contract/quota'
 
@@ -22,6 +23,7 @@ export type IngressParts = {
   readonly routes: readonly CompiledRoute[]
   readonly quarantine: QuarantineJudge
   readonly verify: VerifyToken
+  readonly holder: HolderParts
   readonly mapping: (token: VerifiedToken) => Result<Subject>
   readonly policy: PolicyEngine
   readonly trustDomain: string

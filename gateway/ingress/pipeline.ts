@@ -26,7 +26,7 @@ export const ingress = (parts: IngressParts) =>
     .guard('cut off here', quarantinedHere(parts.quarantine)) // address, route, client certificate
     .guard('upgrade', upgradable) // WebSocket, where the route offers it
     .guard('body size', bodySize)
-    .learn('caller', authenticate(parts.verify)) // head only: no body is read for a stranger
+    .learn('caller', authenticate(parts)) // head only: no body is read for a stranger
     .learn('subject', identify(parts.mapping))
     .guard('cut off', quarantinedCaller(parts.quarantine)) // issuer, subject, token, key, SPIFFE ID
     .learn('routeQuota', limitRoute)

@@ -4,6 +4,7 @@ import type { Admitted } from './pipeline.ts'
 const notForwarded = new Set([
   'host',
   'authorization',
+  'dpop',
   'expect',
   'proxy-authorization',
   'baggage', // a stranger's words, which services of the mesh would take for their own

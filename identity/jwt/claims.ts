@@ -1,6 +1,7 @@
 import { pass, type Refusal, type Result } from '#contract/problem'
 import type { Issuer } from '#config/schema'
 import { quotable, refuseToken } from './challenge.ts'
+import { isConfirmation } from './confirmation.ts'
 import type { JsonObject } from '../json-strict.ts'
 
 /** The claims that every token has, with their types made sure of. */
@@ -16,9 +17,9 @@ const stringClaims = ['jti', 'client_id', 'azp', 'scope'] as const
 /**
  * Reads the claims that do not change their meaning with time.
  *
- * `sub` is required whatever `requiredClaims` says, for limits, quarantine and records go by it. A sender-constrained
- * token (`cnf`) is refused: taken as a bearer token it would be worth to a thief what it is to its owner
- * (RFC 9449 §7.1, RFC 8705 §3).
+ * `sub` is required whatever `requiredClaims` says, for limits, quarantine and records go by it. What a token is bound to
+ * (`cnf`) must be understood: taken as a bearer token it would be worth to a thief what it is to its owner. Who takes the
+ * token checks that its bearer holds that (`confirmationOf`; RFC 9449 §7.1, RFC 8705 §3).
  *
  * @returns Refuses with `token-claim-missing`, `token-claim-invalid` or `token-audience-wrong`.
  */
@@ -31,8 +32,7 @@ export const readStandardClaims = (
   if (typeof sub !== 'string' || sub === '') return invalid('sub')
   for (const name of stringClaims)
     if (claims[name] !== undefined && typeof claims[name] !== 'string') return invalid(name)
-  if (cnf !== undefined)
-    return refuseToken('token-claim-invalid', 'The token is bound to a key and is no bearer token')
+  if (cnf !== undefined && !isConfirmation(cnf)) return invalid('cnf')
   for (const name of options.requiredClaims)
     if (!Object.hasOwn(claims, name) || claims[name] === null) return missing(name)
   if (aud === undefined) return missing('aud')

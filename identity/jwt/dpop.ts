@@ -2,6 +2,7 @@ import { hash } from 'node:crypto'
 import type { SpendOnce } from '#contract/replay'
 import { pass, refuse, type Refusal, type Result } from '#contract/problem'
 import { isJsonObject, type JsonObject } from '../json-strict.ts'
+import type { DpopNonces } from './dpop-nonce.ts'
 import { acceptJwk, privateMembers, type VerificationKey } from './jwks.ts'
 import { isSignatureAlgorithm, type SignatureAlgorithm } from './signature-algorithm.ts'
 import { parseClaims, splitJws } from './strict-parse.ts'
@@ -16,6 +17,8 @@ export type DpopExpectation = {
   readonly urls: readonly string[]
   /** The access token that it must be for, at a resource server. */
   readonly accessToken?: string
+  /** It must have one of these in it. */
+  readonly nonces?: DpopNonces | undefined
 }
 
 /** How old a proof may be, and how far ahead the clock of its maker. */
@@ -28,8 +31,8 @@ const headerMembers = new Set(['typ', 'alg', 'jwk'])
  * Checks a DPoP proof: signed by the key that it brings, for this method and URL, made just now, and not used before.
  *
  * @param proof The one `DPoP` header. Several are joined by commas, which no proof has in it.
- * @returns The thumbprint of the key (`jkt`). Refuses with `dpop-proof-invalid`, `token-replayed` or
- *   `replay-unavailable`.
+ * @returns The thumbprint of the key (`jkt`). Refuses with `dpop-proof-invalid`, `dpop-nonce-needed`,
+ *   `token-replayed` or `replay-unavailable`.
  * @see RFC 9449 §4.3
  */
 export const verifyDpop = async (
@@ -48,6 +51,14 @@ export const verifyDpop = async (
   const fault = faultOf(claims.value, expected, nowMs)
   if (fault !== undefined) return invalid(fault)
   if (!key.value.verify(signingInput, signature)) return invalid('its signature is not valid')
+  const { nonces } = expected
+  if (nonces && !nonces.accepts(claims.value['nonce'], nowMs))
+    return refuse('dpop-nonce-needed', {
+      headers: {
+        'WWW-Authenticate': 'DPoP error="use_dpop_nonce"',
+        'DPoP-Nonce': nonces.current(nowMs),
+      },
+    })
   // By key, id and place: what one client chose as an id harms no other.
   const id = `${key.value.thumbprint} ${String(claims.value['htu'])} ${String(claims.value['jti'])}`
   const spent = await spendOnce(

@@ -420,6 +420,16 @@ suite('a token of ours as subject', () => {
       { subject: own('access-token', batchId, { cnf: { kid: 'k' } }) },
       'invalid_request token-claim-invalid',
     ],
+    [
+      'from outside, bound by DPoP, without a proof',
+      { subject: subject(alice, nowMs + 600_000, { cnf: { jkt: 'k' } }) },
+      'invalid_request token-claim-invalid',
+    ],
+    [
+      'from outside, bound by DPoP, by a gateway that has seen the proof',
+      { asker: byGateway, subject: subject(alice, nowMs + 600_000, { cnf: { jkt: 'k' } }) },
+      'granted',
+    ],
   ]
   for (const [what, asked, outcome] of rows)
     test(`${what}: ${outcome}`, () => {

@@ -324,9 +324,22 @@ suite('one kind of token for another (CVE-2023-51774)', () => {
   })
 })
 
-test('a token that is bound to a key is no bearer token (RFC 9449 §7.1, RFC 8705 §3)', async () => {
-  for (const cnf of [{ jkt: 'x' }, { 'x5t#S256': 'x' }, null])
+test('what a token is bound to must be understood; that its bearer holds it others check', async () => {
+  const sha = 'A'.repeat(43)
+  const both = { jkt: sha, 'x5t#S256': sha }
+  for (const cnf of [
+    { jkt: 'x' },
+    { 'x5t#S256': 'x' },
+    {},
+    both,
+    { jwk: {} },
+    { jkt: 1 },
+    'x',
+    null,
+  ])
     assert.equal(await outcome(signToken(key, claims({ cnf }))), 'token-claim-invalid')
+  for (const cnf of [{ jkt: sha }, { 'x5t#S256': sha }])
+    assert.equal(await outcome(signToken(key, claims({ cnf }))), 'admitted')
 })
 
 test('the second valid signature of one ES256 token is verified anew, and has the same fingerprint', async () => {
