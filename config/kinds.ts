@@ -140,7 +140,10 @@ export const describeBranch = (branch: Branch): string => {
   const constants = constantsOf(branch)
   if (constants.length > 0) return listed(constants.map(String), 'or')
   if (branch.type === 'object') {
-    const keys = Object.keys(branch.properties ?? {})
+    // What has a default need not be written.
+    const keys = Object.entries(branch.properties ?? {}).flatMap(([key, schema]) =>
+      'default' in schema ? [] : [key],
+    )
     return keys.length === 0 ? 'a mapping' : `a mapping with ${listed(keys)}`
   }
   if (branch.type === 'array') return 'a list'

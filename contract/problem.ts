@@ -56,6 +56,10 @@ export const problems = {
     title: 'This token is bound to a key that its sender does not prove to hold.',
   },
   'token-not-bound': { status: 401, title: 'A token that is bound to a key is needed here.' },
+  'client-certificate-refused': {
+    status: 403,
+    title: 'A client certificate that is trusted here is needed.',
+  },
   'spiffe-id-invalid': { status: 400, title: 'This is not a SPIFFE ID.' },
   'identity-unmapped': { status: 403, title: 'This caller has no identity here.' },
 

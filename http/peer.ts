@@ -13,6 +13,8 @@ export type Peer = {
   readonly serverName: string
   /** SHA-256 of the certificate that it showed, 64 hex digits; whether anyone trusts it is for others to say. */
   readonly certificateSha256?: string
+  /** The same certificate, if it leads to a root that the listener trusts. Its times were looked at in the handshake. */
+  readonly trustedCertificate?: Buffer
 }
 
 const peerKey = Symbol('peer')
@@ -27,7 +29,8 @@ export const setPeerAddress = (socket: Socket, address: string, port: number): v
 }
 
 const readPeer = (socket: Socket): Peer => {
-  const { getProtocol, getPeerX509Certificate, servername } = socket as Partial<TLSSocket>
+  const { getProtocol, getPeerX509Certificate, servername, authorized } =
+    socket as Partial<TLSSocket>
   const certificate = getPeerX509Certificate?.call(socket)
   return {
     address: canonicalAddress(socket.remoteAddress ?? ''),
@@ -36,6 +39,7 @@ const readPeer = (socket: Socket): Peer => {
     serverName: typeof servername === 'string' ? servername.toLowerCase() : '',
     ...(certificate && {
       certificateSha256: certificate.fingerprint256.replaceAll(':', '').toLowerCase(),
+      ...(authorized === true ? { trustedCertificate: certificate.raw } : {}),
     }),
   }
 }

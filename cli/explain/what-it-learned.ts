@@ -19,6 +19,8 @@ const sentences = {
   origin: ({ origin }) => origin && `from ${origin.address}`,
   addressQuota: ({ addressQuota }) => limit(addressQuota),
   route: ({ route }) => route && `${route.id} of team ${route.team}`,
+  'client certificate': ({ route }) =>
+    route?.config.clientCertificate ? 'the right one is shown' : 'none is needed',
   upgrade: () => 'none is asked for',
   'cut off here': () => unlisted,
   'cut off': () => unlisted,

@@ -3,11 +3,26 @@ import type { Rule, Subject } from './rule.ts'
 
 /** What was written and can do nothing was meant to do something. */
 export const withoutEffect: Rule = (subject) => [
+  ...certificatesWithoutRoots(subject),
   ...limitsWithoutCaller(subject),
   ...staleBeforeRefreshed(subject),
   ...unusedUpstreams(subject),
   ...unmappedIssuers(subject),
 ]
+
+const rootsFile = '/listeners/ingress/tls/clientCertificates/rootsFile'
+
+const certificatesWithoutRoots = ({ routes, has }: Subject): Finding[] =>
+  has(rootsFile)
+    ? []
+    : routes
+        .filter(({ value }) => value.clientCertificate !== undefined)
+        .map(({ pointer, name }) => ({
+          pointer: `${pointer}/clientCertificate`,
+          at: 'key',
+          message: `route ${tick(name)} wants a client certificate, and there is nothing that one could lead to: nobody gets in`,
+          remedy: 'name roots with `listeners.ingress.tls.clientCertificates: { rootsFile: … }`',
+        }))
 
 const limitsWithoutCaller = ({ routes }: Subject): Finding[] =>
   routes

@@ -82,7 +82,7 @@ export const IngressListener = Strict(
             {
               rootsFile: Type.Optional(
                 File(
-                  'PEM roots that the certificates of callers must lead to, for routes with `clientCertificate: required`. Not needed for tokens that are bound to a certificate.',
+                  'PEM roots that the certificates of callers must lead to, for routes with `clientCertificate`. Not needed for tokens that are bound to a certificate.',
                   { holds: 'certificates' },
                 ),
               ),

@@ -83,6 +83,22 @@ export const Route = Strict({
         'say whose tokens are accepted with `authenticate: { issuers: [NAME] }`, or `authenticate: none` to let strangers in',
     },
   ),
+  clientCertificate: Type.Optional(
+    Strict(
+      {
+        names: Type.Array(Type.String({ minLength: 1, maxLength: 2048 }), {
+          default: [],
+          uniqueItems: true,
+          description:
+            'Subject alternative names of which it must have one: host names, or URIs such as SPIFFE IDs, exactly. Any, if empty.',
+        }),
+      },
+      {
+        description:
+          'Lets in only connections with a certificate that leads to `listeners.ingress.tls.clientCertificates.rootsFile`, if only as `{}`; besides what `authenticate` says.',
+      },
+    ),
+  ),
   limits: Strict(
     {
       caller: Type.Optional(Described(RateLimitOptions, 'For each caller by itself.')),

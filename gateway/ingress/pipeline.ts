@@ -5,6 +5,7 @@ import { authenticate } from './authenticate.ts'
 import { authorise } from './authorise.ts'
 import { bodySize } from './body-size.ts'
 import { chooseEndpoint } from './choose-endpoint.ts'
+import { clientCertificate } from './client-certificate.ts'
 import { findRoute } from './find-route.ts'
 import { identify } from './identify.ts'
 import { inspect } from './inspect.ts'
@@ -24,6 +25,7 @@ export const ingress = (parts: IngressParts) =>
     .learn('addressQuota', limitAddress(parts.addressLimit)) // before the signature check, which a flood would make us pay for
     .learn('route', findRoute(parts.routes))
     .guard('cut off here', quarantinedHere(parts.quarantine)) // address, route, client certificate
+    .guard('client certificate', clientCertificate) // where the route wants one
     .guard('upgrade', upgradable) // WebSocket, where the route offers it
     .guard('body size', bodySize)
     .learn('caller', authenticate(parts)) // head only: no body is read for a stranger

@@ -45,6 +45,8 @@ export type CertificateFacts = {
   readonly extendedKeyUsage: readonly string[] | undefined
   /** URIs among the subject alternative names, each as its own bytes: display text would have to be split. */
   readonly uris: readonly string[]
+  /** Likewise its host names. */
+  readonly dnsNames: readonly string[]
   readonly subjectAltNameIsCritical: boolean
 }
 
@@ -68,6 +70,7 @@ const oid = {
 
 const maxCertificateBytes = 16_384
 const uriName = contextTag(6, 'primitive')
+const dnsName = contextTag(2, 'primitive')
 
 /**
  * Reads a leaf as the X509-SVID standard wants it: exactly one URI and that a SPIFFE ID with a path; not a CA; key usage
@@ -159,7 +162,8 @@ const certificateFacts = (der: Buffer): CertificateFacts => {
     isCa: isCa(extensions.get(oid.basicConstraints)),
     keyUsage: keyUsageOf(extensions.get(oid.keyUsage)),
     extendedKeyUsage: extendedKeyUsageOf(extensions.get(oid.extendedKeyUsage)),
-    uris: urisOf(extensions.get(oid.subjectAltName)),
+    uris: namesOf(uriName, extensions.get(oid.subjectAltName)),
+    dnsNames: namesOf(dnsName, extensions.get(oid.subjectAltName)),
     subjectAltNameIsCritical: extensions.get(oid.subjectAltName)?.isCritical ?? false,
   }
 }
@@ -203,9 +207,9 @@ const keyUsageOf = (extension: Extension | undefined): CertificateFacts['keyUsag
 const extendedKeyUsageOf = (extension: Extension | undefined): readonly string[] | undefined =>
   extension && derChildren(derOf(extension.value, derTag.sequence)).map(derObjectIdentifier)
 
-const urisOf = (extension: Extension | undefined): readonly string[] => {
+const namesOf = (kind: number, extension: Extension | undefined): readonly string[] => {
   if (!extension) return []
   return derChildren(derOf(extension.value, derTag.sequence))
-    .filter(({ tag }) => tag === uriName)
+    .filter(({ tag }) => tag === kind)
     .map(({ content }) => content.toString('latin1'))
 }

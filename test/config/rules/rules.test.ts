@@ -135,6 +135,11 @@ const gatewayRows: readonly Row[] = [
     'route `open` limits each caller, and with `authenticate: none` it knows none — use `limits: { route: … }`, or the `limits: { address: … }` of the gateway',
   ],
   [
+    'a client certificate on a route of a listener without roots',
+    add(route('closed', '/closed', ', clientCertificate: {}')),
+    'route `closed` wants a client certificate, and there is nothing that one could lead to: nobody gets in — name roots with `listeners.ingress.tls.clientCertificates: { rootsFile: … }`',
+  ],
+  [
     'an upstream that no route leads to',
     replace(
       'upstreams:\n',
