@@ -80,7 +80,7 @@ export const Legacy = Strict(
       maximum: 1000,
       default: 10,
       description:
-        'How often one caller may fail to prove who it is in a window. Then not even a right proof is taken until the window ends.',
+        'How many wrong passwords may come for one caller in a window. Then not even the right one is taken until the window ends.',
     }),
     windowSeconds: Type.Integer({
       minimum: 1,

@@ -25,7 +25,6 @@ export type LegacyCredentials = {
   readonly request: SignableRequest
   /** Of the connection, whoever issued it: the handshake has proved its key and nothing else. */
   readonly certificate: X509Certificate | undefined
-  readonly address: string
 }
 
 const nobodysSecret = secretHash(`sha256:${'0'.repeat(64)}`)
@@ -33,7 +32,8 @@ const maxSecretChars = 1024
 
 /**
  * Finds out who asks, by one of: a signature over the request, an API key, a password, the certificate of the connection.
- * Failures count for the caller whose name was given, else for the address.
+ * Wrong passwords count for the caller whose name was given. Nothing else can be guessed, and counting it by address would
+ * let one stranger shut out all who come by the same proxy.
  *
  * @returns Refuses with `invalid_client`, with `invalid_request` for two proofs at once, or with 429 once too much failed.
  */
@@ -54,12 +54,12 @@ export const authenticateLegacy = async (
       'there is more than one proof of who the client is',
     )
   if (isSigned) return bySignature(credentials, parts, nowMs)
-  if (apiKey !== undefined) return byApiKey(apiKey, credentials, parts)
-  if (authorization !== undefined) return byPassword(authorization, credentials, parts)
+  if (apiKey !== undefined) return byApiKey(apiKey, parts)
+  if (authorization !== undefined) return byPassword(authorization, parts)
   return byCertificate(credentials, parts, nowMs)
 }
 
-/** Looks at a proof unless too many have failed, and counts it if it fails. */
+/** Looks at a password unless too many have failed, and counts it if it fails. */
 const within = async (
   { budget }: LegacyParts,
   key: string,
@@ -77,69 +77,66 @@ const within = async (
   return proved
 }
 
-const byApiKey = (key: string, { address }: LegacyCredentials, parts: LegacyParts) =>
-  within(parts, `address ${address}`, async () => {
-    const identity =
-      key.length > maxSecretChars ? undefined : parts.registry.byApiKey.get(apiKeyHash(key))
-    return identity === undefined ? failed('no such API key') : grantedAs(identity)
-  })
+const byApiKey = (key: string, { registry }: LegacyParts): OAuthResult<LegacyIdentity> => {
+  const identity = key.length > maxSecretChars ? undefined : registry.byApiKey.get(apiKeyHash(key))
+  return identity === undefined ? failed('no such API key') : grantedAs(identity)
+}
 
-const byPassword = (authorization: string, { address }: LegacyCredentials, parts: LegacyParts) => {
+const byPassword = async (
+  authorization: string,
+  parts: LegacyParts,
+): Promise<OAuthResult<LegacyIdentity>> => {
   const basic = basicCredentials(authorization)
-  const known = basic && parts.registry.byPassword.get(basic.id)
-  const key = known ? `caller ${known.identity.name}` : `address ${address}`
-  return within(parts, key, async () => {
-    if (basic === undefined || basic.secret.length > maxSecretChars)
-      return failed('the Authorization header is not acceptable')
+  if (basic === undefined || basic.secret.length > maxSecretChars)
+    return failed('the Authorization header is not acceptable')
+  const known = parts.registry.byPassword.get(basic.id)
+  const prove = async (): Promise<OAuthResult<LegacyIdentity>> => {
     // Somebody's hash in any case, so that it takes as long.
     const fits = known?.fits ?? [nobodysSecret]
     const fitting = await Promise.all(fits.map((one) => one(basic.secret)))
     return known !== undefined && fitting.includes(true)
       ? grantedAs(known.identity)
       : failed('wrong name or password')
-  })
+  }
+  return known === undefined ? prove() : within(parts, known.identity.name, prove)
 }
 
-const bySignature = (
-  { request, address }: LegacyCredentials,
-  parts: LegacyParts,
+const bySignature = async (
+  { request }: LegacyCredentials,
+  { registry, spendOnce }: LegacyParts,
   nowMs: number,
-) => {
+): Promise<OAuthResult<LegacyIdentity>> => {
   const read = readRequestSignature(request, nowMs)
-  const known = read.ok ? parts.registry.byKeyId.get(read.value.keyId) : undefined
-  // Not by the name that a stranger gives: a signature cannot be guessed, so who signs well is never kept out.
-  return within(parts, `address ${address}`, async () => {
-    if (!read.ok) return failed(read.fault)
-    if (known === undefined) return failed('no such keyid')
-    const { base, signature, algorithm, nonce, spentUntilMs } = read.value
-    const { check, identity } = known
-    if (algorithm !== undefined && algorithm !== check.algorithm)
-      return failed(`its alg is not ${check.algorithm}`)
-    if (!check.verify(base, signature)) return failed('its signature is not valid')
-    const id = hash('sha256', `${identity.name} ${nonce}`, 'base64url')
-    const spent = await parts.spendOnce('signed-request', id, spentUntilMs)
-    if (spent.ok) return grantedAs(identity)
-    return spent.problem.tag === 'replay-unavailable'
-      ? oauthRefusalOf(spent.problem, 'signature')
-      : oauthRefuse('invalid_client', spent.problem.tag, 'this request was made before')
-  })
+  if (!read.ok) return failed(read.fault)
+  const { keyId, base, signature, algorithm, nonce, spentUntilMs } = read.value
+  const known = registry.byKeyId.get(keyId)
+  if (known === undefined) return failed('no such keyid')
+  const { check, identity } = known
+  if (algorithm !== undefined && algorithm !== check.algorithm)
+    return failed(`its alg is not ${check.algorithm}`)
+  if (!check.verify(base, signature)) return failed('its signature is not valid')
+  const id = hash('sha256', `${identity.name} ${nonce}`, 'base64url')
+  const spent = await spendOnce('signed-request', id, spentUntilMs)
+  if (spent.ok) return grantedAs(identity)
+  return spent.problem.tag === 'replay-unavailable'
+    ? oauthRefusalOf(spent.problem, 'signature')
+    : oauthRefuse('invalid_client', spent.problem.tag, 'this request was made before')
 }
 
-const byCertificate = (
-  { certificate, address }: LegacyCredentials,
-  parts: LegacyParts,
+const byCertificate = async (
+  { certificate }: LegacyCredentials,
+  { registry }: LegacyParts,
   nowMs: number,
-) =>
-  within(parts, `address ${address}`, async () => {
-    if (certificate === undefined) return failed('there is no proof at all')
-    const faults: string[] = []
-    for (const { identity, rule } of parts.registry.byCertificate) {
-      const checked = checkClientCertificate(certificate, await rule(), nowMs)
-      if (checked.ok) return grantedAs(identity)
-      faults.push(`${identity.name}: ${checked.fault}`)
-    }
-    return failed(faults.join('; ') || 'no caller comes by a certificate')
-  })
+): Promise<OAuthResult<LegacyIdentity>> => {
+  if (certificate === undefined) return failed('there is no proof at all')
+  const faults: string[] = []
+  for (const { identity, rule } of registry.byCertificate) {
+    const checked = checkClientCertificate(certificate, await rule(), nowMs)
+    if (checked.ok) return grantedAs(identity)
+    faults.push(`${identity.name}: ${checked.fault}`)
+  }
+  return failed(faults.join('; ') || 'no caller comes by a certificate')
+}
 
 const failed = (cause: string): OAuthRefusal =>
   oauthRefuse('invalid_client', 'client-unauthenticated', 'the client could not prove who it is', {

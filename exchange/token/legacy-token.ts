@@ -55,12 +55,11 @@ export const legacyToken = async (
   record: Notes,
 ): Promise<Exchanged> => {
   record.at('client')
-  const { headers, body, address, certificate } = question
+  const { headers, body, certificate } = question
   const { authority, path } = parts.legacy
   const credentials = {
     request: { method: 'POST', authority, path, headers, body },
     certificate,
-    address,
   }
   const proved = await authenticateLegacy(credentials, parts.legacy, nowMs)
   if (!proved.ok) return { kind: 'unknown', result: proved }
