@@ -58,6 +58,8 @@ export const issuedRegister = (
   const entries = new Map<string, Issued>()
   const revoked = new Map(before)
   let forgotten = 0
+  /** One iterator for good: a new one would walk over all that was deleted before it finds the oldest. */
+  let fromOldest = entries.keys()
   let prunedAtMs = 0
 
   const prune = () => {
@@ -87,8 +89,12 @@ export const issuedRegister = (
     add: (issued) => {
       prune()
       if (entries.size >= maxEntries) {
-        const [oldest] = entries.keys()
-        if (oldest !== undefined) entries.delete(oldest)
+        let oldest = fromOldest.next()
+        if (oldest.done) {
+          fromOldest = entries.keys()
+          oldest = fromOldest.next()
+        }
+        if (!oldest.done) entries.delete(oldest.value)
         forgotten++
       }
       entries.set(issued.id, issued)

@@ -156,6 +156,10 @@ suite('the register of what was issued', () => {
     for (const id of ['a', 'b', 'c', 'd']) register.add(one(id))
     assert.equal(register.list({}).length, 3)
     assert.equal(register.forgotten(), 1)
+    assert.deepEqual(
+      register.list({}).map(({ id }) => id),
+      ['b', 'c', 'd'],
+    )
     for (const id of ['a', 'b', 'c']) assert.equal(await register.revoke(id, later), true)
     assert.equal(await register.revoke('d', later), false)
     assert.equal(await register.revoke('a', later), true, 'known already')
