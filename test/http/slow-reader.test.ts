@@ -14,7 +14,7 @@ const edges = await Promise.all(
   [undefined, serverTls].map((tls) =>
     runEdge({
       tls,
-      limits: { minReadBytesPerSecond: 400_000, slowReadGraceMs: 150 },
+      limits: { minReadBytesPerSecond: 400_000, slowReadGraceMs: 600 },
       doors: {
         request: (_req, res) => {
           res.writeHead(200, { 'content-length': answerBytes })
@@ -78,7 +78,7 @@ suite('a caller over a socket', () => {
         if (bytes < (rests + 1) * 5_000_000) return
         rests++
         wire.socket.pause()
-        setTimeout(() => wire.socket.resume(), 100)
+        setTimeout(() => wire.socket.resume(), 50)
       })
       wire.write(head('GET /a HTTP/1.1', 'Connection: close'))
       await wire.end()

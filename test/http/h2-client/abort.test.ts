@@ -58,11 +58,12 @@ test('an abort after the end does nothing to whoever has the slot now', async (t
 
 test('a storm of aborts does not become a storm of resets', async (t) => {
   const { peer, client } = await start(t, {}, { resetBurst: 8, resetsPerSecond: 4 })
+  const controls: UpstreamControl[] = []
   const asked = Array.from({ length: 16 }, () =>
-    ask(client, {
-      onStart: (control) => void setTimeout(() => control.abort(new Error('no')), 20),
-    }),
+    ask(client, { onStart: (control) => void controls.push(control) }),
   )
+  await until(() => peer.connections[0]?.streams.length === 16, 'all requests')
+  for (const control of controls) control.abort(new Error('no'))
   for (const { fault } of await Promise.all(asked)) assert.equal(fault?.kind, 'aborted')
   const [connection] = peer.connections
   await until(() => (connection?.resets.size ?? 0) >= 8, 'the first resets')

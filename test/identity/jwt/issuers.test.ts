@@ -308,11 +308,10 @@ suite('floods', () => {
     const { trusted, outcome } = await run({ idp: { jwksUrl: idp.jwksUrl } })
     await trusted.start()
     const stranger = newSigningKey('x')
-    const flood = await Promise.all(
-      Array.from({ length: 500 }, (_, at) =>
-        outcome(signToken({ ...stranger, kid: `made-up-${at}` }, claims())),
-      ),
+    const tokens = Array.from({ length: 200 }, (_, at) =>
+      signToken({ ...stranger, kid: `made-up-${at}` }, claims()),
     )
+    const flood = await Promise.all(tokens.map(outcome))
     assert.deepEqual(new Set(flood), new Set(['token-key-unknown']))
     assert.equal(idp.fetches, 2)
     assert.equal(await outcome(token), 'admitted')
@@ -342,7 +341,7 @@ suite('floods', () => {
   test('of requests at a cold start share one fetch, and all of them are served', async () => {
     const idp = await runKeyServer(key)
     const { outcome } = await run({ idp: { jwksUrl: idp.jwksUrl } })
-    const tokens = Array.from({ length: 250 }, (_, at) => signToken(key, claims({ jti: `${at}` })))
+    const tokens = Array.from({ length: 100 }, (_, at) => signToken(key, claims({ jti: `${at}` })))
     const outcomes = await Promise.all([...tokens, ...tokens.map(() => token)].map(outcome))
     assert.deepEqual(new Set(outcomes), new Set(['admitted']))
     assert.equal(idp.fetches, 1)
