@@ -17,6 +17,9 @@ const fastSeconds = [0.00001, 0.00005, 0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05,
 const propagationSeconds = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 30, 300]
 const requestSeconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
 
+/** Families of ciphers that handshakes are counted by. */
+export const cipherGroups = ['AES_128_GCM', 'AES_256_GCM', 'CHACHA20_POLY1305'] as const
+
 /** Every metric there is. `docs/reference/metrics.md` is generated from this table. */
 export const metrics = {
   sallyport_requests_total: {
@@ -73,6 +76,16 @@ export const metrics = {
     kind: 'gauge',
     help: 'Open client connections.',
     labels: { listener: ['ingress', 'egress', 'exchange', 'admin'] },
+  },
+  sallyport_tls_handshakes_total: {
+    kind: 'counter',
+    help: 'Finished TLS handshakes, by what was agreed on.',
+    labels: {
+      listener: ['ingress'],
+      version: ['TLSv1.3', 'TLSv1.2', 'other'],
+      cipher: [...cipherGroups, 'other'],
+      resumed: ['yes', 'no'],
+    },
   },
   sallyport_issuer_keys_age_seconds: {
     kind: 'gauge',

@@ -86,6 +86,8 @@ const fixedSettings = (config: GatewayConfig): Readonly<Record<string, unknown>>
     'listeners.ingress.tls.clientCertificates': tls.clientCertificates !== undefined,
     'listeners.egress': withoutCertificates(config.listeners.egress),
     'listeners.admin': config.listeners.admin,
+    'listeners.ingress.proxyProtocol': config.listeners.ingress.proxyProtocol ?? 'none',
+    'limits.load': config.limits.load,
     'limits.store': inPlain(config.limits.store),
     quarantine: inPlain(config.quarantine),
     replay: inPlain(config.replay),

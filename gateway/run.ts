@@ -5,6 +5,7 @@ import type { Quarantine } from '#contract/quarantine'
 import type { SpiffeId } from '#contract/spiffe-id'
 import type { GatewayConfig } from '#config/schema'
 import type { TurnedAwayReason } from '#http/doors'
+import { loadGauge } from '#http/load-gauge'
 import { plainListener, type Listener } from '#http/listen'
 import type { ListeningAt } from '#http/listen-on'
 import type { UpstreamClient } from '#http/upstream-client'
@@ -37,7 +38,7 @@ import { exchangePool } from './upstream/exchange-pool.ts'
 import { undiciClient } from './upstream/undici-client.ts'
 
 /** What the gateway is given: plugins, clocks, its own identity. */
-export type GatewayPorts = Omit<IngressPorts, 'mints'> &
+export type GatewayPorts = Omit<IngressPorts, 'mints' | 'load'> &
   Pick<EgressPorts, 'openAllowlist'> & {
     readonly clock: Clock
     readonly quarantine: Quarantine
@@ -78,6 +79,7 @@ export const runGateway = async (
 ): Promise<RunningGateway> => {
   const { meter, log, ownSvid, audit, quarantine, clock } = ports
   const live = liveTable()
+  const load = loadGauge(config.limits.load, live.size)
   let isDraining = false
   const notes = reloadNotes(config, configRevision, ports)
 
@@ -90,7 +92,7 @@ export const runGateway = async (
   const all: Runtimes<GatewayConfig, Served> = runtimes(async (next, hand) => {
     const certificates = await readIngressCertificates(next.listeners.ingress, clock)
     const clientCertificates = await readClientCertificates(next.listeners.ingress)
-    const built = await buildIngress(next, { ...ports, mints }, hand)
+    const built = await buildIngress(next, { ...ports, mints, load: load.guard }, hand)
     const wayOut = await egressAt?.build(next, hand)
     for (const upstream of built.upstreams.values()) void upstream.start()
     ingressAt?.reloadTls(certificates, clientCertificates) // last, for it throws or is done
@@ -168,7 +170,12 @@ export const runGateway = async (
     named: () => namedIn(all.current().config),
     exchange: exchangeConsole(config.exchange.url, pool),
   })
-  const stopFigures = showFigures(ports, { edge, admin, egressAt, open: live.size })
+  const stopFigures = showFigures(ports, {
+    edge,
+    admin,
+    egressAt,
+    open: live.size,
+  })
 
   const stopExpiring = endExpired(live, clock, all.current)
   const stopCutting = cutQuarantined({ quarantine, live, listener: edge, egress: egressAt, clock })
@@ -188,6 +195,7 @@ export const runGateway = async (
     stopExpiring()
     stopCutting()
     stopFigures()
+    load.stop()
     all.close()
     await Promise.all([pool.destroy(), exchange.close()])
     await ports.close()

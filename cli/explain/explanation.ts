@@ -84,6 +84,7 @@ export const explanationOf = async (
 /** All that the way in is given, where it would count, record, mint or connect: nothing of that happens. */
 const offlinePorts = (config: GatewayConfig) => ({
   audit: { write: () => {}, ready: () => admitted, close: async () => {} },
+  load: () => admitted,
   meter: noMeter,
   log: noLog,
   randomBytes: systemRandomBytes,

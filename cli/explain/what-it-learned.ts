@@ -14,6 +14,7 @@ const unlisted = 'not looked at here: `sallyport quarantine list` tells'
 
 const sentences = {
   audit: () => 'records would be written',
+  load: () => 'not measured here',
   head: ({ head }) =>
     head && `${head.method} ${head.host} ${head.path}, ${head.headers.length / 2} headers kept`,
   origin: ({ origin }) => origin && `from ${origin.address}`,

@@ -89,6 +89,32 @@ export const GatewayConfig = Strict({
       address: Type.Optional(
         Described(RateLimitOptions, 'For one address (IPv6: one /64), before anything else.'),
       ),
+      load: Strict(
+        {
+          maxEventLoopDelayMs: Type.Integer({
+            minimum: 0,
+            default: 1000,
+            description:
+              'Mean delay of the event loop above which requests get 503; 0 for no limit.',
+          }),
+          maxMemoryBytes: Type.Integer({
+            minimum: 0,
+            default: 0,
+            description: 'Resident memory above which requests get 503; 0 for no limit.',
+          }),
+          maxInFlight: Type.Integer({
+            minimum: 0,
+            default: 0,
+            description:
+              'Requests that may be under way, WebSockets among them; 0 for as many as there are connections.',
+          }),
+        },
+        {
+          default: {},
+          description:
+            'When this gateway is too busy: requests are refused early, and what is under way keeps its speed. The health path goes on answering.',
+        },
+      ),
     },
     {
       default: {},

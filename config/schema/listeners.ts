@@ -59,6 +59,27 @@ export const ListenerLimits = Strict(
       default: 1000,
       description: 'After so many requests a connection is closed.',
     }),
+    maxConnectionsPerAddress: Type.Integer({
+      minimum: 0,
+      default: 0,
+      description: 'More of one address are closed at once; 0 for no limit.',
+    }),
+    stalledTimeoutMs: Type.Integer({
+      minimum: 0,
+      default: 120_000,
+      description:
+        'A connection on which nothing moves for so long while a request is under way is closed; 0 for never.',
+    }),
+    minReadBytesPerSecond: Type.Integer({
+      minimum: 0,
+      default: 1024,
+      description: 'A caller that takes its answer slower than this is cut; 0 for no limit.',
+    }),
+    slowReadGraceMs: Type.Integer({
+      minimum: 1000,
+      default: 10_000,
+      description: 'How long a caller may take nothing of its answer, whatever the rate.',
+    }),
   },
   { default: {}, description: 'What a connection may ask for, and for how long.' },
 )
@@ -110,6 +131,27 @@ export const IngressListener = Strict(
       default: [],
       description: 'Networks whose X-Forwarded-For is believed. From elsewhere it is overwritten.',
     }),
+    proxyProtocol: Type.Optional(
+      Strict(
+        {
+          trustedProxies: Type.Array(Type.String({ format: 'cidr' }), {
+            minItems: 1,
+            description:
+              'Networks of load balancers that must begin each connection with a PROXY header, version 2. From elsewhere it is a fault.',
+          }),
+          headerTimeoutMs: Type.Integer({
+            minimum: 100,
+            maximum: 60_000,
+            default: 5000,
+            description: 'Time for the header to arrive.',
+          }),
+        },
+        {
+          description:
+            'Believes load balancers that tell the address of a caller before TLS, by the PROXY protocol.',
+        },
+      ),
+    ),
     healthPath: Type.Optional(
       Type.String({
         format: 'route-path',

@@ -5,6 +5,7 @@ import type { Inspect } from '#contract/inspection'
 import type { PolicyEngine } from '#contract/policy'
 import type { Quarantine } from '#contract/quarantine'
 import type { Quota, QuotaHeaders } from '#contract/quota'
+import type { Result } from '#contract/problem'
 import type { SpiffeId } from '#contract/spiffe-id'
 import type { Step } from '#contract/step'
 import type { Log, Meter } from '#contract/telemetry'
@@ -31,6 +32,7 @@ type LimitOptions = NonNullable<Route['limits']['caller']>
 /** What the gateway is given from outside of it: plugins, and what outlives a configuration. */
 export type IngressPorts = {
   readonly audit: AuditSink
+  readonly load: () => Result<void>
   readonly meter: Meter
   readonly log: Log
   readonly randomBytes: RandomBytes
@@ -103,6 +105,7 @@ export const buildIngress = async (
   const ingress = config.listeners.ingress
   const parts: IngressParts = {
     audit: ports.audit,
+    load: ports.load,
     gate: rawGate({
       ...strictGate,
       unusualNames: ingress.unusualHeaderNames,

@@ -1,6 +1,8 @@
 import type { IngressListener } from '#config/schema'
 import type { Clock } from '#contract/clock'
-import type { LabelsOf, Log, Meter } from '#contract/telemetry'
+import { cipherGroups, type LabelsOf, type Log, type Meter } from '#contract/telemetry'
+import { networks } from '#http/networks'
+import type { Handshake } from '#http/server'
 import {
   checkCertificate,
   readCertificateFiles,
@@ -39,6 +41,11 @@ export const ingressListener = (listening: IngressListening): Listener => {
       handshakeTimeoutMs: config.limits.headersTimeoutMs,
     },
     limits: config.limits,
+    proxyProtocol: config.proxyProtocol && {
+      ...config.proxyProtocol,
+      trustedProxies: networks(config.proxyProtocol.trustedProxies),
+    },
+    handshaken: countHandshakes(meter),
     isOwn: (req) => healthPath !== undefined && req.url === healthPath,
     doors: take,
     turnedAway: (reason) => {
@@ -55,6 +62,29 @@ export const ingressListener = (listening: IngressListening): Listener => {
       reply.code(isReady() ? 200 : 503).send({ ready: isReady() }),
     )
   return listener
+}
+
+/** TLS 1.3 spells it `TLS_AES_128_GCM_SHA256`, TLS 1.2 `ECDHE-ECDSA-AES128-GCM-SHA256`. */
+const cipherGroupOf = (name: string): (typeof cipherGroups)[number] | 'other' => {
+  const plain = (text: string) => text.replaceAll(/[-_]/g, '')
+  return cipherGroups.find((group) => plain(name).includes(plain(group))) ?? 'other'
+}
+
+/** Handshakes are as many as there are kinds of them, whatever callers send. */
+const countHandshakes = (meter: Meter) => {
+  const known = new Map<string, () => void>()
+  return ({ version, cipher, resumed }: Handshake) => {
+    const labels = {
+      listener: 'ingress',
+      version: version === 'TLSv1.3' || version === 'TLSv1.2' ? version : 'other',
+      cipher: cipherGroupOf(cipher),
+      resumed: resumed ? 'yes' : 'no',
+    } as const
+    const key = `${labels.version} ${labels.cipher} ${labels.resumed}`
+    const count = known.get(key) ?? meter.counter('sallyport_tls_handshakes_total', labels)
+    known.set(key, count)
+    count()
+  }
 }
 
 /** @throws Error naming the file that cannot be served, and the remedy. */

@@ -17,6 +17,8 @@ import type { Quota, QuotaHeaders } from '#contract/quota'
 /** All that the way in is made of. */
 export type IngressParts = {
   readonly audit: AuditSink
+  /** Refuses while this process is too busy. */
+  readonly load: () => Result<void>
   readonly gate: (raw: RawHead, early?: Buffer) => Result<RequestHead>
   readonly origin: OriginOptions
   readonly addressLimit: Step<LimitKey, Quota> | undefined

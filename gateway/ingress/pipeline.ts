@@ -20,6 +20,7 @@ import { upgradable } from './upgradable.ts'
 export const ingress = (parts: IngressParts) =>
   begin<Received>()
     .guard('audit', recordable(parts.audit)) // nothing is done that could not be recorded
+    .guard('load', parts.load) // refused early, what we could only answer late
     .learn('head', readHead(parts.gate)) // well-formed, one path, reserved headers gone
     .learn('origin', findOrigin(parts.origin))
     .learn('addressQuota', limitAddress(parts.addressLimit)) // before the signature check, which a flood would make us pay for
