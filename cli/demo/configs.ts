@@ -29,6 +29,8 @@ export const demoFiles = (folder: string) => ({
   meshRoot: join(folder, 'keys/roots.pem'), // the exchange writes it
   ingressCertificate: join(folder, 'ingress.pem'),
   ingressKey: join(folder, 'ingress.key'),
+  ordersSvid: join(folder, 'orders-svid.pem'), // its sidecar writes both
+  ordersKey: join(folder, 'orders-svid.key'),
   gatewayAudit: join(folder, 'gateway-audit.jsonl'),
   exchangeAudit: join(folder, 'exchange-audit.jsonl'),
   joinToken: (name: string) => join(folder, `join-token-${name}`),
@@ -133,7 +135,24 @@ const gatewayConfig = (files: DemoFiles, ports: DemoPorts) => ({
         certificates: [{ certificateFile: files.ingressCertificate, keyFile: files.ingressKey }],
       },
     },
+    egress: {
+      port: ports.egress,
+      tls: {
+        certificates: [{ certificateFile: files.ingressCertificate, keyFile: files.ingressKey }],
+      },
+    },
     admin: { port: ports.admin },
+  },
+  egress: {
+    dns: { hosts: { localhost: ['127.0.0.1'] } },
+    rules: [
+      {
+        id: 'orders',
+        team: 'shop',
+        workloads: [ids.orders],
+        destinations: [{ hosts: ['localhost'], ports: [ports.issuer], opens: ['127.0.0.0/8'] }],
+      },
+    ],
   },
   limits: { address: { points: 2000, windowSeconds: 60 } },
   policy: {

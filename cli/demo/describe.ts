@@ -11,11 +11,13 @@ export const describeMesh = async ({ files, ports, issuer, pids }: DemoMesh) => 
   return {
     ingress: `https://localhost:${ports.ingress}`,
     exchange: `https://localhost:${ports.exchange}`,
+    egress: `https://localhost:${ports.egress}`,
     admin: `http://127.0.0.1:${ports.admin}`,
     exchangeAdmin: `http://127.0.0.1:${ports.exchangeAdmin}`,
     issuer: issuer.url,
     caFile: files.outsideRoot,
     meshCaFile: files.meshRoot,
+    workload: { certificateFile: files.ordersSvid, keyFile: files.ordersKey },
     configs: { gateway: files.gateway, exchange: files.exchange, shared: files.shared },
     audit: { gateway: files.gatewayAudit, exchange: files.exchangeAudit },
     pids: pids(),

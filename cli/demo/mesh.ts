@@ -85,6 +85,8 @@ const start = async (
       },
       joinTokenFile: files.joinToken(name),
       admits: ids.gateway as SpiffeId,
+      svidFiles:
+        name === 'orders' ? { certificate: files.ordersSvid, key: files.ordersKey } : undefined,
       log: noLog,
     })
   for (const running of await Promise.all([

@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { TLSSocket } from 'node:tls'
 import { systemClock, systemRandomBytes, systemSleep } from '#contract/clock'
@@ -19,6 +20,8 @@ export type ServiceOptions = {
   readonly joinTokenFile: string
   /** Who alone may call: the gateway. */
   readonly admits: SpiffeId
+  /** Where its SVID is kept for programs beside it, always the one of now. */
+  readonly svidFiles?: { readonly certificate: string; readonly key: string } | undefined
   readonly log: Log
 }
 
@@ -40,6 +43,12 @@ export const startService = async (options: ServiceOptions): Promise<Service> =>
     meter: noMeter,
     log: options.log,
   })
+  const keepInFiles = ({ certificateChain, privateKey }: Svid) => {
+    if (!options.svidFiles) return
+    writeFileSync(options.svidFiles.certificate, certificateChain)
+    writeFileSync(options.svidFiles.key, privateKey.reveal(), { mode: 0o600 })
+  }
+  keepInFiles(ownSvid.current())
   const { certificates, clientCertificates } = servingAs(ownSvid.current())
   const listener = plainListener({
     tls: {
@@ -55,6 +64,7 @@ export const startService = async (options: ServiceOptions): Promise<Service> =>
     log: options.log,
   })
   ownSvid.onChange((svid) => {
+    keepInFiles(svid)
     const next = servingAs(svid)
     listener.reloadTls(next.certificates, next.clientCertificates)
   })

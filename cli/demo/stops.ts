@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { audience, ids, trustDomain } from './configs.ts'
 import type { DemoMesh } from './mesh.ts'
 import type { DemoAnswer, DemoRequest } from './request.ts'
+import { goOut } from './way-out.ts'
 
 /** One stop of the tour: something that a caller does, and what must come of it. */
 export type Stop = {
@@ -237,10 +238,19 @@ export const stops: readonly Stop[] = [
     },
   },
   {
-    title: 'Each of these requests left one record',
+    title: 'A service goes out, where a rule lets it',
+    go: (mesh) => out(mesh, `${mesh.issuer.url}/.well-known/openid-configuration`, '200'),
+  },
+  {
+    title: 'And nowhere else',
+    go: (mesh) => out(mesh, 'https://elsewhere.demo/', '403 destination-denied'),
+  },
+  {
+    title: 'Each of the requests that came in left one record',
     go: async (mesh) => {
       await sleep(300) // records are written together, a moment later
-      const records = readFileSync(mesh.files.gatewayAudit, 'utf8').trim().split('\n')
+      const all = readFileSync(mesh.files.gatewayAudit, 'utf8').trim().split('\n')
+      const records = all.filter((line) => line.includes('"kind":"ingress"'))
       const last = JSON.parse(records.at(-1) ?? '{}') as Record<string, unknown>
       return {
         request: `${mesh.caller.sent()} requests sent by this tour`,
@@ -257,6 +267,17 @@ export const stops: readonly Stop[] = [
     },
   },
 ]
+
+const out = async (mesh: DemoMesh, url: string, expected: string): Promise<Seen> => {
+  const { status, error } = await goOut(mesh, new URL(url))
+  return {
+    request: `GET ${url} through the proxy, as ${ids.orders}`,
+    decision: error === undefined ? String(status) : `${status} ${error}`,
+    expected,
+    proof: [],
+    wrong: [],
+  }
+}
 
 type Expectation = (body: SawBody) => {
   readonly proof?: readonly [string, string]

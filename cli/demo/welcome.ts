@@ -23,6 +23,10 @@ export const welcome = async ({ files, ports, issuer }: DemoMesh): Promise<strin
       'What it counts',
       `curl -s http://127.0.0.1:${ports.admin}/metrics | grep ^sallyport_requests`,
     ],
+    [
+      'A service goes out through the proxy, where a rule lets it',
+      `HTTPS_PROXY=https://localhost:${ports.egress} ${curl} --proxy-cacert ${files.outsideRoot} --proxy-cert ${files.ordersSvid} --proxy-key ${files.ordersKey} ${issuer.url}/.well-known/openid-configuration`,
+    ],
     ['What it recorded', `tail -n 1 ${files.gatewayAudit}`],
   ]
   return `
