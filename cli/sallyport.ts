@@ -32,6 +32,10 @@ const commands: Readonly<
     summary: 'finds everything that is wrong with configurations',
     load: () => import('./check.ts'),
   },
+  egress: {
+    summary: 'suggests rules for the way out, from what workloads were seen to do',
+    load: () => import('./egress.ts'),
+  },
   issued: {
     summary: 'shows who holds what until when, as the exchange issued it',
     load: () => import('./issued.ts'),
