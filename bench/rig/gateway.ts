@@ -54,6 +54,12 @@ export type GatewayOptions = {
   readonly tree?: string
   /** Options for Node, such as `--cpu-prof`. */
   readonly nodeOptions?: readonly string[]
+  /** Further settings of its ingress listener, and of its first route. */
+  readonly ingress?: object
+  readonly route?: object
+  /** Where the service is, if it is not the one of nginx. */
+  readonly endpoint?: string
+  readonly limits?: object
 }
 
 /**
@@ -63,8 +69,8 @@ export type GatewayOptions = {
 export const startGateway = async (
   name: string,
   options: GatewayOptions,
-  parts: MeshParts & { readonly upstream: Upstream; readonly exchange: Exchange },
-): Promise<Contender> => {
+  parts: MeshParts & { readonly upstream?: Upstream; readonly exchange: Exchange },
+): Promise<Contender & { readonly adminPort: number }> => {
   const { folder } = parts
   const [port = 0, adminPort = 0] = await freePorts(2)
   const file = join(folder, `${name}.yaml`)
@@ -77,13 +83,22 @@ export const startGateway = async (
     core: measuredCore,
     folder,
   })
-  return { name, url: `https://localhost:${port}`, running, records }
+  return { name, url: `https://localhost:${port}`, running, records, adminPort }
 }
 
 const gatewayConfig = (
-  { protocol, routes = 1, issuers = 1, tree = ownTree }: GatewayOptions,
+  {
+    protocol,
+    routes = 1,
+    issuers = 1,
+    tree = ownTree,
+    ingress = {},
+    route: more = {},
+    endpoint,
+    limits = {},
+  }: GatewayOptions,
   parts: MeshParts & {
-    readonly upstream: Upstream
+    readonly upstream?: Upstream
     readonly exchange: Exchange
     readonly port: number
     readonly adminPort: number
@@ -126,10 +141,11 @@ const gatewayConfig = (
         port: parts.port,
         tls: { certificates: [{ certificateFile: edge.certificate, keyFile: edge.key }] },
         limits: { maxRequestsPerConnection: 1_000_000_000 }, // as the others
+        ...ingress,
       },
       admin: { port: parts.adminPort },
     },
-    limits: { address: plenty },
+    limits: { address: plenty, ...limits },
     waf: { mode: 'off' }, // the others have none
     caches: { maxTokens: 1000, maxMints: 1000 },
     policy: {
@@ -140,12 +156,13 @@ const gatewayConfig = (
     upstreams: {
       orders: {
         endpoints: [
-          `https://127.0.0.1:${protocol === 'h2' ? upstream.h2Port : upstream.http1Port}`,
+          endpoint ??
+            `https://127.0.0.1:${protocol === 'h2' ? upstream?.h2Port : upstream?.http1Port}`,
         ],
         spiffeId: ids.orders,
       },
     },
-    routes: [route('/orders', 'orders'), ...others],
+    routes: [{ ...route('/orders', 'orders'), ...more }, ...others],
   }
 }
 

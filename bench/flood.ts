@@ -1,0 +1,127 @@
+/**
+ * What does a bad request cost beside a good one, and what do valid callers notice of a flood? CPU time of the gateway for
+ * a request of each kind; then the latency of 4 valid callers while 32 connections send that kind as fast as they get
+ * answers; and the memory that it takes.
+ *
+ * Run: npm run bench -- flood [--seconds 3] [--only garbage,unknown-kid]
+ */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { cpus, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { floods } from './rig/flood-load.ts'
+import { footprintOf } from './rig/footprint.ts'
+import { startExchange, startGateway } from './rig/gateway.ts'
+import { measure } from './rig/measure.ts'
+import { makeCertificates } from './rig/mesh.ts'
+import { tokenMaker } from './rig/tokens.ts'
+import { startUpstream } from './rig/upstream.ts'
+import { wrk } from './rig/wrk.ts'
+
+const { values } = parseArgs({
+  options: { seconds: { type: 'string', default: '3' }, only: { type: 'string', default: '' } },
+})
+const seconds = Number(values.seconds)
+const floodConnections = 32
+const validConnections = 4
+
+const folder = mkdtempSync(join(tmpdir(), 'bench-flood-'))
+const ending: (() => Promise<void>)[] = []
+
+type Line = {
+  readonly name: string
+  readonly cpuMicros: number
+  readonly perSecond: number
+  readonly validP50Ms: number
+  readonly validP99Ms: number
+  readonly validBad: number
+  readonly rssMb: number
+}
+
+const run = async () => {
+  const certificates = await makeCertificates(folder)
+  const tokens = tokenMaker(folder)
+  const upstream = await startUpstream(folder, certificates)
+  ending.push(upstream.running.stop)
+  const exchange = await startExchange({ folder, certificates, tokens })
+  ending.push(exchange.running.stop)
+  const gateway = await startGateway(
+    'gateway',
+    { protocol: 'h2', ingress: { trustedProxies: ['127.0.0.0/8'] } },
+    { folder, certificates, tokens, upstream, exchange },
+  )
+  ending.push(gateway.running.stop)
+  const url = `${gateway.url}/orders/1`
+  const valid = { headers: [`Authorization: Bearer ${tokens.token({ jti: 'valid' })}`] }
+  const rss = async () => (await footprintOf(gateway.running.pid, gateway.adminPort)).rssMb
+  const asked = values.only === '' ? undefined : values.only.split(',')
+  const kinds = floods(folder, tokens).filter(({ name }) => asked?.includes(name) ?? true)
+
+  for (let i = 0; i < 6; i += 1) await wrk({ url, seconds: 2, connections: 64, ...valid })
+  const lines: Line[] = []
+  for (const { name, script } of [{ name: 'nobody', script: undefined }, ...kinds]) {
+    const alone =
+      script === undefined
+        ? undefined
+        : await measure(
+            gateway,
+            { path: '/orders/1', seconds, connections: floodConnections, script },
+            [exchange.running],
+            [upstream.running],
+          )
+    const [beside] = await Promise.all([
+      wrk({ url, seconds, connections: validConnections, ...valid }),
+      script === undefined
+        ? undefined
+        : wrk({ url, seconds, connections: floodConnections, script }),
+    ])
+    lines.push({
+      name,
+      cpuMicros: alone?.cpuMicros ?? Number.NaN,
+      perSecond: alone?.perSecond ?? 0,
+      validP50Ms: beside.p50Ms,
+      validP99Ms: beside.p99Ms,
+      validBad: beside.bad,
+      rssMb: await rss(),
+    })
+  }
+  report(lines, fetchesIn(await metricsAt(gateway.adminPort)))
+}
+
+const metricsAt = async (port: number) => (await fetch(`http://127.0.0.1:${port}/metrics`)).text()
+
+const fetchesIn = (text: string): number =>
+  [...text.matchAll(/^sallyport_issuer_fetches_total\{[^}]*\} (\d+)$/gm)].reduce(
+    (sum, [, count]) => sum + Number(count),
+    0,
+  )
+
+const report = (lines: readonly Line[], issuerFetches: number) => {
+  const machine = `${cpus()[0]?.model ?? 'unknown'}, ${cpus().length} cores`
+  const date = new Date().toISOString().slice(0, 10)
+  const good = lines.find(({ name }) => name === 'good')?.cpuMicros ?? Number.NaN
+  console.log(`${date}, ${machine}, Node ${process.version}, ${seconds} s each\n`)
+  console.log(
+    `${'flood'.padEnd(22)}CPU µs   × good   requests/s   valid p50 ms   p99 ms   refused   RSS MB`,
+  )
+  for (const line of lines)
+    console.log(
+      line.name.padEnd(20) +
+        line.cpuMicros.toFixed(1).padStart(8) +
+        (line.cpuMicros / good).toFixed(2).padStart(9) +
+        line.perSecond.toFixed(0).padStart(13) +
+        line.validP50Ms.toFixed(2).padStart(15) +
+        line.validP99Ms.toFixed(2).padStart(9) +
+        String(line.validBad).padStart(10) +
+        line.rssMb.toFixed(0).padStart(9),
+    )
+  console.log(`\n${JSON.stringify({ bench: 'flood', date, machine, lines, issuerFetches })}`)
+  process.exitCode = lines.every(({ validBad }) => validBad === 0) ? 0 : 1
+}
+
+try {
+  await run()
+} finally {
+  for (const end of ending.reverse()) await end()
+  rmSync(folder, { recursive: true })
+}
