@@ -10,6 +10,8 @@ type MetricShape = {
   readonly help: string
   readonly labels: Readonly<Record<string, Values>>
   readonly buckets?: readonly number[]
+  /** Of a gauge that several workers have: what stands for all of them. The sum, where nothing is said. */
+  readonly ofWorkers?: 'max' | 'min'
 }
 
 const problemTags = Object.keys(problems) as readonly ProblemTag[]
@@ -89,6 +91,7 @@ export const metrics = {
   },
   sallyport_issuer_keys_age_seconds: {
     kind: 'gauge',
+    ofWorkers: 'max',
     help: 'Seconds since the keys of an issuer were last fetched.',
     labels: { issuer: 'configured' },
   },
@@ -194,6 +197,7 @@ export const metrics = {
   },
   sallyport_upstream_endpoints: {
     kind: 'gauge',
+    ofWorkers: 'max',
     help: 'Endpoints of an upstream, and addresses of its names, by how they are doing.',
     labels: { upstream: 'configured', state: ['available', 'ejected', 'unhealthy'] },
   },
@@ -242,6 +246,16 @@ export const metrics = {
     help: 'Audit records, by what became of them.',
     labels: { result: ['written', 'dropped', 'failed'] },
   },
+  sallyport_workers: {
+    kind: 'gauge',
+    help: 'Processes that serve, where there are several.',
+    labels: {},
+  },
+  sallyport_workers_lost_total: {
+    kind: 'counter',
+    help: 'Workers that ended by themselves; another is started for each.',
+    labels: {},
+  },
   sallyport_spans_total: {
     kind: 'counter',
     help: 'Spans that were to be kept, by what became of them.',
@@ -249,6 +263,7 @@ export const metrics = {
   },
   sallyport_certificate_not_after_timestamp_seconds: {
     kind: 'gauge',
+    ofWorkers: 'min',
     help: 'When a certificate ends, in seconds since 1970.',
     labels: { role: ['svid', 'ca', 'ingress'] },
   },
@@ -259,11 +274,13 @@ export const metrics = {
   },
   sallyport_config_last_reload_ok: {
     kind: 'gauge',
+    ofWorkers: 'max',
     help: '1 while the configuration on disk runs, 0 after one that could not be loaded: the one before runs on.',
     labels: {},
   },
   sallyport_config_info: {
     kind: 'gauge',
+    ofWorkers: 'max',
     help: '1 for the revision of the configuration that runs, 0 for those before it.',
     labels: { revision: 'configured' },
   },

@@ -9,11 +9,13 @@ import { fileStamp } from '#http/file-stamp'
 import { dpopNonces } from '#identity/jwt/dpop-nonce'
 import { ownSvidFromExchange } from '#identity/svid/own-svid-from-exchange'
 import { ownSvidFromFiles } from '#identity/svid/own-svid-from-files'
+import type { OwnSvid } from '#identity/svid/svid'
 import { auditLog } from '#plugins/audit-log/sink'
 import { egressAllowlist } from '#plugins/egress-allowlist/guard'
 import { loadPolicyBundle } from '#plugins/policy/bundle'
 import { policyEngine } from '#plugins/policy/engine'
 import { prometheusSink } from '#plugins/prometheus/sink'
+import { workersFigures } from '#plugins/prometheus/workers'
 import { quarantine } from '#plugins/quarantine/guard'
 import { openQuarantine } from '#plugins/quarantine/open'
 import { addressKey } from '#plugins/rate-limit/address-key'
@@ -25,7 +27,10 @@ import { loadRuleSet } from '#plugins/waf/rule-set'
 import { warmUp } from '#plugins/waf/warm-up'
 import { openSeen, replayGuard } from '#plugins/replay/guard'
 import { systemResolver } from './upstream/resolve-names.ts'
+import { startPrimary } from './primary.ts'
 import { runGateway, type RunningGateway } from './run.ts'
+import { runWorker, type WorkerStart } from './worker.ts'
+import type { ChannelEnd } from './worker-channel.ts'
 
 const parts = {
   clock: systemClock,
@@ -33,17 +38,81 @@ const parts = {
   sleep: systemSleep,
 }
 
+type StartingOne = Pick<Starting, 'log' | 'revision'> & {
+  readonly metrics: ReturnType<typeof prometheusSink>
+  readonly openSvid: () => Promise<OwnSvid>
+  readonly worker?: WorkerStart
+}
+
+type Starting = {
+  readonly log: Log
+  readonly revision: string
+  readonly signal?: AbortSignal
+}
+
 /**
- * Starts a gateway: everything that it is made of is chosen here and nowhere else.
+ * Starts a gateway: in this process, or as several workers that this process keeps alive.
+ *
+ * @param signal Ends the waiting for the first SVID.
+ * @throws Error that says what the operator has to mend.
+ */
+export const serveGateway = async (
+  config: GatewayConfig,
+  { log, revision, signal }: Starting,
+): Promise<
+  Pick<RunningGateway, 'admin' | 'reload' | 'reloadFailed' | 'reopenRecords' | 'close'>
+> => {
+  if (config.workers === 1)
+    return startGateway(config, { log, revision, ...(signal ? { signal } : {}) })
+  const metrics = prometheusSink()
+  const shared = { ...parts, meter: metrics.meter, log }
+  const ownSvid = await openOwnSvid(config, shared, signal)
+  return startPrimary(config, revision, { ...shared, ownSvid, figures: workersFigures(metrics) })
+}
+
+/** Serves as one of several workers, whatever its primary asks. */
+export const startGatewayWorker = (log: Log, end: ChannelEnd, exit: () => void): void =>
+  runWorker({
+    end,
+    exit,
+    start: async (given, ownSvid) => {
+      const metrics = prometheusSink()
+      const running = await startOne(given.config, {
+        log,
+        ...given,
+        worker: given,
+        metrics,
+        openSvid: async () => ownSvid,
+      })
+      return { running, figures: metrics.figures }
+    },
+  })
+
+/**
+ * Starts a gateway in this process.
  *
  * @param signal Ends the waiting for the first SVID.
  * @throws Error that says what the operator has to mend.
  */
 export const startGateway = async (
   config: GatewayConfig,
-  { log, revision, signal }: { log: Log; revision: string; signal?: AbortSignal },
+  { log, revision, signal }: Starting,
 ): Promise<RunningGateway> => {
   const metrics = prometheusSink()
+  const shared = { ...parts, meter: metrics.meter, log }
+  const openSvid = () => openOwnSvid(config, shared, signal)
+  return startOne(config, { log, revision, metrics, openSvid })
+}
+
+/**
+ * Everything that a gateway is made of is chosen here and nowhere else.
+ *
+ * @throws Error that says what the operator has to mend.
+ */
+const startOne = async (
+  config: GatewayConfig,
+  { log, revision, metrics, openSvid, worker }: StartingOne,
+): Promise<RunningGateway> => {
   const { meter } = metrics
   const shared = { ...parts, meter, log }
   const audit = auditLog(config.audit, shared)
@@ -52,7 +121,7 @@ export const startGateway = async (
   const uptimeMs = () => performance.now()
   const viaName = `sallyport-${hostname().slice(0, 40)}-${systemRandomBytes(4).toString('hex')}`
   const tracing = await openTracing(config, { ...shared, instance: viaName, uptimeMs })
-  const ownSvid = await openOwnSvid(config, shared, signal).catch(async (cause: unknown) => {
+  const ownSvid = await openSvid().catch(async (cause: unknown) => {
     await Promise.all([list.close(), tracing?.close()])
     throw cause
   })
@@ -71,6 +140,7 @@ export const startGateway = async (
     uptimeMs,
     viaName,
     tracing,
+    worker,
     openPolicy: (options) => policyEngine(loadPolicyBundle(options), options, shared),
     limit: (limit, of, options) =>
       rateLimit({

@@ -75,6 +75,7 @@ const fixedSettings = (config: GatewayConfig): Readonly<Record<string, unknown>>
   const { host, port, limits, healthPath, tls } = config.listeners.ingress
   const { maxTargetBytes: _read, ...listenerLimits } = limits // at each request
   return {
+    workers: config.workers,
     spiffeId: config.spiffeId,
     identity: config.identity,
     exchange: config.exchange,

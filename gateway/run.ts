@@ -3,13 +3,16 @@ import type { Tracing } from '#contract/tracing'
 import { causeText } from '#contract/cause'
 import type { Quarantine } from '#contract/quarantine'
 import type { SpiffeId } from '#contract/spiffe-id'
+import { noMeter } from '#contract/telemetry'
 import type { GatewayConfig } from '#config/schema'
 import type { TurnedAwayReason } from '#http/doors'
 import { loadGauge } from '#http/load-gauge'
+import type { ServerCertificate } from '#http/certificates'
 import { plainListener, type Listener } from '#http/listen'
 import type { ListeningAt } from '#http/listen-on'
 import type { UpstreamClient } from '#http/upstream-client'
 import { exchangeConsole } from './admin/exchange-console.ts'
+import { askApp, type AdminAnswer, type AdminQuestion } from './admin/ask-app.ts'
 import { recordedOrders } from './admin/orders.ts'
 import { adminRoutes } from './admin/routes.ts'
 import { gatewayStatus, unready } from './admin/status.ts'
@@ -47,17 +50,28 @@ export type GatewayPorts = Omit<IngressPorts, 'mints' | 'load'> &
     readonly sleep: Sleep
     /** Absent where no traces are taken. */
     readonly tracing?: Tracing | undefined
+    /** Of a worker: its primary has the admin listener and tells of reloads. */
+    readonly worker?: { readonly ticketKeys: Buffer } | undefined
     /** Closes what was given, after everything else. */
     readonly close: () => Promise<unknown>
   }
+
+export type PreparedGateway = { readonly commit: () => void; readonly abandon: () => void }
 
 export type RunningGateway = {
   readonly ingress: ListeningAt
   /** Undefined where the configuration has no listener for it. */
   readonly egress: ListeningAt | undefined
+  /** Of its primary, in a worker. */
   readonly admin: ListeningAt
   /** Swaps to another configuration, or throws and goes on with the one that runs. Not to be called while it runs. */
   readonly reload: (config: GatewayConfig, revision: string) => Promise<void>
+  /** The same in two steps, so that several processes swap only if all can. */
+  readonly prepare: (config: GatewayConfig, revision: string) => Promise<PreparedGateway>
+  readonly unready: () => readonly string[]
+  readonly status: () => object
+  /** What the admin listener would answer, for a primary that was asked. */
+  readonly askAdmin: (question: AdminQuestion) => Promise<AdminAnswer>
   /** Notes that there is a configuration that cannot be loaded. */
   readonly reloadFailed: (faults: readonly string[]) => void
   /** Opens the files of records anew, after they were moved away. */
@@ -81,13 +95,16 @@ export const runGateway = async (
   const live = liveTable()
   const load = loadGauge(config.limits.load, live.size)
   let isDraining = false
-  const notes = reloadNotes(config, configRevision, ports)
+  const { worker } = ports
+  const notes = reloadNotes(config, configRevision, worker ? { ...ports, meter: noMeter } : ports)
 
   const exchange = exchangeAsker(config, ports)
   const mints = mintCache(exchange.ask, config.caches.maxMints, meter)
   type Served = BuiltIngress & {
     readonly way: ReturnType<typeof ingress>
     readonly egress: BuiltEgress | undefined
+    readonly certificates: readonly ServerCertificate[]
+    readonly clientCertificates: Awaited<ReturnType<typeof readClientCertificates>>
   }
   const all: Runtimes<GatewayConfig, Served> = runtimes(async (next, hand) => {
     const certificates = await readIngressCertificates(next.listeners.ingress, clock)
@@ -97,7 +114,7 @@ export const runGateway = async (
     for (const upstream of built.upstreams.values()) void upstream.start()
     ingressAt?.reloadTls(certificates, clientCertificates) // last, for it throws or is done
     showEnd(Math.min(...certificates.map(({ notAfterMs }) => notAfterMs)) / 1000)
-    return { ...built, way: ingress(built.parts), egress: wayOut }
+    return { ...built, certificates, clientCertificates, way: ingress(built.parts), egress: wayOut }
   })
   let openPorts: readonly number[] = []
   const egressAt: EgressRunning | undefined =
@@ -136,8 +153,9 @@ export const runGateway = async (
   })
   const edge = ingressListener({
     config: config.listeners.ingress,
-    certificates: await readIngressCertificates(config.listeners.ingress, clock),
-    clientCertificates: await readClientCertificates(config.listeners.ingress),
+    certificates: first.parts.certificates,
+    clientCertificates: first.parts.clientCertificates,
+    ticketKeys: worker?.ticketKeys,
     take: taken,
     isReady: () => reasons().length === 0,
     meter,
@@ -151,19 +169,20 @@ export const runGateway = async (
     ownSvid,
     timeoutMs: config.exchange.timeoutMs,
   })
+  const status = () =>
+    gatewayStatus({
+      runtime: all.current(),
+      reloads: notes.status(),
+      live,
+      mints,
+      quarantine,
+      svid: ownSvid.current(),
+    })
   adminRoutes(admin.app, {
     host: config.listeners.admin.host,
     unready: reasons,
     metrics: ports.metrics,
-    status: () =>
-      gatewayStatus({
-        runtime: all.current(),
-        reloads: notes.status(),
-        live,
-        mints,
-        quarantine,
-        svid: ownSvid.current(),
-      }),
+    status,
     quarantine,
     orders: recordedOrders(ports),
     clock,
@@ -201,8 +220,25 @@ export const runGateway = async (
     await ports.close()
   }
 
+  const prepare = async (next: GatewayConfig, nextRevision: string): Promise<PreparedGateway> => {
+    const { certificates, clientCertificates } = all.current().parts
+    const prepared = await all.prepare(next)
+    return {
+      commit: () => {
+        prepared.commit()
+        notes.succeeded(next, nextRevision)
+      },
+      abandon: () => {
+        edge.reloadTls(certificates, clientCertificates)
+        prepared.abandon()
+      },
+    }
+  }
+
   const listening = async () => ({
-    admin: await admin.listen(config.listeners.admin.host, config.listeners.admin.port),
+    admin: worker
+      ? config.listeners.admin
+      : await admin.listen(config.listeners.admin.host, config.listeners.admin.port),
     ingress: await edge.listen(config.listeners.ingress.host, config.listeners.ingress.port),
     egress: await egressAt?.listen(),
   })
@@ -213,13 +249,17 @@ export const runGateway = async (
       ...at,
       reload: async (next, nextRevision) => {
         try {
-          await all.load(next)
+          const prepared = await prepare(next, nextRevision)
+          prepared.commit()
         } catch (cause) {
           notes.failed([causeText(cause)])
           throw cause
         }
-        notes.succeeded(next, nextRevision)
       },
+      prepare,
+      unready: reasons,
+      status,
+      askAdmin: (question) => askApp(admin.app, question),
       reloadFailed: notes.failed,
       reopenRecords: ports.reopenRecords,
       close,

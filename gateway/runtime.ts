@@ -7,7 +7,15 @@ export type Runtime<Config, Parts> = {
   readonly parts: Parts
 }
 
+/** Another configuration, built and not yet in use. */
+export type Prepared<Config, Parts> = {
+  readonly commit: () => Runtime<Config, Parts>
+  readonly abandon: () => void
+}
+
 export type Runtimes<Config, Parts> = {
+  /** Builds only. One at a time. When building throws, what ran before goes on. */
+  readonly prepare: (config: Config) => Promise<Prepared<Config, Parts>>
   /** Builds and swaps. When building throws, what ran before goes on. */
   readonly load: (config: Config) => Promise<Runtime<Config, Parts>>
   readonly current: () => Runtime<Config, Parts>
@@ -40,28 +48,36 @@ export const runtimes = <Config, Parts>(
     return held
   }
 
+  const prepare = async (config: Config): Promise<Prepared<Config, Parts>> => {
+    const hand = kept.hand()
+    const revision = revisions + 1
+    let parts: Parts
+    try {
+      parts = await build(config, hand, revision)
+    } catch (cause) {
+      hand.release() // closes what only the failed attempt made
+      throw cause
+    }
+    return {
+      commit: () => {
+        revisions = revision
+        const previous = held
+        held = {
+          runtime: { config, revision, parts },
+          release: hand.release,
+          inFlight: 0,
+          retired: false,
+        }
+        if (previous) retire(previous)
+        return held.runtime
+      },
+      abandon: hand.release,
+    }
+  }
+
   return {
-    load: async (config) => {
-      const hand = kept.hand()
-      const revision = revisions + 1
-      let parts: Parts
-      try {
-        parts = await build(config, hand, revision)
-      } catch (cause) {
-        hand.release() // closes what only the failed attempt made
-        throw cause
-      }
-      revisions = revision
-      const previous = held
-      held = {
-        runtime: { config, revision, parts },
-        release: hand.release,
-        inFlight: 0,
-        retired: false,
-      }
-      if (previous) retire(previous)
-      return held.runtime
-    },
+    prepare,
+    load: async (config) => (await prepare(config)).commit(),
     current: () => here().runtime,
     enter: () => {
       const mine = here()

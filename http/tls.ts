@@ -22,6 +22,8 @@ export type TlsSettings = {
    * changed since, so by default it may not where callers are asked for certificates.
    */
   readonly sessionTickets?: boolean
+  /** What they are sealed with, 48 bytes: shared by processes that serve one port. By default this process's own. */
+  readonly ticketKeys?: Buffer | undefined
   /** How long a caller may take for its handshake; 10 seconds. */
   readonly handshakeTimeoutMs?: number
 }
@@ -139,7 +141,12 @@ const findContext = (
 }
 
 const contextOptions = (
-  { profile, clientCertificates, sessionTickets = clientCertificates === undefined }: TlsSettings,
+  {
+    profile,
+    clientCertificates,
+    sessionTickets = clientCertificates === undefined,
+    ticketKeys,
+  }: TlsSettings,
   { certificate, key }: ServerCertificate,
 ): SecureContextOptions => {
   const { minVersion, ciphers, groups } = tlsProfile(profile)
@@ -153,6 +160,7 @@ const contextOptions = (
     honorCipherOrder: true,
     secureOptions:
       constants.SSL_OP_NO_RENEGOTIATION | (sessionTickets ? 0 : constants.SSL_OP_NO_TICKET),
+    ...(ticketKeys ? { ticketKeys } : {}),
     ...(clientCertificates ? { ca: [...clientCertificates.roots] } : {}),
   }
 }

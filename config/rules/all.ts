@@ -15,6 +15,7 @@ import type { Rule } from './rule.ts'
 import { trustDomain } from './trust-domain.ts'
 import { unknownReferences } from './unknown-references.ts'
 import { withoutEffect } from './without-effect.ts'
+import { workers } from './workers.ts'
 
 /** What is asked of every configuration beyond its shape, wherever it is read. */
 export const rules: readonly Rule[] = [
@@ -32,6 +33,7 @@ export const rules: readonly Rule[] = [
   listeners,
   egress,
   withoutEffect,
+  workers,
 ]
 
 /** What is asked of the files that it names. */

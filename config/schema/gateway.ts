@@ -171,6 +171,13 @@ export const GatewayConfig = Strict({
   upstreams: Named(Upstream, {
     description: 'Services behind their sidecars, by a name of your own.',
   }),
+  workers: Type.Integer({
+    minimum: 1,
+    maximum: 64,
+    default: 1,
+    description:
+      "Processes that serve, for several cores. With more than one, another keeps them alive and has the admin listener. Caches and limits in memory are each process's own.",
+  }),
   drainDelaySeconds: Type.Integer({
     minimum: 0,
     maximum: 600,

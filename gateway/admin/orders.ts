@@ -62,9 +62,11 @@ export const recordedOrders = ({ audit, clock, randomBytes }: OrderParts): Order
         problem = why
       },
     })
+    let isSent = false // `writableFinished` says so only of a connection, and a worker's primary has that
+    reply.raw.once('finish', () => (isSent = true))
     reply.raw.once('close', () => {
-      const { writableFinished, statusCode } = reply.raw
-      const stopped = writableFinished ? (problem ?? problemOf(statusCode)) : callerGone
+      const { statusCode } = reply.raw
+      const stopped = isSent ? (problem ?? problemOf(statusCode)) : callerGone
       audit.write({
         version: auditEventVersion,
         kind: 'admin',
@@ -75,7 +77,7 @@ export const recordedOrders = ({ audit, clock, randomBytes }: OrderParts): Order
         problem: stopped?.tag ?? 'none',
         ...(stopped?.detail === undefined ? {} : { detail: stopped.detail }),
         ...(stopped?.cause === undefined ? {} : { cause: causeText(stopped.cause) }),
-        status: writableFinished ? statusCode : 499,
+        status: isSent ? statusCode : 499,
         durationMs: performance.now() - beganAt,
         bytesIn: Number(request.headers['content-length'] ?? 0),
         bytesOut: Number(reply.getHeader('content-length') ?? 0),

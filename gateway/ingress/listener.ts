@@ -18,6 +18,7 @@ export type IngressListening = {
   readonly certificates: readonly ServerCertificate[]
   /** Undefined where callers are not asked for one. */
   readonly clientCertificates: ClientCertificates | undefined
+  readonly ticketKeys?: Buffer | undefined
   readonly take: Taken
   /** Whether this gateway serves now, for load balancers that ask on the same port. */
   readonly isReady: () => boolean
@@ -38,6 +39,7 @@ export const ingressListener = (listening: IngressListening): Listener => {
       profile: config.tls.profile,
       unknownServerName: 'default',
       clientCertificates,
+      ticketKeys: listening.ticketKeys,
       handshakeTimeoutMs: config.limits.headersTimeoutMs,
     },
     limits: config.limits,

@@ -8,7 +8,12 @@ export type PrometheusSink = {
   readonly meter: Meter
   /** What Prometheus is answered. Those who ask at the same time get the same answer: a large one takes its time. */
   readonly scrape: () => Promise<Scrape>
+  /** The same as plain data, to be added up elsewhere. */
+  readonly figures: () => Promise<Figures>
 }
+
+/** All metrics of one process, as plain data. */
+export type Figures = readonly object[]
 
 export type PrometheusOptions = Partial<FamilyOptions> & {
   /** Memory, CPU, event loop and garbage collection of the process. */
@@ -48,6 +53,7 @@ export const prometheusSink = ({
   })
   return {
     meter: { counter: handle, gauge: handle, histogram: handle },
+    figures: () => registry.getMetricsAsJSON(),
     scrape: () =>
       (underWay ??= render().finally(() => {
         underWay = undefined
@@ -61,10 +67,11 @@ type Shape = (typeof metrics)[MetricName]
 const register = (
   registry: Registry,
   name: string,
-  { kind, help }: Shape,
+  { kind, help, ...shape }: Shape,
   family: Family,
 ): void => {
-  const get = async () => ({ name, help, type: kind, aggregator: 'sum', values: family.samples() })
+  const aggregator = 'ofWorkers' in shape ? shape.ofWorkers : 'sum'
+  const get = async () => ({ name, help, type: kind, aggregator, values: family.samples() })
   registry.registerMetric({ name, help, get } as unknown as Metric)
 }
 

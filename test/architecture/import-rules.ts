@@ -70,7 +70,7 @@ export const homes: Readonly<Record<string, Home>> = {
   'node-forge': { where: /^exchange\/ca\/certificate\.ts$/ },
   'oidc-provider': { where: /^cli\/demo\// },
   pino: { where: /^(cli\/log\.ts|(gateway|exchange)\/main\.ts|plugins\/audit-log\/\w+\.ts)$/ },
-  'prom-client': { where: /^plugins\/prometheus\/sink\.ts$/ },
+  'prom-client': { where: /^plugins\/prometheus\/(sink|workers)\.ts$/ },
   'rate-limiter-flexible': { where: /^plugins\/[\w-]+\/(memory|redis)\.ts$/ },
   typebox: {
     where: /^(config\/schema\/|plugins\/[\w-]+\/(options|input|event-schema)\.ts$|cli\/)/,

@@ -289,6 +289,7 @@ export const meshRig = async () => {
       write: (next: Parameters<typeof gatewayFile>[1]) => gatewayFile(name, onPorts(next)),
       hangUp: () => process.kill(running.pid, 'SIGHUP'),
       auditFile: at(`${name}.audit.jsonl`),
+      adminUrl: `http://127.0.0.1:${adminPort}`,
       status: async () =>
         (await (await fetch(`http://127.0.0.1:${adminPort}/status`)).json()) as Status,
       metrics: async () => (await fetch(`http://127.0.0.1:${adminPort}/metrics`)).text(),

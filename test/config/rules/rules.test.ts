@@ -140,6 +140,24 @@ const gatewayRows: readonly Row[] = [
     'route `closed` wants a client certificate, and there is nothing that one could lead to: nobody gets in — name roots with `listeners.ingress.tls.clientCertificates: { rootsFile: … }`',
   ],
   [
+    'several workers that would share standard output',
+    add('workers: 2\nquarantine: { redis: { url: { file: tls/server.pem } } }\n'),
+    '2 workers cannot share standard output: records would be torn — name a file as `audit: { file: … }`',
+  ],
+  [
+    'several workers that would each know others who are cut off',
+    add('workers: 2\naudit: { file: records.jsonl }\nquarantine: { file: cut-off.json }\n'),
+    'each of 2 workers would have a quarantine of its own: whoever is cut off at one is not at the others — share it: `quarantine: { redis: … }`',
+    '2 workers cannot keep one file — leave it out: while Redis is away, a worker that starts refuses all until it knows the list',
+  ],
+  [
+    'several workers that count limits in memory',
+    add(
+      'workers: 3\naudit: { file: records.jsonl }\nlimits: { address: { points: 5 } }\nquarantine: { redis: { url: { file: tls/server.pem } } }\n',
+    ),
+    'warning: each of 3 workers counts limits for itself, so a caller may get 3 times as much — count in Redis: `limits: { store: { redis: … } }`',
+  ],
+  [
     'an upstream that no route leads to',
     replace(
       'upstreams:\n',

@@ -1,0 +1,47 @@
+import type { Finding } from '../faults.ts'
+import type { Rule } from './rule.ts'
+
+const limited = ['/limits/address'] as const
+
+/** What several processes that serve as one cannot share. */
+export const workers: Rule = ({ number, text, has, routes }) => {
+  const count = number('/workers') ?? 1
+  if (count < 2) return []
+  const isLimited =
+    limited.some(has) ||
+    routes.some(
+      ({ value }) => value.limits.caller !== undefined || value.limits.route !== undefined,
+    )
+  const found: Finding[] = []
+  if ((text('/audit/file') ?? 'stdout') === 'stdout')
+    found.push({
+      pointer: '/workers',
+      at: 'value',
+      message: `${count} workers cannot share standard output: records would be torn`,
+      remedy: 'name a file as `audit: { file: … }`',
+    })
+  if (!has('/quarantine/redis'))
+    found.push({
+      pointer: '/workers',
+      at: 'value',
+      message: `each of ${count} workers would have a quarantine of its own: whoever is cut off at one is not at the others`,
+      remedy: 'share it: `quarantine: { redis: … }`',
+    })
+  if (has('/quarantine/file'))
+    found.push({
+      pointer: '/quarantine/file',
+      at: 'key',
+      message: `${count} workers cannot keep one file`,
+      remedy:
+        'leave it out: while Redis is away, a worker that starts refuses all until it knows the list',
+    })
+  if (isLimited && !has('/limits/store/redis'))
+    found.push({
+      severity: 'warning',
+      pointer: '/workers',
+      at: 'value',
+      message: `each of ${count} workers counts limits for itself, so a caller may get ${count} times as much`,
+      remedy: 'count in Redis: `limits: { store: { redis: … } }`',
+    })
+  return found
+}
