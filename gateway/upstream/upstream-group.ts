@@ -10,7 +10,14 @@ import { ejector, type RequestOutcome } from './ejection.ts'
 import { healthChecks } from './health-check.ts'
 import { watchNames, type ResolveName } from './resolve-names.ts'
 import { retryBudget } from './retry-budget.ts'
-import { stateOf, statusOf, type MakeClients, type Target, type TargetStatus } from './target.ts'
+import {
+  type Clients,
+  stateOf,
+  statusOf,
+  type MakeClients,
+  type Target,
+  type TargetStatus,
+} from './target.ts'
 import { targetSet } from './target-set.ts'
 import type { UpgradingClient } from './undici-client.ts'
 import { upstreamFigures } from './upstream-figures.ts'
@@ -88,6 +95,9 @@ export const upstreamGroup = (
 
   const lease = (first: Target): Picked => {
     let target = first
+    /** Those that the request went to: after a rotation the target has others. */
+    let used: Clients | undefined
+    const use = () => (used = target.clients)
     let isDone = false
     let tried: Set<Target> | undefined
     target.inFlight += 1
@@ -104,12 +114,12 @@ export const upstreamGroup = (
         return target.name
       },
       get client() {
-        return target.clients.requests
+        return use().requests
       },
       get svidEndsAtMs() {
-        return target.clients.svidEndsAtMs
+        return (used ?? target.clients).svidEndsAtMs
       },
-      upgrades: () => target.clients.upgrades(),
+      upgrades: () => use().upgrades(),
       moveOn: () => {
         tried ??= new Set()
         tried.add(target)
