@@ -131,9 +131,10 @@ suite('a collector receives', without({ 'otelcol-test': otelcol }), async () => 
       [`00-${span.traceId}-${span.spanId}-01`, undefined, undefined],
     )
     const events = eventsOf(span)
+    const steps = ['audit', 'head', 'route', 'endpoint', 'forward']
     assert.deepEqual(
-      [events[0], events[1], events.at(-2), events.at(-1)],
-      ['audit', 'head', 'endpoint', 'forward'],
+      events.filter((name) => steps.includes(name)),
+      steps,
     )
     const times = (span.events ?? []).map(({ timeUnixNano }) => BigInt(timeUnixNano))
     for (const [i, time] of times.entries()) {
