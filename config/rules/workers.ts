@@ -27,6 +27,20 @@ export const workers: Rule = ({ number, text, has, routes }) => {
       message: `each of ${count} workers would have a quarantine of its own: whoever is cut off at one is not at the others`,
       remedy: 'share it: `quarantine: { redis: … }`',
     })
+  if (!has('/replay/redis'))
+    found.push({
+      pointer: '/workers',
+      at: 'value',
+      message: `each of ${count} workers would take a DPoP proof that another took already`,
+      remedy: 'have them remember together: `replay: { redis: … }`',
+    })
+  if (text('/dpop/nonce') === 'required' && !has('/dpop/nonceKey'))
+    found.push({
+      pointer: '/dpop/nonce',
+      at: 'value',
+      message: `each of ${count} workers would refuse the nonces of the others`,
+      remedy: 'give them one key: `dpop: { nonceKey: … }`',
+    })
   if (has('/quarantine/file'))
     found.push({
       pointer: '/quarantine/file',

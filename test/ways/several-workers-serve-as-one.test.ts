@@ -16,11 +16,13 @@ suite('several workers', needsRedis, async () => {
   const service = await rig.service((_req, res) => void res.end('yes'))
   const limited = (id: string, prefix: string) =>
     openRoute(id, prefix, { limits: { route: { points: 5, windowSeconds: 3600 } } })
+  const shared = {
+    redis: { url: { file: rig.save('redis-url', `redis://127.0.0.1:${redis.port}`) } },
+  }
   const given = {
     workers: 2,
-    quarantine: {
-      redis: { url: { file: rig.save('redis-url', `redis://127.0.0.1:${redis.port}`) } },
-    },
+    quarantine: shared,
+    replay: shared,
     drainDelaySeconds: 1,
     upstreams: { service: { endpoints: [service.url], spiffeId: 'spiffe://mesh.test/service' } },
     routes: [openRoute('a', '/a'), limited('few', '/few')],

@@ -10,6 +10,7 @@ const replace = (from: string, to: string) => (text: string) => {
   return text.replace(from, to)
 }
 const add = (more: string) => (text: string) => text + more
+const shared = '{ redis: { url: { file: tls/server.pem } } }'
 
 const route = (id: string, path: string, more = '') =>
   `  - { id: ${id}, team: shop, match: { hosts: [api.example], path: { exact: ${path} } }, authenticate: none, upstream: orders${more} }\n`
@@ -141,19 +142,29 @@ const gatewayRows: readonly Row[] = [
   ],
   [
     'several workers that would share standard output',
-    add('workers: 2\nquarantine: { redis: { url: { file: tls/server.pem } } }\n'),
+    add(`workers: 2\nquarantine: ${shared}\nreplay: ${shared}\n`),
     '2 workers cannot share standard output: records would be torn — name a file as `audit: { file: … }`',
   ],
   [
     'several workers that would each know others who are cut off',
-    add('workers: 2\naudit: { file: records.jsonl }\nquarantine: { file: cut-off.json }\n'),
+    add(
+      `workers: 2\naudit: { file: records.jsonl }\nquarantine: { file: cut-off.json }\nreplay: ${shared}\n`,
+    ),
     'each of 2 workers would have a quarantine of its own: whoever is cut off at one is not at the others — share it: `quarantine: { redis: … }`',
     '2 workers cannot keep one file — leave it out: while Redis is away, a worker that starts refuses all until it knows the list',
   ],
   [
+    'several workers that would each remember proofs, and know nonces of their own',
+    add(
+      `workers: 2\naudit: { file: records.jsonl }\nquarantine: ${shared}\ndpop: { nonce: required }\n`,
+    ),
+    'each of 2 workers would take a DPoP proof that another took already — have them remember together: `replay: { redis: … }`',
+    'each of 2 workers would refuse the nonces of the others — give them one key: `dpop: { nonceKey: … }`',
+  ],
+  [
     'several workers that count limits in memory',
     add(
-      'workers: 3\naudit: { file: records.jsonl }\nlimits: { address: { points: 5 } }\nquarantine: { redis: { url: { file: tls/server.pem } } }\n',
+      `workers: 3\naudit: { file: records.jsonl }\nlimits: { address: { points: 5 } }\nquarantine: ${shared}\nreplay: ${shared}\n`,
     ),
     'warning: each of 3 workers counts limits for itself, so a caller may get 3 times as much — count in Redis: `limits: { store: { redis: … } }`',
   ],
