@@ -138,7 +138,7 @@ suite('PCRE patterns on bytes', () => {
       }),
       { numRuns: 6 },
     )
-    assert.ok(pauses > 6 && found > 0, `${pauses} pauses, ${found} found`)
+    assert.ok(pauses > 0 && found > 0, `${pauses} pauses, ${found} found`)
   })
   // JavaScript has rules of its own for groups that match nothing in a repeat, so these patterns have none.
   const byte = fc.constantFrom('a', 'b', '.', '[ab]', '[^a]', '\\d')
