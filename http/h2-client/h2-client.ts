@@ -11,6 +11,12 @@ export { type AnswerDecoder, answerDecoder } from './answer-decoder.ts'
 export { answerLimits, defaultLimits } from './options.ts'
 
 /**
+ * A head that is longer, encoded, travels with others of its kind alone. Servers end the whole connection over one that
+ * exceeds their limit (nginx from 8 KiB a field), and one caller's headers must not cost others their requests.
+ */
+const longHeadBytes = 4096
+
+/**
  * Requests over HTTP/2 to one peer, whose identity `connect` proves before anything is written to it. All requests of one
  * turn of the event loop leave in one write. A request that the peer did not process (GOAWAY, REFUSED_STREAM, a connection
  * lost before the write) and whose body was not read is sent once more, on another connection where there is one.
@@ -21,7 +27,8 @@ export const h2Client = (options: H2ClientOptions): UpstreamClient => {
   const limits = { ...defaultLimits, ...options.limits }
   const encode = requestEncoder(options.scheme ?? 'https')
   const decoder = options.decoder ?? answerDecoder(answerLimits)
-  const pool = newPool(options.connect, limits, decoder)
+  const usual = newPool(options.connect, limits, decoder)
+  const withLongHeads = newPool(options.connect, limits, decoder)
 
   return {
     dispatch: (request, handler) => {
@@ -30,12 +37,24 @@ export const h2Client = (options: H2ClientOptions): UpstreamClient => {
       const exchange = newExchange(request, head, handler, nowMs)
       handler.onStart(controlOf(exchange))
       if (exchange.state !== 'queued') return
+      const pool = head.block.length > longHeadBytes ? withLongHeads : usual
       const fault: UpstreamFault | undefined = pool.place(exchange, nowMs)
       // Not at once: no function of a handler is called before this has returned, save onStart.
       if (fault !== undefined) queueMicrotask(() => failExchange(exchange, fault))
     },
-    close: pool.close,
-    destroy: pool.destroy,
-    stats: pool.stats,
+    close: () => Promise.all([usual.close(), withLongHeads.close()]).then(() => {}),
+    destroy: (cause) => {
+      usual.destroy(cause)
+      withLongHeads.destroy(cause)
+    },
+    stats: () => {
+      const [one, other] = [usual.stats(), withLongHeads.stats()]
+      return {
+        open: one.open + other.open,
+        connecting: one.connecting + other.connecting,
+        inFlight: one.inFlight + other.inFlight,
+        queued: one.queued + other.queued,
+      }
+    },
   }
 }

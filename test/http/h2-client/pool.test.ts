@@ -276,3 +276,21 @@ test('a stream that stays open for long stands in nobody’s way', async (t) => 
   connection?.send(answer(1, 'at last'))
   assert.equal((await long).body, 'at last')
 })
+
+test('a peer that ends the connection over a long head takes no request of others along', async (t) => {
+  const held: (() => void)[] = []
+  const { peer, client } = await start(t, {
+    onRequest: (connection, id) => {
+      if ((connection.frames.at(-1)?.payload.length ?? 0) > 4096) connection.socket.destroy()
+      else held.push(() => connection.send(answer(id)))
+    },
+  })
+  const others = [ask(client), ask(client)]
+  await until(() => held.length === 2, 'the requests of others')
+  const { fault } = await ask(client, { headers: ['x-long', '~'.repeat(6000)] })
+  assert.equal(fault?.kind, 'broken')
+  assert.equal(client.stats().inFlight, 2)
+  for (const release of held) release()
+  for (const { body } of await Promise.all(others)) assert.match(body, /^answer/)
+  assert.equal(peer.connections.length, 2)
+})
