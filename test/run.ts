@@ -1,6 +1,6 @@
 /**
  * Runs all tests, in two ways side by side. Those of parts share one process a room, for most of what a test file costs is
- * loading what it tests. Those of whole programs have a process each, two at a time.
+ * loading what it tests. Those of whole programs have a process each, three at a time, for they wait a lot.
  *
  * Run: npm run test:only [-- PATTERN…]   with patterns, those files alone, each in a process of its own
  */
@@ -46,7 +46,7 @@ const patterns = process.argv.slice(2)
 const results = await Promise.all(
   patterns.length > 0
     ? [run('--test-concurrency=2', ...patterns)]
-    : [...sharing.map(inTurn), run('--test-concurrency=2', ...filesOf(alone))],
+    : [...sharing.map(inTurn), run('--test-concurrency=3', ...filesOf(alone))],
 )
 process.exitCode = results.every(Boolean) ? 0 : 1
 if (process.exitCode === 1) console.error('Some tests failed: look for ✖ above.')
