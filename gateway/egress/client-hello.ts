@@ -1,6 +1,10 @@
 /** What the first bytes of a tunnel say of the TLS that is to be spoken in it. */
 export type ClientHello =
-  | { readonly kind: 'incomplete' }
+  | {
+      readonly kind: 'incomplete'
+      /** As long as there are fewer bytes than this, it cannot be whole. */
+      readonly atLeastBytes: number
+    }
   | { readonly kind: 'not-tls' }
   | { readonly kind: 'malformed'; readonly why: string }
   | {
@@ -11,12 +15,12 @@ export type ClientHello =
       readonly isEncrypted: boolean
     }
 
-const incomplete = { kind: 'incomplete' } as const
 const malformed = (why: string) => ({ kind: 'malformed', why }) as const
 
 const recordHeaderBytes = 5
 const handshakeRecord = 22
 const maxRecordBytes = 16_384
+const messageHeaderBytes = 4
 const clientHelloMessage = 1
 const serverNameExtension = 0
 const encryptedClientHelloExtension = 0xfe0d
@@ -31,17 +35,17 @@ const hostNameType = 0
 export const readClientHello = (bytes: Buffer): ClientHello => {
   const message = handshakeIn(bytes)
   if (!Buffer.isBuffer(message)) return message
-  if (message.length < 4) return incomplete
   if (message[0] !== clientHelloMessage) return malformed('its first message is no ClientHello')
-  const length = message.readUIntBE(1, 3)
-  if (message.length < 4 + length) return incomplete
-  if (message.length > 4 + length) return malformed('there is more behind the ClientHello')
-  return readHello(message.subarray(4))
+  if (message.length > messageBytes(message))
+    return malformed('there is more behind the ClientHello')
+  return readHello(message.subarray(messageHeaderBytes))
 }
 
-/** The handshake bytes of the records that are there. */
+/** The handshake bytes of the records that are there, once they hold a whole message. */
 const handshakeIn = (bytes: Buffer): Buffer | ClientHello => {
   const parts: Buffer[] = []
+  let partBytes = 0
+  let wantedBytes: number | undefined // of the message; known once its header is there
   for (let at = 0; at < bytes.length;) {
     if (bytes[at] !== handshakeRecord)
       return at === 0 ? { kind: 'not-tls' } : malformed('another record stands within it')
@@ -51,15 +55,20 @@ const handshakeIn = (bytes: Buffer): Buffer | ClientHello => {
     const length = bytes.readUInt16BE(at + 3)
     if (length === 0 || length > maxRecordBytes) return malformed('a record has no usable length')
     const from = at + recordHeaderBytes
-    parts.push(bytes.subarray(from, from + length))
+    const part = bytes.subarray(from, from + length)
+    parts.push(part)
+    partBytes += part.length
     at = from + length
+    if (partBytes < messageHeaderBytes) continue
+    wantedBytes ??= messageBytes(Buffer.concat(parts))
     // What follows a whole one is none of ours: early data, or a change of ciphers for middleboxes.
-    const message = parts.length === 1 ? parts[0] : Buffer.concat(parts)
-    if (message && message.length >= 4 && message.length >= 4 + message.readUIntBE(1, 3))
-      return message
+    if (partBytes >= wantedBytes) return Buffer.concat(parts)
   }
-  return Buffer.concat(parts)
+  const missingBytes = Math.max(1, (wantedBytes ?? messageHeaderBytes) - partBytes)
+  return { kind: 'incomplete', atLeastBytes: bytes.length + missingBytes }
 }
+
+const messageBytes = (message: Buffer): number => messageHeaderBytes + message.readUIntBE(1, 3)
 
 const readHello = (hello: Buffer): ClientHello => {
   const reader = readerOf(hello)

@@ -12,6 +12,8 @@ export type Forwarding = {
   readonly headersTimeoutMs: number
   readonly idleTimeoutMs: number
   readonly maxBodyBytes: number
+  /** Accounts bytes that were moved, either way; says so if they were too many. */
+  readonly spend: (bytes: number) => Problem | undefined
 }
 
 const httpPort = 80
@@ -30,7 +32,7 @@ export const forward = (
 ): Promise<Sent> =>
   new Promise((resolve) => {
     const { ask, body, connection, decisionId } = admitted
-    const { refuse, viaName, headersTimeoutMs, idleTimeoutMs, maxBodyBytes } = forwarding
+    const { refuse, viaName, headersTimeoutMs, idleTimeoutMs, maxBodyBytes, spend } = forwarding
     const { socket } = connection
     let bytesOut = 0
     let isSettled = false
@@ -73,11 +75,18 @@ export const forward = (
       fail({ tag: 'destination-broken', cause: 'an upgrade nobody wanted' }),
     )
     request.on('response', (answer: IncomingMessage) => {
+      if (isSettled) return
+      const { statusCode = 0 } = answer
+      // Node's parser takes any three digits. 1xx ends nothing, and below it there is nothing.
+      if (statusCode < 200)
+        return fail({ tag: 'destination-broken', cause: `an answer of status ${statusCode}` })
       clearTimeout(deadline)
       socket.setTimeout(idleTimeoutMs, () => fail({ tag: 'destination-timeout', cause: 'silence' }))
-      res.writeHead(answer.statusCode ?? 502, answerHeaders(answer, viaName, decisionId))
+      res.writeHead(statusCode, answerHeaders(answer, viaName, decisionId))
       answer.on('data', (chunk: Buffer) => {
         bytesOut += chunk.length
+        const tooMany = spend(chunk.length)
+        if (tooMany) return fail(tooMany)
         if (!res.write(chunk)) answer.pause()
       })
       res.on('drain', () => answer.resume())
@@ -89,9 +98,16 @@ export const forward = (
         res.end(() => settle({ status: res.statusCode, bytesOut }))
       })
     })
-    if (taken === null || Buffer.isBuffer(taken)) request.end(taken ?? undefined)
-    else {
+    if (taken === null || Buffer.isBuffer(taken)) {
+      const tooMany = taken && spend(taken.length)
+      if (tooMany) return fail(tooMany)
+      request.end(taken ?? undefined)
+    } else {
       taken.on('error', () => fail({ tag: 'caller-gone' }))
+      taken.on('data', (chunk: Buffer) => {
+        const tooMany = spend(chunk.length)
+        if (tooMany) fail(tooMany)
+      })
       taken.pipe(request)
     }
   })

@@ -1,5 +1,6 @@
 import type { EgressDecision } from '#contract/egress'
-import { pass, refuse } from '#contract/problem'
+import type { Clock } from '#contract/clock'
+import { pass, refuse, type Problem } from '#contract/problem'
 import type { Quota } from '#contract/quota'
 import type { Step } from '#contract/step'
 import type { Egress } from '#config/schema'
@@ -37,9 +38,7 @@ export const takeSlot =
     if (!limit) return pass(free)
     const { tunnels, bytesToday } = accounts.of(workload.spiffeId, nowMs)
     if (limit.maxBytesPerDay !== undefined && bytesToday >= limit.maxBytesPerDay)
-      return refuse('bytes-exceeded', {
-        detail: `Rule \`${decision.rule}\` lets a workload move ${limit.maxBytesPerDay} bytes a day (UTC).`,
-      })
+      return { ok: false, problem: bytesExceeded(decision.rule, limit.maxBytesPerDay) }
     if (ask.kind !== 'tunnel') return pass(free)
     if (tunnels >= limit.maxTunnels)
       return refuse('tunnels-exceeded', {
@@ -48,3 +47,25 @@ export const takeSlot =
       })
     return pass({ release: accounts.opened(workload.spiffeId) })
   }
+
+/** Accounts what a request moves, either way, as it moves; what goes beyond its day ends it. Tunnels are looked at once a second. */
+export const spendBytes =
+  (
+    limits: ReadonlyMap<string, RuleLimits>,
+    accounts: Accounts,
+    clock: Clock,
+    { workload, decision }: Needs,
+  ): ((bytes: number) => Problem | undefined) =>
+  (bytes) => {
+    const nowMs = clock()
+    accounts.moved(workload.spiffeId, bytes, nowMs)
+    const max = limits.get(decision.rule)?.maxBytesPerDay
+    if (max === undefined || accounts.of(workload.spiffeId, nowMs).bytesToday <= max)
+      return undefined
+    return bytesExceeded(decision.rule, max)
+  }
+
+const bytesExceeded = (rule: string, maxBytesPerDay: number): Problem => ({
+  tag: 'bytes-exceeded',
+  detail: `Rule \`${rule}\` lets a workload move ${maxBytesPerDay} bytes a day (UTC).`,
+})

@@ -46,14 +46,19 @@ const firstBytes = (
 ): Promise<{ readonly bytes: Buffer; readonly hello: ClientHello | Stopped }> =>
   new Promise((resolve) => {
     let bytes = early
+    let atLeastBytes = 0 // so that what comes byte by byte, in records of one byte, is not read over and over
     const settle = (hello: ClientHello | Stopped) => {
       clearTimeout(timer)
       socket.off('readable', read).off('end', gone).off('close', gone)
       resolve({ bytes, hello })
     }
     const look = (): boolean => {
+      if (bytes.length < Math.min(atLeastBytes, maxBytes)) return false
       const hello = readClientHello(bytes)
-      if (hello.kind === 'incomplete' && bytes.length < maxBytes) return false
+      if (hello.kind === 'incomplete' && bytes.length < maxBytes) {
+        atLeastBytes = hello.atLeastBytes
+        return false
+      }
       settle(hello.kind === 'incomplete' ? 'too-long' : hello)
       return true
     }

@@ -14,6 +14,7 @@ import { closedRecord, openedRecord, type TunnelNotes } from './audit-record.ts'
 import { clientCertificateOf } from './client-certificate.ts'
 import type { EgressFigures } from './figures.ts'
 import { forward } from './forward.ts'
+import { spendBytes } from './limit.ts'
 import type { EgressParts } from './parts.ts'
 import type { Admitted } from './pipeline.ts'
 import type { EgressReceived } from './received.ts'
@@ -60,6 +61,9 @@ export const takeEgress = (taking: Taking): Pick<Doors, 'request' | 'upgrade' | 
         const event = closedRecord(ending, notes)
         audit.write(event)
         figures.ended(ending, event.step, event.outcome)
+        const { door, connection, decision, body } = ending.facts
+        if (door === 'request' && connection && decision)
+          figures.moved(decision.rule, body.bytesIn(), ending.sent.bytesOut)
         if (event.problem === 'internal')
           taking.bug(event.decisionId, event.step, ending.sent.problem?.cause)
       },
@@ -91,6 +95,7 @@ export const takeEgress = (taking: Taking): Pick<Doors, 'request' | 'upgrade' | 
             headersTimeoutMs: serving.parts.headersTimeoutMs,
             idleTimeoutMs: idleMsOf(serving.parts, admitted),
             maxBodyBytes: serving.parts.maxBodyBytes,
+            spend: spendBytes(serving.parts.limits, serving.parts.accounts, clock, admitted),
           })
         },
         refuse,

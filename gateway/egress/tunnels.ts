@@ -131,6 +131,8 @@ const splice = ({ workload, destination, first }: Tunnel, done: (by: TunnelEnd) 
   return {
     end,
     start: () => {
+      // Who has sent all may still wait for the answer to it; without this its end would end the other way, too.
+      workload.allowHalfOpen = true
       workload.on('end', endedBy('workload')).on('close', closed('workload', destination))
       destination.on('end', endedBy('destination')).on('close', closed('destination', workload))
       workload.on('error', endedBy('error'))

@@ -199,6 +199,19 @@ suite('reading a ClientHello', () => {
     for (let length = 1; length < hello.length; length += 1)
       assert.equal(readClientHello(hello.subarray(0, length)).kind, 'incomplete', String(length))
   })
+  test('however it is cut, it is looked at a few times only', () => {
+    for (const recordBytes of [1, 2, 300]) {
+      const hello = helloOf(`${'a'.repeat(60)}.test`, { recordBytes })
+      let looks = 1
+      for (let length = 1; length < hello.length; looks += 1) {
+        const read = readClientHello(hello.subarray(0, length))
+        assert.ok(read.kind === 'incomplete' && read.atLeastBytes > length)
+        assert.ok(read.atLeastBytes <= hello.length, 'it would be waited for in vain')
+        length = read.atLeastBytes
+      }
+      assert.ok(looks < 60, `${looks} looks`)
+    }
+  })
   test('early data and changed ciphers behind it are nothing to it', () => {
     const more = Buffer.from([20, 3, 3, 0, 1, 1, 23, 3, 3, 0, 2, 1, 2])
     assert.equal(readClientHello(Buffer.concat([helloOf('api.test'), more])).kind, 'hello')
