@@ -60,6 +60,7 @@ export type GatewayOptions = {
   /** Where the service is, if it is not the one of nginx. */
   readonly endpoint?: string
   readonly limits?: object
+  readonly egress?: { readonly listener: object; readonly section: object }
 }
 
 /**
@@ -96,6 +97,7 @@ const gatewayConfig = (
     route: more = {},
     endpoint,
     limits = {},
+    egress,
   }: GatewayOptions,
   parts: MeshParts & {
     readonly upstream?: Upstream
@@ -143,8 +145,10 @@ const gatewayConfig = (
         limits: { maxRequestsPerConnection: 1_000_000_000 }, // as the others
         ...ingress,
       },
+      ...(egress ? { egress: egress.listener } : {}),
       admin: { port: parts.adminPort },
     },
+    ...(egress ? { egress: egress.section } : {}),
     limits: { address: plenty, ...limits },
     waf: { mode: 'off' }, // the others have none
     caches: { maxTokens: 1000, maxMints: 1000 },

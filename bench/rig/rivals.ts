@@ -88,7 +88,8 @@ const start = async (
   return { name, url: `https://localhost:${port}`, running, records }
 }
 
-const fill = (
+/** A configuration of `rivals/` with its places filled; returns its file. */
+export const fill = (
   name: string,
   template: string,
   folder: string,

@@ -1,0 +1,176 @@
+/**
+ * What does a tunnel cost? Opening one by CONNECT and moving bytes through it, beside Squid and beside a bare pipe of
+ * `node:net`, with TLS and without; then the memory of idle ones. CPU time of the proxy on a core of its own; the other
+ * core has the load and the destination. Rounds take turns; medians. Ends with one line of JSON.
+ *
+ * Run: npm run bench -- egress [--rounds 3] [--opens 1000] [--megabytes 512] [--tunnels 9900]
+ *
+ * A tunnel takes two file descriptors of the proxy: see `ulimit -n`.
+ */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { once } from 'node:events'
+import type { Socket } from 'node:net'
+import { cpus, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { parseArgs } from 'node:util'
+import { rssMbOf } from './rig/footprint.ts'
+import { startExchange } from './rig/gateway.ts'
+import { makeCertificates } from './rig/mesh.ts'
+import { median } from './rig/report.ts'
+import { tokenMaker } from './rig/tokens.ts'
+import {
+  startBarePipe,
+  startEgress,
+  startSquid,
+  startTunnelEnd,
+  type TunnelContender,
+} from './rig/tunnel-contenders.ts'
+
+const { values } = parseArgs({
+  options: {
+    rounds: { type: 'string', default: '3' },
+    opens: { type: 'string', default: '1000' },
+    megabytes: { type: 'string', default: '512' },
+    tunnels: { type: 'string', default: '9900' },
+  },
+})
+const rounds = Number(values.rounds)
+const opens = Number(values.opens)
+const bytes = Number(values.megabytes) * 1_000_000
+const tunnels = Number(values.tunnels)
+const openers = 16
+
+const folder = mkdtempSync(join(tmpdir(), 'bench-egress-'))
+const ending: (() => Promise<void>)[] = []
+
+type Figures = { readonly perSecond: number; readonly cpuMicros: number }
+
+/** Does something `count` times, so many at once. */
+const times = async (count: number, atOnce: number, once_: () => Promise<void>): Promise<void> => {
+  let left = count
+  const worker = async () => {
+    for (; left > 0;) {
+      left -= 1
+      await once_()
+    }
+  }
+  await Promise.all(Array.from({ length: atOnce }, worker))
+}
+
+/** Each on a connection of its own, as most clients do; what is counted is from the handshake to the answer. */
+const openRate = async ({ open, running }: TunnelContender): Promise<Figures> => {
+  const cpu = running.cpuMicros()
+  const began = performance.now()
+  await times(opens, openers, async () => void (await open()).destroy())
+  const seconds = (performance.now() - began) / 1000
+  return { perSecond: opens / seconds, cpuMicros: (running.cpuMicros() - cpu) / opens }
+}
+
+/** One tunnel, from the destination to the workload; CPU is for a megabyte. */
+const throughput = async ({ open, running }: TunnelContender): Promise<Figures> => {
+  const socket = await open()
+  const cpu = running.cpuMicros()
+  const began = performance.now()
+  let left = bytes
+  socket.write(`send ${bytes}\n`)
+  await new Promise<void>((resolve, reject) => {
+    socket.once('close', () => reject(new Error('the tunnel ended early')))
+    socket.on('data', (chunk: Buffer) => {
+      left -= chunk.length
+      if (left <= 0) resolve()
+    })
+  })
+  const seconds = (performance.now() - began) / 1000
+  const cpuMicros = (running.cpuMicros() - cpu) / (bytes / 1e6)
+  socket.destroy()
+  return { perSecond: bytes / 1e6 / seconds, cpuMicros }
+}
+
+const idle = async ({ open, running }: TunnelContender) => {
+  await sleep(2000)
+  const beforeMb = rssMbOf(running.pid)
+  const open_: Socket[] = []
+  await times(tunnels, openers, async () => void open_.push(await open()))
+  await sleep(3000)
+  const afterMb = rssMbOf(running.pid)
+  const alive = open_.filter(({ destroyed }) => !destroyed).length
+  const probe = open_.at(-1)
+  probe?.write('send 5\n')
+  const [answer] = probe ? ((await once(probe, 'data')) as [Buffer]) : []
+  for (const socket of open_) socket.destroy()
+  if (alive < tunnels || answer?.length !== 5) throw new Error(`${alive} of ${tunnels} are open`)
+  return { tunnels: alive, rssMb: afterMb, kbEach: ((afterMb - beforeMb) * 1000) / alive }
+}
+
+const run = async () => {
+  const certificates = await makeCertificates(folder)
+  const end = await startTunnelEnd(folder)
+  ending.push(end.running.stop)
+  const mesh = { folder, certificates, tokens: tokenMaker(folder), targetPort: end.port }
+  const exchange = await startExchange(mesh)
+  ending.push(exchange.running.stop)
+  const gateway = await startEgress('gateway', tunnels, { ...mesh, exchange })
+  const contenders = [
+    gateway,
+    await startSquid('squid', mesh),
+    await startBarePipe('bare TLS pipe', true, mesh),
+    await startBarePipe('bare pipe', false, mesh),
+  ]
+  for (const { running } of contenders) ending.push(running.stop)
+
+  const opened = new Map<string, Figures[]>()
+  const moved = new Map<string, Figures[]>()
+  for (let round = -1; round < rounds; round += 1)
+    for (const contender of contenders) {
+      const [open, move] = [await openRate(contender), await throughput(contender)]
+      if (round < 0) continue // to warm up
+      opened.set(contender.name, [...(opened.get(contender.name) ?? []), open])
+      moved.set(contender.name, [...(moved.get(contender.name) ?? []), move])
+    }
+  const of = (map: typeof opened, name: string, pick: (one: Figures) => number) =>
+    median((map.get(name) ?? []).map(pick))
+  console.log(
+    `${'medians'.padEnd(18)}${'tunnels/s'.padStart(12)}${'CPU µs each'.padStart(14)}${'MB/s'.padStart(10)}${'CPU µs/MB'.padStart(12)}`,
+  )
+  const cells = (name: string) => [
+    of(opened, name, (one) => one.perSecond),
+    of(opened, name, (one) => one.cpuMicros),
+    of(moved, name, (one) => one.perSecond),
+    of(moved, name, (one) => one.cpuMicros),
+  ]
+  for (const { name } of contenders) {
+    const [a = 0, b = 0, c = 0, d = 0] = cells(name)
+    console.log(
+      `${name.padEnd(18)}${a.toFixed(0).padStart(12)}${b.toFixed(0).padStart(14)}${c.toFixed(0).padStart(10)}${d.toFixed(0).padStart(12)}`,
+    )
+  }
+  const held = await idle(gateway)
+  console.log(
+    `${held.tunnels} idle tunnels: ${held.rssMb.toFixed(0)} MB in all, ${held.kbEach.toFixed(1)} kB each`,
+  )
+  const ratio = (at: 0 | 2, other: string) =>
+    Number(((cells('gateway')[at] ?? 0) / (cells(other)[at] ?? 0)).toFixed(3))
+  console.log(
+    JSON.stringify({
+      bench: 'egress',
+      machine: cpus()[0]?.model,
+      node: process.version,
+      date: new Date().toISOString().slice(0, 10),
+      opensToSquid: ratio(0, 'squid'),
+      throughputToSquid: ratio(2, 'squid'),
+      throughputToBareTlsPipe: ratio(2, 'bare TLS pipe'),
+      throughputToBarePipe: ratio(2, 'bare pipe'),
+      idleTunnels: held.tunnels,
+      idleRssMb: Math.round(held.rssMb),
+      idleKbEach: Number(held.kbEach.toFixed(1)),
+    }),
+  )
+}
+
+try {
+  await run()
+} finally {
+  for (const end of ending.reverse()) await end()
+  rmSync(folder, { recursive: true, force: true })
+}
