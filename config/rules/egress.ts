@@ -1,3 +1,5 @@
+import { addressBytes, isWithin, networkOf } from '#contract/ip-address'
+import { hostMatcher } from '#contract/match-host'
 import { workloadPattern, workloadsOverlap } from '#contract/workload-pattern'
 import { tick, type Finding } from '../faults.ts'
 import type { Egress } from '../schema.ts'
@@ -13,6 +15,7 @@ export const egress: Rule = (subject) => {
     ...overlapping(subject.egressRules),
     ...strangers(subject),
     ...invisible(subject),
+    ...selfHarm(subject),
   ]
 }
 
@@ -122,3 +125,35 @@ const invisible = ({ egressRules, egressAllowed }: Subject): Finding[] =>
           ],
     ),
   )
+
+/** Where the mesh itself is: workloads get their identities there, and send what they measure. */
+const indispensable = [
+  {
+    pointer: '/exchange/url',
+    what: 'the exchange, where workloads get their identities and bundles',
+  },
+  { pointer: '/tracing/endpoint', what: 'the collector of telemetry' },
+] as const
+
+/** Nothing beats a denial, so one that is too wide cuts off what nobody meant. */
+const selfHarm = ({ egressDenials, text }: Subject): Finding[] =>
+  indispensable.flatMap(({ pointer: of, what }): Finding[] => {
+    const url = URL.parse(text(of) ?? '')
+    if (!url) return []
+    const port = Number(url.port) || (url.protocol === 'https:' ? 443 : 80)
+    return egressDenials
+      .filter(({ value }) => denies(value, url.hostname, port))
+      .map(({ name, pointer }) => ({
+        pointer,
+        at: 'value',
+        message: `\`deny\` entry ${tick(name)} closes ${tick(url.host)} to all workloads: that is ${what}`,
+        remedy: 'narrow its hosts, networks or `ports`',
+      }))
+  })
+
+const denies = (denial: Egress['deny'][number], hostname: string, port: number): boolean => {
+  if (denial.ports && !denial.ports.includes(port)) return false
+  if ('hosts' in denial) return denial.hosts.some((pattern) => hostMatcher(pattern)(hostname))
+  const bytes = addressBytes(hostname.replace(/^\[|\]$/g, ''))
+  return bytes !== undefined && denial.networks.some((cidr) => isWithin(networkOf(cidr), bytes))
+}

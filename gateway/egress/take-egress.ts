@@ -160,7 +160,7 @@ export const takeEgress = (taking: Taking): Pick<Doors, 'request' | 'upgrade' | 
 
   const receive = (door: Door, req: IncomingMessage, res: ServerResponse | undefined) => {
     const left = new AbortController()
-    const leave = () => left.abort()
+    const leave = () => left.abort('gone') // without a reason it makes one, with a stack, at every end
     req.socket.once('close', leave)
     const received: EgressReceived = {
       door,

@@ -1,7 +1,7 @@
 import { prefixSegments, segmentsOf } from '#contract/route-order'
 import type { EgressProtocol, EgressReason, EgressTarget } from '#contract/egress'
 import { addressBytes, isWithin, networkOf } from '#contract/ip-address'
-import { hostMatcher } from './match-host.ts'
+import { hostMatcher } from '#contract/match-host'
 import type { EgressDestination } from './options.ts'
 
 export type Destination = {

@@ -9,7 +9,7 @@ import type {
 import { networkOf } from '#contract/ip-address'
 import { addressClasses } from './address-class.ts'
 import { destinations, type Destination, type Found, type Miss } from './destinations.ts'
-import { hostMatcher } from './match-host.ts'
+import { hostMatcher } from '#contract/match-host'
 import type { EgressAllowlistOptions, EgressDenial } from './options.ts'
 import { metadataNames } from './special-ranges.ts'
 import { ruleFinder, type CompiledRule } from './rules.ts'

@@ -8,7 +8,7 @@ import { networkOf } from '#contract/ip-address'
 import type { SpiffeId } from '#contract/spiffe-id'
 import { parseAuthority } from '#gateway/egress/authority'
 import { egressAllowlist } from '#plugins/egress-allowlist/guard'
-import { hostMatcher } from '#plugins/egress-allowlist/match-host'
+import { hostMatcher } from '#contract/match-host'
 import type { EgressAllowlistOptions, EgressDestination } from '#plugins/egress-allowlist/options'
 
 type Row = { readonly ip: string; readonly port: number; readonly expect: string }

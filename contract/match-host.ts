@@ -1,4 +1,4 @@
-import { faultOfHostPattern } from '#contract/host-pattern'
+import { faultOfHostPattern } from './host-pattern.ts'
 
 /** Whether a host is one that a pattern means. The host is lower-case and has no dot at its end. */
 export type HostMatcher = (host: string) => boolean

@@ -1,0 +1,81 @@
+import assert from 'node:assert/strict'
+import { suite, test } from 'node:test'
+import { gateway, workspace } from '../workspace.ts'
+
+const listener =
+  'listeners:\n  egress: { tls: { certificates: [{ certificateFile: tls/server.pem, keyFile: tls/server.key.pem }] } }\n'
+const rule = (more = '', id = 'shop', workload = 'spiffe://mesh.example/ns/shop/*') =>
+  `    - { id: ${id}, team: shop, workloads: ['${workload}']${more} }\n`
+const withEgress = (section: string) =>
+  gateway().replace('listeners:\n', listener) + `egress:\n${section}`
+const rules = (...lines: string[]) => `  rules:\n${lines.join('')}`
+const deny = (entry: string) =>
+  withEgress(`  deny:\n    - { id: wide, ${entry} }\n${rules(rule())}`)
+
+const rows: readonly (readonly [name: string, text: string, ...said: string[]])[] = [
+  ['a sound one', withEgress(rules(rule(', destinations: [{ hosts: [api.stripe.com] }]')))],
+  [
+    'a section without its listener',
+    `${gateway()}egress:\n${rules(rule())}`,
+    '`egress` says where workloads may go, and there is no `listeners.egress`',
+  ],
+  [
+    'a listener without its section',
+    gateway().replace('listeners:\n', listener),
+    '`listeners.egress` is there, and no `egress` says where anyone may go',
+  ],
+  [
+    'two rules of one name',
+    withEgress(rules(rule(), rule('', 'shop', 'spiffe://mesh.example/ns/other/*'))),
+    'another entry of `egress` is called `shop` too',
+  ],
+  [
+    'two rules for one workload',
+    withEgress(rules(rule(), rule('', 'more', 'spiffe://mesh.example/ns/*/web'))),
+    'and neither is closer',
+  ],
+  [
+    'a workload of elsewhere',
+    withEgress(rules(rule('', 'shop', 'spiffe://other.example/x'))),
+    '`spiffe://other.example/x` is not of the trust domain `mesh.example`',
+  ],
+  [
+    'paths within TLS',
+    withEgress(rules(rule(', destinations: [{ hosts: [api.stripe.com], paths: [/v1] }]'))),
+    '`paths` cannot be seen in a tunnel with `protocol: tls`',
+  ],
+  [
+    'a wildcard for all there is',
+    withEgress(rules(rule(", destinations: [{ hosts: ['*.com'] }]"))),
+    'is a wildcard for a whole top-level domain',
+  ],
+  ...["hosts: ['**.mesh.example']", 'hosts: [exchange.mesh.example], ports: [8444]'].map(
+    (entry) =>
+      [
+        `a denial that cuts the exchange off: ${entry}`,
+        deny(entry),
+        '`deny` entry `wide` closes `exchange.mesh.example:8444` to all workloads',
+      ] as const,
+  ),
+  [
+    'one that cuts off the collector by its address',
+    `${deny('networks: [10.0.0.0/8]')}tracing: { endpoint: 'https://10.1.2.3:4318/v1/traces' }\n`,
+    '`deny` entry `wide` closes `10.1.2.3:4318` to all workloads: that is the collector of telemetry',
+  ],
+  ['one of another port', deny('hosts: [exchange.mesh.example], ports: [443]')],
+  ['one of other names', deny("hosts: ['*.elsewhere.example']")],
+]
+
+suite('what check says of the way out', () => {
+  for (const [name, text, ...said] of rows)
+    test(name, async (t) => {
+      const { faults } = await workspace(t, {
+        'gateway.yaml': text.replace(
+          /url: https:\/\/\S+?(?=[,\s}])/,
+          'url: https://exchange.mesh.example:8444',
+        ),
+      }).check(['gateway.yaml'])
+      assert.equal(faults.length, said.length, faults.join('\n'))
+      for (const [i, part] of said.entries()) assert.ok(faults[i]?.includes(part), faults[i])
+    })
+})
