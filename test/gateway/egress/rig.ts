@@ -28,6 +28,7 @@ import { wireOn, type Wire } from '#test/http/wire'
 export const trustDomain = 'mesh.example'
 export const shop = `spiffe://${trustDomain}/ns/shop/sa/shop`
 export const gatewayId = `spiffe://${trustDomain}/gateway`
+export const exchangeId = `spiffe://${trustDomain}/exchange`
 
 type Rule = Partial<Omit<Egress['rules'][number], 'limits' | 'destinations'>> & {
   readonly destinations?: readonly Partial<Egress['rules'][number]['destinations'][number]>[]
@@ -39,6 +40,8 @@ export type RigOptions = {
   readonly dns?: Partial<Egress['dns']>
   readonly more?: Partial<Egress>
   readonly ports?: Partial<EgressPorts>
+  /** Where the bundle is; nowhere, if absent. */
+  readonly exchangeUrl?: string
 }
 
 /** A mesh root, an outside root, and certificates of both: made once for a test file. */
@@ -137,8 +140,8 @@ export const runRig = async (certs: Certificates, options: RigOptions) => {
       trustDomain,
       spiffeId: gatewayId,
       exchange: {
-        url: 'https://127.0.0.1:1',
-        spiffeId: `spiffe://${trustDomain}/exchange`,
+        url: options.exchangeUrl ?? 'https://127.0.0.1:1',
+        spiffeId: exchangeId,
         timeoutMs: 200,
         caFile: '',
       },
