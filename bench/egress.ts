@@ -145,7 +145,9 @@ const run = async () => {
       `${name.padEnd(18)}${a.toFixed(0).padStart(12)}${b.toFixed(0).padStart(14)}${c.toFixed(0).padStart(10)}${d.toFixed(0).padStart(12)}`,
     )
   }
-  const held = await idle(gateway)
+  const fresh = await startEgress('gateway-idle', tunnels, { ...mesh, exchange })
+  ending.push(fresh.running.stop)
+  const held = await idle(fresh)
   console.log(
     `${held.tunnels} idle tunnels: ${held.rssMb.toFixed(0)} MB in all, ${held.kbEach.toFixed(1)} kB each`,
   )

@@ -82,7 +82,11 @@ export const forward = (
         return fail({ tag: 'destination-broken', cause: `an answer of status ${statusCode}` })
       clearTimeout(deadline)
       socket.setTimeout(idleTimeoutMs, () => fail({ tag: 'destination-timeout', cause: 'silence' }))
-      res.writeHead(statusCode, answerHeaders(answer, viaName, decisionId))
+      try {
+        res.writeHead(statusCode, answerHeaders(answer, viaName, decisionId))
+      } catch (cause) {
+        return fail({ tag: 'destination-broken', cause }) // here a throw would end the process
+      }
       answer.on('data', (chunk: Buffer) => {
         bytesOut += chunk.length
         const tooMany = spend(chunk.length)

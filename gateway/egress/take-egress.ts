@@ -64,8 +64,9 @@ export const takeEgress = (taking: Taking): Pick<Doors, 'request' | 'upgrade' | 
         const { door, connection, decision, body } = ending.facts
         if (door === 'request' && connection && decision)
           figures.moved(decision.rule, body.bytesIn(), ending.sent.bytesOut)
-        if (event.problem === 'internal')
-          taking.bug(event.decisionId, event.step, ending.sent.problem?.cause)
+        if (event.problem !== 'internal') return
+        connection?.socket.destroy() // whoever broke did not come to that
+        taking.bug(event.decisionId, event.step, ending.sent.problem?.cause)
       },
     })
     serving.leave()

@@ -16,11 +16,13 @@ const base = (name: string) => join(k8s, 'base/config', name)
 const overlay = mkdtempSync(join(tmpdir(), 'sallyport-k8s-'))
 after(() => rmSync(overlay, { recursive: true }))
 copyFileSync(base('shared.yaml'), join(overlay, 'shared.yaml'))
-copyFileSync(join(k8s, 'overlays/prod/gateway.yaml'), join(overlay, 'gateway.yaml'))
+for (const name of ['prod', 'egress'])
+  copyFileSync(join(k8s, `overlays/${name}/gateway.yaml`), join(overlay, `${name}.yaml`))
 
 for (const [which, gateway] of [
   ['base', base('gateway.yaml')],
-  ['prod', join(overlay, 'gateway.yaml')],
+  ['prod', join(overlay, 'prod.yaml')],
+  ['egress', join(overlay, 'egress.yaml')],
 ] as const)
   test(`gateway and exchange of ${which} have no fault, no warning, and agree`, async () => {
     const checked = await checkConfigs([gateway, base('exchange.yaml')], { lookAtFiles: false })
