@@ -5,6 +5,7 @@ import { causeText } from '#contract/cause'
 import { isoTime, type Clock } from '#contract/clock'
 import { problems, type Problem } from '#contract/problem'
 import type { SpiffeId } from '#contract/spiffe-id'
+import { howAnswered } from '#http/answered'
 import type { FastifyReply, FastifyRequest } from '#http/listen'
 
 /** What can be learned on the way through an exchange. */
@@ -63,19 +64,15 @@ export const beginRecord = (
     if (isWritten) return
     isWritten = true
     const { writableFinished, statusCode } = reply.raw
-    const stopped = writableFinished ? (problem ?? problemOf(statusCode)) : callerGone
-    const detail = stopped?.detail ?? noted
+    const ended = howAnswered({ status: statusCode, isSent: writableFinished }, problem)
     audit.write({
       version: auditEventVersion,
       kind,
       time,
       decisionId,
-      outcome: outcomeOf(stopped),
-      step: stopped === undefined ? 'none' : step,
-      problem: stopped?.tag ?? 'none',
-      ...(detail === undefined ? {} : { detail }),
-      ...(stopped?.cause === undefined ? {} : { cause: causeText(stopped.cause) }),
-      status: writableFinished ? statusCode : 499,
+      step: ended.problem === 'none' ? 'none' : step,
+      ...(noted === undefined ? {} : { detail: noted }),
+      ...ended,
       durationMs: performance.now() - beganAt,
       bytesIn: Number(request.headers['content-length'] ?? 0),
       bytesOut: Number(reply.getHeader('content-length') ?? 0),
@@ -133,19 +130,6 @@ export const recordTurnedDown = (
       address: request.socket.remoteAddress ?? '',
     },
   })
-
-const callerGone: Problem = { tag: 'caller-gone' }
-
-/** For what Fastify answered by itself. */
-const problemOf = (status: number): Problem | undefined => {
-  if (status < 400) return undefined
-  return { tag: status < 500 ? 'request-malformed' : 'internal' }
-}
-
-const outcomeOf = (problem: Problem | undefined): AuditEvent['outcome'] => {
-  if (problem === undefined) return 'answered'
-  return problem.tag === 'internal' || problem.tag === 'caller-gone' ? 'failed' : 'refused'
-}
 
 const decisionIdIn = (request: FastifyRequest): string | undefined => {
   const sent = request.headers[decisionIdHeader]

@@ -3,13 +3,12 @@ import type { AuthoritySnapshot } from './ca/snapshot.ts'
 import type { Locations, Offered } from './discovery.ts'
 import { publishedRoutes } from './published-routes.ts'
 import { x509Route, type X509RouteParts } from './svid/route.ts'
-import { introspectRoute, type IntrospectParts } from './token/introspect.ts'
+import { introspectRoute } from './token/introspect.ts'
 import { revokeRoute, type RevokeParts } from './token/revoke.ts'
 import { tokenRoute, type TokenRouteParts } from './token/route.ts'
 
 export type ExchangeServerParts = Omit<TokenRouteParts, 'tokenKey' | 'register'> &
   Omit<X509RouteParts, 'authority'> &
-  IntrospectParts &
   RevokeParts & {
     readonly authority: () => AuthoritySnapshot
     readonly locations: Locations

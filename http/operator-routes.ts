@@ -1,11 +1,12 @@
+import type { Soon } from '#contract/step'
 import type { FastifyInstance } from './listen.ts'
 
 export type OperatorParts = {
   /** Why it should get no traffic now; empty when it is ready. */
-  readonly unready: () => readonly string[]
+  readonly unready: () => Soon<readonly string[]>
   readonly metrics: () => Promise<{ readonly contentType: string; readonly body: string }>
   /** What runs. No secrets, no callers. */
-  readonly status: () => object
+  readonly status: () => Soon<object>
 }
 
 /**
@@ -15,7 +16,7 @@ export type OperatorParts = {
 export const operatorRoutes = (app: FastifyInstance, parts: OperatorParts): void => {
   app.get('/healthz', async () => ({ status: 'ok' }))
   app.get('/readyz', async (_request, reply) => {
-    const reasons = parts.unready()
+    const reasons = await parts.unready()
     const ready = reasons.length === 0
     return reply.code(ready ? 200 : 503).send({ ready, reasons })
   })
@@ -24,6 +25,6 @@ export const operatorRoutes = (app: FastifyInstance, parts: OperatorParts): void
     return reply.type(contentType).send(body)
   })
   app.get('/status', async (_request, reply) =>
-    reply.header('cache-control', 'no-store').send(parts.status()),
+    reply.header('cache-control', 'no-store').send(await parts.status()),
   )
 }

@@ -1,6 +1,6 @@
 import { addressBytes, isWithin, networkOf } from '#contract/ip-address'
 import { hostMatcher } from '#contract/match-host'
-import { workloadPattern, workloadsOverlap } from '#contract/workload-pattern'
+import { spiffeIdPattern, spiffeIdPatternsOverlap } from '#contract/spiffe-id-pattern'
 import { tick, type Finding } from '../faults.ts'
 import type { Egress } from '../schema.ts'
 import { maxPairs, type Entry, type Rule, type Subject } from './rule.ts'
@@ -65,11 +65,11 @@ const overlapping = (rules: readonly Entry<EgressRule>[]): Finding[] => {
   const found: Finding[] = []
   for (const { name, pointer, value } of rules)
     for (const [i, text] of value.workloads.entries()) {
-      const { isExact, rank } = workloadPattern(text)
+      const { isExact, rank } = spiffeIdPattern(text)
       const workload = { text, rank, rule: name, pointer: `${pointer}/workloads/${i}` }
       const key = isExact ? text : String(rank)
       const others = byRank.get(key) ?? []
-      const other = others.find((one) => workloadsOverlap(one.text, text))
+      const other = others.find((one) => spiffeIdPatternsOverlap(one.text, text))
       byRank.set(key, [...others, workload])
       if (other === undefined || found.length >= maxPairs) continue
       found.push({

@@ -1,14 +1,12 @@
 import type { Finding } from '../faults.ts'
 import type { Rule } from './rule.ts'
 
-const limited = ['/limits/address'] as const
-
 /** What several processes that serve as one cannot share. */
 export const workers: Rule = ({ number, text, has, routes }) => {
   const count = number('/workers') ?? 1
   if (count < 2) return []
   const isLimited =
-    limited.some(has) ||
+    has('/limits/address') ||
     routes.some(
       ({ value }) => value.limits.caller !== undefined || value.limits.route !== undefined,
     )

@@ -18,10 +18,10 @@ export const adminReads = (app: FastifyInstance, parts: AdminReadParts): void =>
   issuedReads(app, parts.register)
   operatorRoutes(app, {
     ...parts,
-    status: () => ({
+    status: async () => ({
       keys: keyStatus(parts.authority.current()),
       joinTokensOutstanding: parts.joinTokens.outstanding(),
-      ...parts.status(),
+      ...(await parts.status()),
     }),
   })
 }

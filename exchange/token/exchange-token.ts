@@ -5,7 +5,7 @@ import type { Asker } from '../clients/asker.ts'
 import { authenticateAsker, type AuthenticateParts } from '../clients/authenticate.ts'
 import type { IssuedRegister } from '../issued/register.ts'
 import type { MintKind } from '../mint-figures.ts'
-import { decideExchange, type ExchangePolicy } from './decide.ts'
+import { admit, type AdmitParts } from './admit.ts'
 import { grant, grantKindOf, type GrantPolicy } from './grant.ts'
 import { clientCredentialsGrant, legacyToken, type LegacyTokenParts } from './legacy-token.ts'
 import { takeOne, type TakeOne } from './limit.ts'
@@ -22,22 +22,22 @@ import {
 import type { Exchanged, TokenQuestion } from './question.ts'
 import { exchangeParameters, parseExchangeRequest, readForm } from './request.ts'
 
-export type TokenExchangeParts = MintParts & {
-  readonly authentication: AuthenticateParts
-  readonly checkToken: CheckToken
-  readonly mapIdentity: MapIdentity
-  readonly policy: GrantPolicy
-  readonly decide: ExchangePolicy
-  readonly limits: { readonly client: TakeOne | undefined; readonly subject: TakeOne | undefined }
-  readonly spendOnce: SpendOnce
-  /** Issuers each of whose tokens can be used once by its bearer. */
-  readonly oneTimeIssuers: ReadonlySet<string>
-  readonly register: Pick<IssuedRegister, 'add'>
-  /** URLs of the token endpoint, for DPoP proofs. */
-  readonly tokenEndpoints: readonly string[]
-  /** Undefined where no legacy caller is known. */
-  readonly legacy: LegacyTokenParts['legacy'] | undefined
-}
+export type TokenExchangeParts = MintParts &
+  AdmitParts & {
+    readonly authentication: AuthenticateParts
+    readonly checkToken: CheckToken
+    readonly mapIdentity: MapIdentity
+    readonly policy: GrantPolicy
+    readonly limits: AdmitParts['limits'] & { readonly client: TakeOne | undefined }
+    readonly spendOnce: SpendOnce
+    /** Issuers each of whose tokens can be used once by its bearer. */
+    readonly oneTimeIssuers: ReadonlySet<string>
+    readonly register: Pick<IssuedRegister, 'add'>
+    /** URLs of the token endpoint, for DPoP proofs. */
+    readonly tokenEndpoints: readonly string[]
+    /** Undefined where no legacy caller is known. */
+    readonly legacy: LegacyTokenParts['legacy'] | undefined
+  }
 
 /**
  * One exchange, top to bottom. Each step is named before it is taken, so a refusal's record says where it stopped and has
@@ -109,13 +109,8 @@ export const exchangeToken =
       ...(acting === undefined ? {} : { actor: acting }),
     })
 
-    record.at('subject limit')
-    const inLimit = await takeOne(parts.limits.subject, spiffeId)
-    if (!inLimit.ok) return stop(inLimit)
-
-    record.at('policy')
-    const { decision, problem } = await decideExchange(
-      parts.decide,
+    const mayHave = await admit(
+      parts,
       {
         ...question,
         clientSpiffeId: peer.kind === 'proven' ? peer.spiffeId : undefined,
@@ -130,9 +125,10 @@ export const exchangeToken =
         },
       },
       nowMs,
+      record,
+      'subject_token',
     )
-    if (decision !== undefined) record.learn({ policy: decision })
-    if (problem !== undefined) return stop(oauthRefusalOf(problem, 'subject_token'))
+    if (!mayHave.ok) return stop(mayHave)
 
     record.at('replay')
     const spent = await spendSubject(asker.value, subject.value.token, parts)

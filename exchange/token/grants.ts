@@ -1,6 +1,6 @@
 import type { Grant as GrantConfig } from '#config/schema'
 import { parseSpiffeId, type SpiffeId } from '#contract/spiffe-id'
-import { anySpiffePattern } from '#identity/spiffe-pattern'
+import { anySpiffeIdPattern } from '#contract/spiffe-id-pattern'
 import { oauthRefuse, grantedAs, type OAuthResult } from './oauth-error.ts'
 import { isWithin } from './scope.ts'
 
@@ -66,17 +66,17 @@ export const grantsOf = (grants: readonly GrantConfig[]): FindGrant => {
 }
 
 const compile = (grant: GrantConfig): Compiled => {
-  const isSubject = anySpiffePattern(grant.subjects)
+  const isSubject = anySpiffeIdPattern(grant.subjects)
   const askers = new Set(grant.to)
   const exact = new Set(grant.audiences)
-  const isPatternAudience = anySpiffePattern(grant.audiences.filter((text) => text.includes('*')))
+  const isPatternAudience = anySpiffeIdPattern(grant.audiences.filter((text) => text.includes('*')))
   return {
     name: grant.name,
     requires: grant.policy.requires,
     scopes: grant.scopes,
     tokens: new Set(grant.tokens),
     isFor: (by, subject) => askers.has(by) && isSubject(subject),
-    mayAct: anySpiffePattern(grant.actors),
+    mayAct: anySpiffeIdPattern(grant.actors),
     isAudience: (audience) => {
       if (exact.has(audience) && !audience.includes('*')) return true
       const id = parseSpiffeId(audience)

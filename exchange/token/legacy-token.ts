@@ -2,33 +2,30 @@ import { tokenTypes } from '#contract/token-exchange'
 import { authenticateLegacy, type LegacyParts } from '../legacy/authenticate.ts'
 import type { LegacyIdentity } from '../legacy/registry.ts'
 import type { IssuedRegister } from '../issued/register.ts'
-import { decideExchange, type ExchangePolicy } from './decide.ts'
+import { admit, type AdmitParts } from './admit.ts'
 import type { Form } from './form.ts'
 import { grantKindOf, type Grant, type GrantPolicy } from './grant.ts'
-import { takeOne, type TakeOne } from './limit.ts'
 import { mint, type MintParts } from './mint.ts'
 import { noteMinted, type Notes } from './notes.ts'
 import { grantedAs, oauthRefuse, type OAuthResult } from './oauth-error.ts'
 import { ownIssuerName } from './own-token.ts'
-import { oauthRefusalOf } from './party.ts'
 import type { Exchanged, TokenQuestion } from './question.ts'
 import { readTarget } from './request.ts'
 import { readScopes } from './scope.ts'
 
 export const clientCredentialsGrant = 'client_credentials'
 
-export type LegacyTokenParts = MintParts & {
-  readonly policy: Pick<GrantPolicy, 'findGrant'>
-  readonly decide: ExchangePolicy
-  readonly limits: { readonly subject: TakeOne | undefined }
-  readonly register: Pick<IssuedRegister, 'add'>
-  readonly legacy: LegacyParts & {
-    readonly lifetimeSeconds: number
-    /** Host (with port) and path of the token endpoint as callers know it: what they sign. */
-    readonly authority: string
-    readonly path: string
+export type LegacyTokenParts = MintParts &
+  AdmitParts & {
+    readonly policy: Pick<GrantPolicy, 'findGrant'>
+    readonly register: Pick<IssuedRegister, 'add'>
+    readonly legacy: LegacyParts & {
+      readonly lifetimeSeconds: number
+      /** Host (with port) and path of the token endpoint as callers know it: what they sign. */
+      readonly authority: string
+      readonly path: string
+    }
   }
-}
 
 type Wish = Pick<Grant, 'kind' | 'audience' | 'scopes'>
 
@@ -84,13 +81,8 @@ export const legacyToken = async (
   if (!allowed.ok) return stop(allowed)
   record.learn({ grant: allowed.value.name })
 
-  record.at('subject limit')
-  const inLimit = await takeOne(parts.limits.subject, spiffeId)
-  if (!inLimit.ok) return stop(inLimit)
-
-  record.at('policy')
-  const { decision, problem } = await decideExchange(
-    parts.decide,
+  const admitted = await admit(
+    parts,
     {
       ...question,
       clientSpiffeId: undefined,
@@ -99,9 +91,10 @@ export const legacyToken = async (
       asked: { client: name, tokenType: kind, audience, scopes, actor: null },
     },
     nowMs,
+    record,
+    'client',
   )
-  if (decision !== undefined) record.learn({ policy: decision })
-  if (problem !== undefined) return stop(oauthRefusalOf(problem, 'client'))
+  if (!admitted.ok) return stop(admitted)
 
   record.at('mint')
   const issuedAtSeconds = Math.floor(nowMs / 1000)

@@ -1,15 +1,12 @@
 import type { FastifyInstance } from '#http/listen'
-import type { Asker } from '../clients/asker.ts'
 import type { IssuedRegister } from '../issued/register.ts'
-import { oauthEndpoint, type OAuthEndpointParts } from './endpoint.ts'
-import { factsOf } from './notes.ts'
-import { tokenQuestion } from './introspect.ts'
+import { aboutToken, type AboutTokenParts, type KnownAsker } from './about-token.ts'
+import { oauthEndpoint } from './endpoint.ts'
 import { oauthRefuse } from './oauth-error.ts'
-import type { OwnToken, VerifyOwnToken } from './own-token.ts'
+import type { OwnToken } from './own-token.ts'
 import { always } from './respond.ts'
 
-export type RevokeParts = OAuthEndpointParts & {
-  readonly verifyOwn: VerifyOwnToken
+export type RevokeParts = AboutTokenParts & {
   readonly register: Pick<IssuedRegister, 'find' | 'revoke'>
 }
 
@@ -25,31 +22,31 @@ export const revokeRoute = (parts: RevokeParts): ((app: FastifyInstance) => Prom
   oauthEndpoint(parts, {
     path: '/revoke',
     take: async (request, body, visit) => {
-      const asked = await tokenQuestion(request, body, parts, visit)
+      const asked = await aboutToken(request, body, parts, visit)
       if (!asked.ok) return asked
-      const { asker, token } = asked.value
-      const own = parts.verifyOwn(token, visit.nowMs)
-      if (own?.ok) {
-        visit.record.learn({ ...factsOf(own.value.token), spiffeId: own.value.spiffeId })
-        if (isHeldBy(asker, own.value, parts.register)) {
-          visit.record.note('revoke')
-          const { jti = '', expiresAtMs } = own.value.token
-          if (!(await parts.register.revoke(jti, expiresAtMs)))
-            return oauthRefuse(
-              'temporarily_unavailable',
-              'overloaded',
-              'it cannot be remembered now, try again later',
-              { retryAfterSeconds: 60 },
-            )
-        } else visit.record.note('not of this client: not revoked')
+      const { asker, own } = asked.value
+      const done = { ok: true, answer: { status: 200, headers: always, body: '' } } as const
+      if (!own) return done
+      if (!isHeldBy(asker, own, parts.register)) {
+        visit.record.note('not of this client: not revoked')
+        return done
       }
-      return { ok: true, answer: { status: 200, headers: always, body: '' } }
+      visit.record.note('revoke')
+      const { jti = '', expiresAtMs } = own.token
+      return (await parts.register.revoke(jti, expiresAtMs))
+        ? done
+        : oauthRefuse(
+            'temporarily_unavailable',
+            'overloaded',
+            'it cannot be remembered now, try again later',
+            { retryAfterSeconds: 60 },
+          )
     },
   })
 
 /** RFC 7009 §2.1: the client that it was issued to. Gateways may take back what they asked for. */
 const isHeldBy = (
-  asker: Exclude<Asker, { kind: 'self' }>,
+  asker: KnownAsker,
   { token }: OwnToken,
   register: RevokeParts['register'],
 ): boolean => {

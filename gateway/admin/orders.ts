@@ -1,7 +1,7 @@
 import { auditEventVersion, type AuditEvent, type AuditSink } from '#contract/audit-event'
-import { causeText } from '#contract/cause'
 import { isoTime, type Clock, type RandomBytes } from '#contract/clock'
 import type { Problem, Result } from '#contract/problem'
+import { howAnswered } from '#http/answered'
 import { sendProblem, type FastifyReply, type FastifyRequest } from '#http/listen'
 
 /** What a record says of an order besides how it went. */
@@ -30,8 +30,6 @@ export type OrderParts = {
   readonly clock: Clock
   readonly randomBytes: RandomBytes
 }
-
-const callerGone: Problem = { tag: 'caller-gone' }
 
 /**
  * Records what operators order: one record of kind `admin` each, written when the answer has gone out or the connection is
@@ -65,19 +63,14 @@ export const recordedOrders = ({ audit, clock, randomBytes }: OrderParts): Order
     let isSent = false // `writableFinished` says so only of a connection, and a worker's primary has that
     reply.raw.once('finish', () => (isSent = true))
     reply.raw.once('close', () => {
-      const { statusCode } = reply.raw
-      const stopped = isSent ? (problem ?? problemOf(statusCode)) : callerGone
+      const ended = howAnswered({ status: reply.raw.statusCode, isSent }, problem)
       audit.write({
         version: auditEventVersion,
         kind: 'admin',
         time,
         decisionId,
-        outcome: outcomeOf(stopped),
-        step: stopped === undefined ? 'none' : 'order',
-        problem: stopped?.tag ?? 'none',
-        ...(stopped?.detail === undefined ? {} : { detail: stopped.detail }),
-        ...(stopped?.cause === undefined ? {} : { cause: causeText(stopped.cause) }),
-        status: isSent ? statusCode : 499,
+        step: ended.problem === 'none' ? 'none' : 'order',
+        ...ended,
         durationMs: performance.now() - beganAt,
         bytesIn: Number(request.headers['content-length'] ?? 0),
         bytesOut: Number(reply.getHeader('content-length') ?? 0),
@@ -103,17 +96,6 @@ export const recordedOrders = ({ audit, clock, randomBytes }: OrderParts): Order
     of: keptOf,
     turnDown,
   }
-}
-
-/** For what Fastify answered by itself. */
-const problemOf = (status: number): Problem | undefined => {
-  if (status < 400) return undefined
-  return { tag: status < 500 ? 'request-malformed' : 'internal' }
-}
-
-const outcomeOf = (problem: Problem | undefined): AuditEvent['outcome'] => {
-  if (problem === undefined) return 'answered'
-  return problem.tag === 'internal' || problem.tag === 'caller-gone' ? 'failed' : 'refused'
 }
 
 const describeRequest = (request: FastifyRequest) => ({

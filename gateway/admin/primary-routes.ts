@@ -1,13 +1,11 @@
 import { sendProblem, type FastifyInstance } from '#http/listen'
+import { operatorRoutes, type OperatorParts } from '#http/operator-routes'
 import { objectionToPage } from '#http/own-page'
 import { textsOf, type AdminAnswer, type AdminQuestion } from './ask-app.ts'
 
-export type PrimaryRoutes = {
+export type PrimaryRoutes = OperatorParts & {
   /** The host that the listener was told to listen on. */
   readonly host: string
-  readonly unready: () => Promise<readonly string[]>
-  readonly status: () => Promise<object>
-  readonly metrics: () => Promise<{ readonly contentType: string; readonly body: string }>
   /** What is not about all workers is answered by one of them. */
   readonly askWorker: (question: AdminQuestion) => Promise<AdminAnswer>
 }
@@ -24,19 +22,7 @@ export const primaryRoutes = (app: FastifyInstance, parts: PrimaryRoutes): void 
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
 
-  app.get('/healthz', async () => ({ status: 'ok' }))
-  app.get('/readyz', async (_request, reply) => {
-    const reasons = await parts.unready()
-    const ready = reasons.length === 0
-    return reply.code(ready ? 200 : 503).send({ ready, reasons })
-  })
-  app.get('/metrics', async (_request, reply) => {
-    const { contentType, body } = await parts.metrics()
-    return reply.type(contentType).send(body)
-  })
-  app.get('/status', async (_request, reply) =>
-    reply.header('cache-control', 'no-store').send(await parts.status()),
-  )
+  operatorRoutes(app, parts)
   app.all('/*', async (request, reply) => {
     const { method, url, headers, body } = request
     const answer = await parts.askWorker({

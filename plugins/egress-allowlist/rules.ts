@@ -1,6 +1,6 @@
 import type { EgressMode, EgressTarget } from '#contract/egress'
 import { destinations, type Found } from './destinations.ts'
-import { workloadPattern, type WorkloadPattern } from '#contract/workload-pattern'
+import { spiffeIdPattern, type SpiffeIdPattern } from '#contract/spiffe-id-pattern'
 import type { EgressRule } from './options.ts'
 
 /** A rule that is ready to be asked. */
@@ -21,7 +21,7 @@ export const ruleFinder = (
   rules: readonly EgressRule[],
 ): ((spiffeId: string) => CompiledRule | undefined) => {
   const exact = new Map<string, CompiledRule>()
-  const patterns: { readonly pattern: WorkloadPattern; readonly rule: CompiledRule }[] = []
+  const patterns: { readonly pattern: SpiffeIdPattern; readonly rule: CompiledRule }[] = []
   const ids = new Set<string>()
   const seen = new Set<string>()
   for (const { id, team, mode, workloads, destinations: options } of rules) {
@@ -31,7 +31,7 @@ export const ruleFinder = (
     for (const text of workloads) {
       if (seen.has(text)) throw new TypeError(`two egress rules are for ${text}`)
       seen.add(text)
-      const pattern = workloadPattern(text)
+      const pattern = spiffeIdPattern(text)
       if (pattern.isExact) exact.set(text, rule)
       else patterns.push({ pattern, rule })
     }

@@ -1,28 +1,20 @@
-import { Redis, type RedisOptions } from 'ioredis'
 import type { RandomBytes } from '#contract/clock'
 import type { QuarantineEntry } from '#contract/quarantine'
-import type { Secret } from '#contract/secret'
 import type { Log } from '#contract/telemetry'
+import { firstConnection, redisServer, type RedisServerOptions } from '#plugins/redis-client'
 import { parseEntry } from './entry.ts'
 import { addScript, extentScript, liftScript } from './redis-scripts.ts'
 import { StoreUnavailable, type SharedStore, type StoredChange } from './store.ts'
 
-const connectTimeoutMs = 1000
-const maxRetryDelayMs = 2000
 const portion = 500
 const keyCount = 4
 const nameBytes = 8
 /** So many changes are kept for those who were away a while; whoever was longer reads the whole list. */
 const keptChanges = 10_000
 
-export type RedisStoreOptions = {
-  /** `redis://` or `rediss://`, with name, password and number of the database. */
-  readonly url: Secret<string>
-  /** PEM certificates to trust instead of the public ones. */
-  readonly ca?: string
+export type RedisStoreOptions = RedisServerOptions & {
   /** Name of the list. */
   readonly list: string
-  readonly timeoutMs: number
 }
 
 /**
@@ -37,9 +29,17 @@ export const redisStore = async (
   options: RedisStoreOptions,
   { randomBytes, log }: { readonly randomBytes: RandomBytes; readonly log: Log },
 ): Promise<SharedStore> => {
-  const client = new Redis(connection(options, randomBytes))
-  const subscriber = client.duplicate({ connectionName: 'sallyport-quarantine-news' })
-  const keys = keysOf(options.list)
+  const { list, ...server } = options
+  const client = redisServer(server, {
+    connectionName: 'sallyport-quarantine',
+    setting: 'quarantine.redis',
+    randomBytes,
+  })
+  const subscriber = client.duplicate({
+    connectionName: 'sallyport-quarantine-news',
+    autoResubscribe: false, // it does so itself
+  })
+  const keys = keysOf(list)
   let tell = () => {}
   for (const each of [client, subscriber]) each.on('error', () => {}) // what is asked of it says so
   // After each connection anew, and whatever came while there was none is news, too.
@@ -161,42 +161,4 @@ const parsed = (text: string): unknown => {
   } catch {
     return undefined
   }
-}
-
-/** Until it is there, or has failed, or has taken too long. */
-const firstConnection = (client: Redis): Promise<void> =>
-  new Promise((resolve) => {
-    client.once('ready', () => resolve()).once('error', () => resolve())
-    setTimeout(resolve, connectTimeoutMs).unref()
-  })
-
-const connection = ({ url, ca, timeoutMs }: RedisStoreOptions, randomBytes: RandomBytes) => {
-  const { protocol, hostname, port, username, password, pathname } = parseRedisUrl(url)
-  return {
-    host: hostname.replace(/^\[(.*)\]$/, '$1'), // an IPv6 address stands in brackets in a URL only
-    port: port === '' ? 6379 : Number(port),
-    ...(username !== '' && { username: decodeURIComponent(username) }),
-    ...(password !== '' && { password: decodeURIComponent(password) }),
-    db: Number(pathname.slice(1)),
-    ...(protocol === 'rediss:' && { tls: { ...(ca !== undefined && { ca }) } }),
-    connectionName: 'sallyport-quarantine',
-    connectTimeout: connectTimeoutMs,
-    commandTimeout: timeoutMs,
-    enableOfflineQueue: false,
-    autoResubscribe: false,
-    autoResendUnfulfilledCommands: false,
-    maxRetriesPerRequest: 0,
-    retryStrategy: (attempt: number) =>
-      Math.min(100 * attempt, maxRetryDelayMs) + (randomBytes(1)[0] ?? 0) / 2, // not all gateways at once
-  } satisfies RedisOptions
-}
-
-const parseRedisUrl = (url: Secret<string>): URL => {
-  const parsedUrl = URL.parse(url.reveal().trim())
-  const isRedis = parsedUrl?.protocol === 'redis:' || parsedUrl?.protocol === 'rediss:'
-  if (!parsedUrl || !isRedis || parsedUrl.hostname === '' || !/^\/?\d*$/.test(parsedUrl.pathname))
-    throw new TypeError(
-      'quarantine.redis.url: the URL is not of the form redis://NAME:PASSWORD@HOST:PORT/NUMBER, or rediss:// for TLS',
-    )
-  return parsedUrl
 }

@@ -3,8 +3,8 @@ import type { Clock, RandomBytes } from '#contract/clock'
 import type { Log } from '#contract/telemetry'
 import type { BucketStore, Spent } from './bucket.ts'
 import { memoryStore } from './memory.ts'
-import { firstConnection, redisClient, type RedisClientOptions } from './redis-client.ts'
-import { storeHealth } from './store-health.ts'
+import { firstConnection, redisClient, type RedisClientOptions } from '#plugins/redis-client'
+import { storeHealth } from '#plugins/store-health'
 
 export type RedisStoreOptions = RedisClientOptions & {
   /** Of the local limiter. */
@@ -17,9 +17,14 @@ export type StoreParts = {
   readonly log: Log
 }
 
+const messages = {
+  away: 'the shared store of the limits is away: each gateway counts for itself',
+  back: 'the shared store of the limits answers again',
+}
+
 /**
- * Counts in a Redis that all gateways share: one server, a master found by sentinels, or a cluster. While it is away, slow or answers with an error a bounded local
- * limiter decides, and its decisions say so; that and the way back are logged once each. Nothing is queued for a server
+ * Counts in a Redis that all gateways share: one server, a master found by sentinels, or a cluster. While it is away,
+ * slow or answers with an error a bounded local limiter decides, and its decisions say so; that and the way back are logged once each. Nothing is queued for a server
  * that is away.
  *
  * Waits up to a second for the first connection, and goes on without it.
@@ -31,8 +36,12 @@ export const redisStore = async (
   parts: StoreParts,
 ): Promise<BucketStore> => {
   const local = memoryStore({ slots: options.memorySlots, store: 'fallback' }, parts)
-  const client = redisClient(options, parts.randomBytes)
-  const health = storeHealth('redis', parts.log)
+  const client = redisClient(options, {
+    connectionName: 'sallyport-limits',
+    setting: 'limits.store.redis',
+    randomBytes: parts.randomBytes,
+  })
+  const health = storeHealth(messages, parts.log)
   client.on('error', health.failed)
   // One limiter for all limits: the window goes with each call and we compare the count ourselves, so it never rejects.
   const limiter = new RateLimiterRedis({

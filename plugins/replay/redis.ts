@@ -1,15 +1,10 @@
-import { Redis, type RedisOptions } from 'ioredis'
 import type { Clock, RandomBytes } from '#contract/clock'
-import type { Secret } from '#contract/secret'
 import type { Log } from '#contract/telemetry'
+import { firstConnection, redisServer, type RedisServerOptions } from '#plugins/redis-client'
+import { storeHealth } from '#plugins/store-health'
 import type { Seen, Sighting } from './seen.ts'
 
-export type RedisSeenOptions = {
-  /** `redis://` or `rediss://`, with name, password and number of the database. */
-  readonly url: Secret<string>
-  /** PEM certificates to trust instead of the public ones. */
-  readonly ca?: string
-  readonly timeoutMs: number
+export type RedisSeenOptions = RedisServerOptions & {
   /** Asked while it is away; without one nobody can tell. */
   readonly meanwhile: Seen | undefined
 }
@@ -21,10 +16,10 @@ export type RedisSeenParts = {
 }
 
 const prefix = 'sallyport:seen:'
-const connectTimeoutMs = 1000
-const silenceMs = 2000
-const maxRetryDelayMs = 2000
-const probeEveryMs = 1000
+const messages = {
+  away: 'what was used once cannot be remembered for all replicas: Redis is away',
+  back: 'Redis remembers again what was used once',
+}
 
 /**
  * Remembers in one Redis server that all replicas share, by `SET NX PX`: of two replicas that see one id, one is the first.
@@ -33,31 +28,16 @@ const probeEveryMs = 1000
  * @throws TypeError if the URL is not one of Redis; it does not repeat the URL, which holds a password.
  */
 export const redisSeen = async (
-  { url, ca, timeoutMs, meanwhile }: RedisSeenOptions,
+  { meanwhile, ...server }: RedisSeenOptions,
   { clock, randomBytes, log }: RedisSeenParts,
 ): Promise<Seen> => {
-  const client = new Redis({
-    ...addressOf(url, ca),
+  const client = redisServer(server, {
     connectionName: 'sallyport-seen',
-    connectTimeout: connectTimeoutMs,
-    commandTimeout: timeoutMs,
-    socketTimeout: silenceMs,
-    enableOfflineQueue: false,
-    autoResendUnfulfilledCommands: false,
-    maxRetriesPerRequest: 0,
-    retryStrategy: (attempt: number) =>
-      Math.min(100 * attempt, maxRetryDelayMs) + (randomBytes(1)[0] ?? 0) / 2,
-  } satisfies RedisOptions)
-  let isAway = false
-  let nextProbeMs = 0
-  const failed = (cause: unknown) => {
-    nextProbeMs = performance.now() + probeEveryMs
-    if (isAway) return
-    isAway = true
-    const reason = cause instanceof Error ? cause.message : String(cause)
-    log.error({ reason }, 'what was used once cannot be remembered for all replicas: Redis is away')
-  }
-  client.on('error', failed)
+    setting: 'replay.redis',
+    randomBytes,
+  })
+  const health = storeHealth(messages, log)
+  client.on('error', health.failed)
   await firstConnection(client)
 
   const withoutIt = (id: string, expiresAtMs: number): Sighting | Promise<Sighting> =>
@@ -65,15 +45,14 @@ export const redisSeen = async (
 
   return {
     see: async (id, expiresAtMs) => {
-      if (isAway && performance.now() < nextProbeMs) return withoutIt(id, expiresAtMs)
+      if (!health.mayAsk()) return withoutIt(id, expiresAtMs)
       try {
         const leftMs = Math.max(1, Math.ceil(expiresAtMs - clock()))
         const answer = await client.set(prefix + id, '1', 'PX', leftMs, 'NX')
-        if (isAway) log.info({}, 'Redis remembers again what was used once')
-        isAway = false
+        health.answered()
         return answer === 'OK' ? 'first' : 'again'
       } catch (cause) {
-        failed(cause)
+        health.failed(cause)
         return withoutIt(id, expiresAtMs)
       }
     },
@@ -81,31 +60,5 @@ export const redisSeen = async (
       client.disconnect()
       await meanwhile?.close()
     },
-  }
-}
-
-/** Until it is there, or has failed, or has taken too long. */
-const firstConnection = (client: Redis): Promise<void> =>
-  new Promise((resolve) => {
-    client.once('ready', resolve)
-    client.once('error', () => resolve())
-    setTimeout(resolve, connectTimeoutMs).unref()
-  })
-
-const addressOf = (url: Secret<string>, ca: string | undefined) => {
-  const parsed = URL.parse(url.reveal().trim())
-  const isRedis = parsed?.protocol === 'redis:' || parsed?.protocol === 'rediss:'
-  if (parsed === null || !isRedis || parsed.hostname === '' || !/^\/?\d*$/.test(parsed.pathname))
-    throw new TypeError(
-      'replay: the URL of the Redis server is not of the form redis://NAME:PASSWORD@HOST:PORT/NUMBER, or rediss:// for TLS',
-    )
-  const { protocol, hostname, port, username, password, pathname } = parsed
-  return {
-    host: hostname.replace(/^\[(.*)\]$/, '$1'), // an IPv6 address stands in brackets in a URL only
-    port: port === '' ? 6379 : Number(port),
-    ...(username !== '' && { username: decodeURIComponent(username) }),
-    ...(password !== '' && { password: decodeURIComponent(password) }),
-    db: Number(pathname.slice(1)),
-    ...(protocol === 'rediss:' && { tls: { ...(ca !== undefined && { ca }) } }),
   }
 }

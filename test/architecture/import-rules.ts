@@ -31,7 +31,7 @@ export const folderRules: Readonly<Record<string, FolderRule>> = {
     why: 'who anyone is does not depend on which process asks',
   },
   plugins: {
-    may: [/^#contract\//],
+    may: [/^#contract\//, /^#plugins\/(redis-client|store-health)$/],
     why: 'a guard is told all that it may know, and knows no other plugin',
   },
   config: {
@@ -65,7 +65,7 @@ export const homes: Readonly<Record<string, Home>> = {
   ajv: { where: /^config\/(validate|explain)\.ts$/ },
   fastify: { where: /^http\/listen\.ts$/, types: /./ },
   'fastify-plugin': { where: /^plugins\/as-fastify-plugin\.ts$/ },
-  ioredis: { where: /^plugins\/[\w-]+\/redis(-client)?\.ts$/ },
+  ioredis: { where: /^plugins\/redis-client\.ts$/ },
   jose: { where: /^(identity|exchange|cli\/demo)\// },
   'node-forge': { where: /^exchange\/ca\/certificate\.ts$/ },
   'oidc-provider': { where: /^cli\/demo\// },

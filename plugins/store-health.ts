@@ -9,6 +9,9 @@ export type StoreHealth = {
   readonly failed: (cause: unknown) => void
 }
 
+/** What is logged when a store goes away and when it is back. */
+export type StoreMessages = { readonly away: string; readonly back: string }
+
 /**
  * Begins by asking. After a failure only one question a second goes to the store, so that a store that hangs does not
  * hold up every request for the whole timeout; the first answer ends that. Each change is logged once.
@@ -16,7 +19,7 @@ export type StoreHealth = {
  * @param nowMs A clock that never goes back.
  */
 export const storeHealth = (
-  name: string,
+  messages: StoreMessages,
   log: Log,
   nowMs = () => performance.now(),
 ): StoreHealth => {
@@ -32,18 +35,15 @@ export const storeHealth = (
     answered: () => {
       if (isWell) return
       isWell = true
-      log.info({ store: name }, 'the shared store of the limits answers again')
+      log.info({ store: 'redis' }, messages.back)
     },
     failed: (cause) => {
       nextProbeMs = nowMs() + probeEveryMs
       if (!isWell) return
       isWell = false
-      // The message alone: the error of a command holds its arguments, and with them who was counted.
+      // The message alone: the error of a command holds its arguments, and with them whom it is about.
       const reason = cause instanceof Error ? cause.message : String(cause)
-      log.warn(
-        { store: name, reason },
-        'the shared store of the limits is away: each gateway counts for itself',
-      )
+      log.warn({ store: 'redis', reason }, messages.away)
     },
   }
 }

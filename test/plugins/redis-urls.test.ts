@@ -2,14 +2,15 @@ import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import { systemRandomBytes } from '#contract/clock'
 import { secret } from '#contract/secret'
-import { redisClient, type RedisClientOptions } from '#plugins/rate-limit/redis-client'
-import { readRedisUrls } from '#plugins/rate-limit/redis-urls'
+import { redisClient, type RedisClientOptions } from '#plugins/redis-client'
+import { readRedisUrls } from '#plugins/redis-urls'
 
 suite('URLs of Redis', () => {
   test('one a line name several nodes', () => {
     const places = readRedisUrls(
       secret('redis://gate:p%40ss@10.0.0.1:7000/2\n\n redis://gate:p%40ss@[fd00::1]/2\n'),
       6379,
+      'limits',
     )
     assert.deepEqual(places, {
       nodes: [
@@ -25,9 +26,9 @@ suite('URLs of Redis', () => {
 
   for (const other of ['rediss://:hunter2@b', 'redis://:hunter3@b', 'redis://:hunter2@b/1'])
     test(`that differ in more than the node are refused: ${other}`, () => {
-      assert.throws(() => readRedisUrls(secret(`redis://:hunter2@a\n${other}`), 1), {
+      assert.throws(() => readRedisUrls(secret(`redis://:hunter2@a\n${other}`), 1, 'limits'), {
         name: 'TypeError',
-        message: /^(?!.*hunter)/,
+        message: /^limits(?:\.url)?: (?!.*hunter)/,
       })
     })
 })
@@ -47,9 +48,10 @@ suite('settings that do not fit together', () => {
   ] as const)
     test(`${what} are refused, and no password is told`, () => {
       const options: RedisClientOptions = { url: secret(url), timeoutMs: 50, ...more }
-      assert.throws(() => redisClient(options, systemRandomBytes), {
+      const parts = { connectionName: 'test', setting: 'limits', randomBytes: systemRandomBytes }
+      assert.throws(() => redisClient(options, parts), {
         name: 'TypeError',
-        message: /^(?!.*hunter)/,
+        message: /^limits(?:\.url)?: (?!.*hunter)/,
       })
     })
 })

@@ -1,7 +1,7 @@
 const prefix = 'spiffe://'
 
-/** Which workloads a pattern means, and how closely. */
-export type WorkloadPattern = {
+/** Which SPIFFE IDs a pattern means, and how closely. */
+export type SpiffeIdPattern = {
   readonly isExact: boolean
   readonly matches: (spiffeId: string) => boolean
   /** Of two patterns that fit, the one with the greater rank is meant. */
@@ -14,7 +14,7 @@ const exactRank = 1_000_000
  * Compiles a pattern of SPIFFE IDs: written out, or with `*` for any one segment and a last `**` for one or more. The
  * trust domain is always written out.
  */
-export const workloadPattern = (pattern: string): WorkloadPattern => {
+export const spiffeIdPattern = (pattern: string): SpiffeIdPattern => {
   if (!pattern.includes('*'))
     return { isExact: true, matches: (id) => id === pattern, rank: exactRank }
   const segments = pattern.slice(prefix.length).split('/')
@@ -32,8 +32,8 @@ export const workloadPattern = (pattern: string): WorkloadPattern => {
   }
 }
 
-/** Whether some workload could be meant by both. */
-export const workloadsOverlap = (a: string, b: string): boolean => {
+/** Whether some SPIFFE ID could be meant by both. */
+export const spiffeIdPatternsOverlap = (a: string, b: string): boolean => {
   const [left, right] = [a, b].map((pattern) => pattern.slice(prefix.length).split('/'))
   if (left === undefined || right === undefined) return false
   for (let i = 0; ; i += 1) {
@@ -44,4 +44,12 @@ export const workloadsOverlap = (a: string, b: string): boolean => {
     if (one === undefined || other === undefined) return false
     if (one !== '*' && other !== '*' && one !== other) return false
   }
+}
+
+/** Whether a SPIFFE ID is meant by one of several patterns. */
+export const anySpiffeIdPattern = (
+  patterns: readonly string[],
+): ((spiffeId: string) => boolean) => {
+  const compiled = patterns.map(spiffeIdPattern)
+  return (id) => compiled.some(({ matches }) => matches(id))
 }

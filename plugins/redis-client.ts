@@ -1,7 +1,6 @@
 import { Cluster, Redis, type RedisOptions } from 'ioredis'
 import type { RandomBytes } from '#contract/clock'
 import type { Secret } from '#contract/secret'
-import type { RateLimitStoreOptions } from './options.ts'
 import { readRedisUrls, type RedisPlaces } from './redis-urls.ts'
 
 const redisPort = 6379
@@ -10,17 +9,44 @@ const connectTimeoutMs = 1000
 const silenceMs = 2000
 const maxRetryDelayMs = 2000
 
-export type RedisClientOptions = Pick<
-  NonNullable<RateLimitStoreOptions['redis']>,
-  'topology' | 'masterName' | 'sentinelPassword' | 'timeoutMs'
-> & {
-  /** One a line, with name, password and number of the database. */
+/** One server. */
+export type RedisServerOptions = {
+  /** `redis://` or `rediss://`, with name, password and number of the database. */
   readonly url: Secret<string>
   /** PEM certificates to trust instead of the public ones. */
   readonly ca?: string
+  readonly timeoutMs: number
+}
+
+export type RedisClientOptions = RedisServerOptions & {
+  /** With another than `single`, several URLs may be given, one a line. */
+  readonly topology: 'single' | 'sentinel' | 'cluster'
+  readonly masterName?: string
+  readonly sentinelPassword?: Secret<string>
+}
+
+export type RedisClientParts = {
+  /** What it is for, as Redis shows it to its operators. */
+  readonly connectionName: string
+  /** The setting that errors name, such as `limits.store.redis`. */
+  readonly setting: string
+  readonly randomBytes: RandomBytes
 }
 
 export type RedisClient = Redis | Cluster
+
+/**
+ * Connects to one server. Nothing is queued while it is away, and nothing is sent a second time.
+ *
+ * @throws TypeError for a URL that is not one of Redis; it does not repeat the URL, which holds a password.
+ */
+export const redisServer = (options: RedisServerOptions, parts: RedisClientParts): Redis => {
+  const places = readRedisUrls(options.url, redisPort, parts.setting)
+  const [node, ...others] = places.nodes
+  if (others.length > 0)
+    throw new TypeError(`${parts.setting}.url: there are several URLs, and one server is meant`)
+  return new Redis({ ...commonOptions(options, places, parts), ...node, db: places.db })
+}
 
 /**
  * Connects to one server, to the master that sentinels name, or to a cluster. Nothing is queued for a server that is
@@ -28,26 +54,25 @@ export type RedisClient = Redis | Cluster
  *
  * @throws TypeError for URLs and settings that do not fit together; it does not repeat a URL, which holds a password.
  */
-export const redisClient = (options: RedisClientOptions, randomBytes: RandomBytes): RedisClient => {
+export const redisClient = (options: RedisClientOptions, parts: RedisClientParts): RedisClient => {
   const { topology, masterName, sentinelPassword } = options
-  const places = readRedisUrls(options.url, topology === 'sentinel' ? sentinelPort : redisPort)
+  const { setting, randomBytes } = parts
   if ((topology === 'sentinel') !== (masterName !== undefined))
     throw new TypeError(
-      'limits.store.redis: `masterName` belongs to `topology: sentinel`, and only there',
+      `${setting}: \`masterName\` belongs to \`topology: sentinel\`, and only there`,
     )
   if (topology !== 'sentinel' && sentinelPassword !== undefined)
-    throw new TypeError('limits.store.redis: `sentinelPassword` is for `topology: sentinel` alone')
-  const common = commonOptions(options, places, randomBytes)
+    throw new TypeError(`${setting}: \`sentinelPassword\` is for \`topology: sentinel\` alone`)
   switch (topology) {
-    case 'single': {
-      const [node, ...others] = places.nodes
-      if (others.length > 0)
+    case 'single':
+      if (readRedisUrls(options.url, redisPort, setting).nodes.length > 1)
         throw new TypeError(
-          'limits.store.redis: several URLs need `topology: sentinel` or `topology: cluster`',
+          `${setting}: several URLs need \`topology: sentinel\` or \`topology: cluster\``,
         )
-      return new Redis({ ...common, ...node, db: places.db })
-    }
-    case 'sentinel':
+      return redisServer(options, parts)
+    case 'sentinel': {
+      const places = readRedisUrls(options.url, sentinelPort, setting)
+      const common = commonOptions(options, places, parts)
       return new Redis({
         ...common,
         db: places.db,
@@ -59,11 +84,12 @@ export const redisClient = (options: RedisClientOptions, randomBytes: RandomByte
         sentinelRetryStrategy: retryDelay(randomBytes),
         failoverDetector: true, // a master that hangs does not say that it is one no more
       })
-    case 'cluster':
-      if (places.db !== 0)
-        throw new TypeError('limits.store.redis: a cluster has no database but number 0')
+    }
+    case 'cluster': {
+      const places = readRedisUrls(options.url, redisPort, setting)
+      if (places.db !== 0) throw new TypeError(`${setting}: a cluster has no database but number 0`)
       return new Cluster([...places.nodes], {
-        redisOptions: common,
+        redisOptions: commonOptions(options, places, parts),
         enableOfflineQueue: false,
         clusterRetryStrategy: retryDelay(randomBytes),
         scaleReads: 'master',
@@ -74,24 +100,25 @@ export const redisClient = (options: RedisClientOptions, randomBytes: RandomByte
         slotsRefreshTimeout: connectTimeoutMs,
         slotsRefreshInterval: maxRetryDelayMs,
       })
+    }
     default:
       return topology satisfies never
   }
 }
 
 const commonOptions = (
-  { timeoutMs, ca }: RedisClientOptions,
+  { timeoutMs, ca }: RedisServerOptions,
   { username, password, isTls }: RedisPlaces,
-  randomBytes: RandomBytes,
+  { connectionName, randomBytes }: RedisClientParts,
 ) =>
   ({
     ...(username === undefined ? {} : { username }),
     ...(password === undefined ? {} : { password }),
     ...(isTls ? { tls: ca === undefined ? {} : { ca } } : {}),
-    connectionName: 'sallyport-limits',
+    connectionName,
     connectTimeout: connectTimeoutMs,
     commandTimeout: timeoutMs,
-    socketTimeout: silenceMs,
+    socketTimeout: Math.max(silenceMs, 2 * timeoutMs), // for an answer that is due
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
