@@ -45,8 +45,8 @@ export const wrk = async ({
   return {
     requests: number(/(\d+) requests in/),
     perSecond: number(/Requests\/sec:\s+([\d.]+)/),
-    p50Ms: milliseconds(/50%\s+(\S+)/.exec(stdout)?.[1]),
-    p99Ms: milliseconds(/99%\s+(\S+)/.exec(stdout)?.[1]),
+    p50Ms: milliseconds(/^ +50%\s+(\S+)/m.exec(stdout)?.[1]),
+    p99Ms: milliseconds(/^ +99%\s+(\S+)/m.exec(stdout)?.[1]),
     bad:
       number(/Non-2xx or 3xx responses: (\d+)/) +
       (errors?.slice(1).reduce((sum, count) => sum + Number(count), 0) ?? 0),

@@ -11,8 +11,8 @@ export { type AnswerDecoder, answerDecoder } from './answer-decoder.ts'
 export { answerLimits, defaultLimits } from './options.ts'
 
 /**
- * A head that is longer, encoded, travels with others of its kind alone. Servers end the whole connection over one that
- * exceeds their limit (nginx from 8 KiB a field), and one caller's headers must not cost others their requests.
+ * A head that is longer, encoded, travels on connections with others of its kind alone. A server may end the whole connection
+ * over one that exceeds its limit (nginx does, over a field of 14 KB), and one caller's headers must not cost others theirs.
  */
 const longHeadBytes = 4096
 

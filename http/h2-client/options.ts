@@ -33,6 +33,7 @@ export type H2ClientOptions = {
 }
 
 export type H2Limits = {
+  /** And as many for requests with long heads. The same goes for what is queued. */
   readonly maxConnections: number
   /** Requests at one time on one connection, at most what the peer allows. */
   readonly maxInFlight: number
