@@ -44,35 +44,40 @@ const load = (workers: number, isOver: () => boolean, each: (host: Host) => Prom
     }),
   )
 
-test('while rules are reloaded each answer is of rules that were in force when it was asked', async () => {
-  let generation = 0 // odd while a reload is under way
-  let allowed: Host = 'a.lan'
-  let isOver = false
-  const seen = { right: 0, wrong: [] as string[], between: 0 }
-  const loading = load(
-    6,
-    () => isOver,
-    async (host) => {
-      const [before, mayGo] = [generation, allowed === host]
-      const said = await ask(host)
-      if (generation !== before || before % 2 === 1) seen.between += 1
-      else if (said === (mayGo ? '200 none' : '403 destination-denied')) seen.right += 1
-      else seen.wrong.push(`${host}: ${said}`)
-    },
-  )
-  for (let reload = 0; reload < 15; reload += 1) {
-    await sleep(80)
-    generation += 1
-    const next: Host = allowed === 'a.lan' ? 'b.lan' : 'a.lan'
-    await rig.reload(allowing(next))
-    allowed = next
-    generation += 1
-  }
-  isOver = true
-  await loading
-  assert.deepEqual(seen.wrong, [])
-  assert.ok(seen.right > 50, `only ${seen.right} were seen between two reloads`)
-})
+test(
+  'while rules are reloaded each answer is of rules that were in force when it was asked',
+  { timeout: 60_000 },
+  async () => {
+    let generation = 0 // odd while a reload is under way
+    let allowed: Host = 'a.lan'
+    let isOver = false
+    const seen = { right: 0, wrong: [] as string[] }
+    const loading = load(
+      6,
+      () => isOver,
+      async (host) => {
+        const [before, mayGo] = [generation, allowed === host]
+        const said = await ask(host)
+        if (generation !== before || before % 2 === 1) return
+        if (said === (mayGo ? '200 none' : '403 destination-denied')) seen.right += 1
+        else seen.wrong.push(`${host}: ${said}`)
+      },
+    )
+    for (let reload = 0; reload < 15; reload += 1) {
+      // Not a time but answers are waited for: a slow machine then takes longer, and checks as much.
+      const enough = seen.right + 8
+      while (seen.right < enough && seen.wrong.length === 0) await sleep(5)
+      generation += 1
+      const next: Host = allowed === 'a.lan' ? 'b.lan' : 'a.lan'
+      await rig.reload(allowing(next))
+      allowed = next
+      generation += 1
+    }
+    isOver = true
+    await loading
+    assert.deepEqual(seen.wrong, [])
+  },
+)
 
 test('once names cannot be resolved nobody gets through by what was known before', async () => {
   await rig.reload(allowing('a.lan'))
