@@ -50,6 +50,10 @@ export const waf = ({ ruleSet, options, route = {}, clock }: WafParts): Inspect 
 
   const refusing = enforcing && settings.overLimit === 'refuse'
 
+  /** Rules count callers in phase 5, which comes with the answer, if answers are looked at. */
+  const remember = (transaction: Transaction): Soon<void> =>
+    program.remembers && !settings.responses ? transaction.end() : undefined
+
   const inspectBody = (
     transaction: Transaction,
     body: { readonly bytes: Buffer; readonly whole: boolean } | undefined,
@@ -62,10 +66,12 @@ export const waf = ({ ruleSet, options, route = {}, clock }: WafParts): Inspect 
     return after(body && transaction.readBody(body.bytes, body.whole), () => {
       const fault = refusing ? limitFault(transaction, options) : undefined
       if (fault !== undefined) return refuse('request-malformed', { cause: fault })
-      return after(transaction.requestBody(), () => {
-        const verdict = judge(transaction)
-        return verdict.ok ? pass(inspectionOf(transaction, partly)) : verdict
-      })
+      return after(transaction.requestBody(), () =>
+        after(remember(transaction), () => {
+          const verdict = judge(transaction)
+          return verdict.ok ? pass(inspectionOf(transaction, partly)) : verdict
+        }),
+      )
     })
   }
 
@@ -101,7 +107,7 @@ export const waf = ({ ruleSet, options, route = {}, clock }: WafParts): Inspect 
     if (fault !== undefined) return refuse('request-malformed', { cause: fault })
     return after(transaction.requestHead(), () => {
       const verdict = judge(transaction)
-      if (!verdict.ok) return verdict
+      if (!verdict.ok) return after(remember(transaction), () => verdict)
       if (!input.hasBody || transaction.state.mode === 'Off')
         return inspectBody(transaction, undefined)
       const readAll = () =>

@@ -1,4 +1,5 @@
 import { fileURLToPath } from 'node:url'
+import { makeKeptCollections } from './engine/kept-collections.ts'
 import { compileRules, type Program } from './engine/program.ts'
 import { excludeRules } from './exclude.ts'
 import { findCrs } from './find-crs.ts'
@@ -47,6 +48,7 @@ const deciding = [949110, 949111, 959100, 959101, 8190010]
  */
 export const loadRuleSet = (options: WafOptions): RuleSet => {
   const loaded = loadAll(options)
+  const kept = makeKeptCollections(loaded.settings.collectionTimeoutSeconds)
   const programs = new Map<string, Program>()
   const excluded = excludeRules(loaded.entries, options.exclusions)
   if (excluded.faults.length > 0) throw new WafOptionsError(excluded.faults)
@@ -60,7 +62,7 @@ export const loadRuleSet = (options: WafOptions): RuleSet => {
     if (own.faults.length > 0) throw new WafOptionsError(own.faults)
     const entries =
       paranoia === undefined ? own.entries : withParanoia(own.entries, options, paranoia)
-    const program = compileRules(loaded, entries)
+    const program = compileRules(loaded, entries, kept)
     programs.set(key, program)
     return program
   }

@@ -79,6 +79,7 @@ export const homes: Readonly<Record<string, Home>> = {
     where: /^(gateway\/upstream\/|http\/bounded-fetch\.ts$|cli\/demo\/)/,
     types: /^gateway\//,
   },
+  'mmdb-lib': { where: /^plugins\/waf\/geo-database\.ts$/ },
   yaml: { where: /^(config\/yaml-\w+\.ts|plugins\/waf\/ftw\/|cli\/demo\/)/ },
 }
 

@@ -25,7 +25,11 @@ export const fuzz = (data: Buffer): void => {
   for (const test of tests) test(value)
 }
 
-const noFiles = { readFile: () => '' }
+const noFiles = {
+  readFile: () => '',
+  settings: () => ({ geoLookupDb: undefined, httpBlKey: undefined }),
+  askBlockList: async () => undefined,
+}
 const tests = [
   operators.validateByteRange('1-255', noFiles).test,
   operators.validateUrlEncoding('', noFiles).test,

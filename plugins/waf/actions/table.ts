@@ -14,7 +14,7 @@ import {
   t,
 } from './flow.ts'
 import { id, logdata, msg, phase, remark, severity, tag, ver } from './identity.ts'
-import { initcol, lifetime, nameCollection, setenv, setvar } from './variable.ts'
+import { deprecatevar, expirevar, initcol, nameCollection, setenv, setvar } from './variable.ts'
 
 /** Every action of SecLang that there is here, by its name in lower case. */
 export const actions = {
@@ -26,9 +26,9 @@ export const actions = {
   chain,
   ctl,
   deny,
-  deprecatevar: lifetime,
+  deprecatevar,
   drop,
-  expirevar: lifetime,
+  expirevar,
   id,
   initcol,
   log,

@@ -7,13 +7,9 @@ import type { Action } from './action.ts'
 export const setvar: Action = (text, so) => {
   const unset = text.startsWith('!')
   const [target, value] = splitAt(unset ? text.slice(1) : text, '=')
-  const [collection, name] = splitAt(target.trim(), '.')
-  if (!isWritable(collection.toUpperCase()) || name === undefined || name === '')
-    throw new TypeError(`setvar cannot set ${JSON.stringify(target)}`)
   const effect: Effect = {
     kind: 'setvar',
-    collection: collection.toUpperCase(),
-    name: parseMacro(name),
+    ...readName('setvar', target),
     change: unset ? { how: 'unset' } : changeOf(value ?? '1'),
   }
   return { effects: [...so.effects, effect] }
@@ -25,7 +21,15 @@ const changeOf = (value: string): VariableChange => {
   return { how: 'set', value: parseMacro(value) }
 }
 
-/** `initcol:ip=KEY`: names a collection. Collections live as long as the request, so none is loaded. */
+/** `COLLECTION.NAME` of what rules may write. */
+const readName = (action: string, text: string) => {
+  const [collection, name] = splitAt(text.trim(), '.')
+  if (!isWritable(collection.toUpperCase()) || name === undefined || name === '')
+    throw new TypeError(`${action} cannot set ${JSON.stringify(text)}`)
+  return { collection: collection.toUpperCase(), name: parseMacro(name) }
+}
+
+/** `initcol:ip=KEY`: opens what is kept under that key. */
 export const initcol: Action = (text, so) => {
   const [collection, key] = splitAt(text, '=')
   if (!isWritable(collection.toUpperCase()) || key === undefined)
@@ -45,8 +49,31 @@ export const nameCollection =
     effects: [...so.effects, { kind: 'initcol', collection, key: parseMacro(text) }],
   })
 
-/** `expirevar`, `deprecatevar`: about collections that outlive a request. There are none here. */
-export const lifetime: Action = () => ({})
+/** `expirevar:ip.NAME=SECONDS`: unsets it that long after. */
+export const expirevar: Action = (text, so) => {
+  const [target, seconds] = splitAt(text, '=')
+  if (seconds === undefined) throw new TypeError('expirevar needs NAME=SECONDS')
+  const effect: Effect = {
+    kind: 'expirevar',
+    ...readName('expirevar', target),
+    seconds: parseMacro(seconds),
+  }
+  return { effects: [...so.effects, effect] }
+}
+
+/** `deprecatevar:ip.NAME=N/SECONDS`: takes N off for each so many seconds since it was set. */
+export const deprecatevar: Action = (text, so) => {
+  const [target, rate = ''] = splitAt(text, '=')
+  const read = /^(\d{1,9})\/([1-9]\d{0,8})$/.exec(rate)
+  if (!read) throw new TypeError('deprecatevar needs NAME=NUMBER/SECONDS')
+  const effect: Effect = {
+    kind: 'deprecatevar',
+    ...readName('deprecatevar', target),
+    by: Number(read[1]),
+    everySeconds: Number(read[2]),
+  }
+  return { effects: [...so.effects, effect] }
+}
 
 /** `setenv:NAME=VALUE`: sets ENV:NAME, which only rules can read here. */
 export const setenv: Action = (text, so) => {

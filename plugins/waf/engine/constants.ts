@@ -92,13 +92,14 @@ export const constantVerdict = (link: Link, constants: Constants): boolean | und
     if (value === unknown) return undefined
     if (value !== undefined) values.push(value)
   }
-  const { test } = link.test ?? compileAtLoad(link, argument)
+  const compiled = link.test ?? compileAtLoad(link, argument)
+  if (compiled.ask) return undefined
   return values.some((value) => {
     const transformed = link.transformations.reduce(
       (text, name) => transformations[name].apply(text),
       value,
     )
-    return test(transformed) !== operator.negated
+    return compiled.test(transformed) !== operator.negated
   })
 }
 

@@ -1,4 +1,5 @@
 import type { Control, Effect } from '../seclang/syntax.ts'
+import { leadingInteger } from '../operators/compare-numbers.ts'
 import { changeNumber } from './constants.ts'
 import { lowerKey } from './entries.ts'
 import { compileMacro } from './read-macro.ts'
@@ -25,7 +26,29 @@ const compileEffect = (effect: Effect): ((state: State) => void) => {
       return compileSetvar(effect)
     case 'initcol': {
       const key = compileMacro(effect.key)
-      return (state) => storeOf(state, effect.collection).set('key', key(state))
+      return (state) =>
+        state.collections.set(
+          effect.collection,
+          state.kept.open(effect.collection, key(state), state.request.input.nowMs),
+        )
+    }
+    case 'expirevar': {
+      const name = compileMacro(effect.name)
+      const seconds = compileMacro(effect.seconds)
+      return (state) =>
+        storeOf(state, effect.collection).expire(
+          lowerKey(name(state)),
+          leadingInteger(seconds(state)) * 1000,
+        )
+    }
+    case 'deprecatevar': {
+      const name = compileMacro(effect.name)
+      return (state) =>
+        storeOf(state, effect.collection).deprecate(
+          lowerKey(name(state)),
+          effect.by,
+          effect.everySeconds * 1000,
+        )
     }
     case 'ctl': {
       const { change } = effect

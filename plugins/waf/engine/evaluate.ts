@@ -1,5 +1,5 @@
 import type { Test } from '../operators/operator.ts'
-import type { Entries } from './entries.ts'
+import { noEntries, type Entries } from './entries.ts'
 import { severities } from '../seclang/syntax.ts'
 import { compileMacro } from './read-macro.ts'
 import { removedTargets } from './removals.ts'
@@ -21,7 +21,7 @@ export type Progress = {
   /** What a target's variable held when it was begun: rules change some, which must not show in a pause. */
   entries: Entries | undefined
   /** A long value in the midst of its trial. */
-  running: Generator<undefined, void> | undefined
+  running: Generator<Promise<void> | undefined, void> | undefined
 }
 
 export const newProgress = (): Progress => ({
@@ -164,12 +164,18 @@ const tryPausing = (
   progress: Progress,
   isLate: () => boolean,
 ): boolean => {
-  if (value.length <= longBytes) {
+  if (value.length <= longBytes && !trial.test.ask) {
     tryValue(trial, variableName, name, value, progress)
     return true
   }
   const running = (progress.running ??= trySlowly(trial, variableName, name, value, progress))
-  while (running.next().done !== true) if (isLate()) return false
+  for (let step = running.next(); step.done !== true; step = running.next()) {
+    if (step.value) {
+      trial.state.waiting = step.value
+      return false
+    }
+    if (isLate()) return false
+  }
   progress.running = undefined
   return true
 }
@@ -181,7 +187,7 @@ const trySlowly = function* (
   name: string,
   value: string,
   progress: Progress,
-): Generator<undefined, void> {
+): Generator<Promise<void> | undefined, void> {
   const { transformations, multiMatch } = trial.link
   let form = value
   for (let i = -1; i < transformations.length; i++) {
@@ -225,18 +231,30 @@ const tryFormSlowly = function* (
   variableName: string,
   name: string,
   value: string,
-): Generator<undefined, boolean> {
+): Generator<Promise<void> | undefined, boolean> {
   const { link, test } = trial
-  if (!test.search) return tryForm(trial, variableName, name, value)
-  const found = yield* test.search(value)
+  if (!test.search && !test.ask) return tryForm(trial, variableName, name, value)
+  const found = test.search ? yield* test.search(value) : yield* awaited(test.ask?.(value))
   if ((found !== undefined) === link.negated) return false
   matchedForm(trial, variableName, name, value, found ?? (() => []))
   return true
 }
 
+/** Pauses until it is there. */
+const awaited = function* <Found>(
+  promise: Promise<Found> | undefined,
+): Generator<Promise<void>, Found | undefined> {
+  let found: Found | undefined
+  if (promise)
+    yield promise.then((value) => {
+      found = value
+    })
+  return found
+}
+
 /** What a match does: captures, effects, the record. */
 const matchedForm = (
-  { state, unit, link, isLast }: Trial,
+  { state, unit, link, test, isLast }: Trial,
   variableName: string,
   name: string,
   value: string,
@@ -251,6 +269,7 @@ const matchedForm = (
   const matched = { name: nameOf(variableName, name), value }
   state.matchedVar = matched
   state.matchedVars.push(matched)
+  if (test.locate && !link.negated) state.geo = test.locate(value) ?? noEntries
   link.effects?.(state)
   if (isLast) record(state, unit)
 }

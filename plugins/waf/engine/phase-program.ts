@@ -47,7 +47,15 @@ const askedLinks = (links: readonly Link[]): readonly Link[] => {
   const asked: Link[] = []
   for (const link of links) {
     const stable = link.targets.every(({ variable }) => findVariable(variable)?.stable === true)
-    if (link.test && link.operator && link.targets.length > 0 && stable && asked.length < maxAsked)
+    const { test } = link
+    if (
+      test &&
+      !test.ask &&
+      link.operator &&
+      link.targets.length > 0 &&
+      stable &&
+      asked.length < maxAsked
+    )
       asked.push(link)
     if (link.effects.length > 0 || link.capture) break
   }

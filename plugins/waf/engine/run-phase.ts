@@ -8,8 +8,8 @@ import type { Unit } from './unit.ts'
 
 /** A phase that runs in slices, so that no request keeps all others waiting. */
 export type PhaseRun = {
-  /** Goes on until done or late. @returns Whether it is done */
-  readonly advance: (isLate: () => boolean) => boolean
+  /** Goes on until done or late. @returns Whether it is done; a promise if it first has to wait for that */
+  readonly advance: (isLate: () => boolean) => boolean | Promise<void>
 }
 
 /** More are left to the garbage collector. */
@@ -54,7 +54,9 @@ export const startPhase = (program: PhaseProgram, phase: number, state: State): 
     advance: (isLate) => {
       const done = work(isLate)
       if (done && program.spareHits.length < maxSpare) program.spareHits.push(hits.fill(0))
-      return done
+      const { waiting } = state
+      state.waiting = undefined
+      return waiting ?? done
     },
   }
 }

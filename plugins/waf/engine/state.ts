@@ -1,6 +1,7 @@
 import type { EngineMode, IdRange, Severity, TargetRemoval } from '../seclang/syntax.ts'
 import type { BodyFacts } from './body-facts.ts'
 import type { Entries } from './entries.ts'
+import type { KeptCollections } from './kept-collections.ts'
 import type { RequestFacts } from './request.ts'
 import type { Store } from './store.ts'
 
@@ -80,8 +81,13 @@ export type State = {
   /** Of all arguments, headers and cookies as they came, before any was cut. */
   longestValueBytes: number
   readonly tx: Store
-  /** IP, GLOBAL, SESSION, USER, RESOURCE, ENV: they live as long as the request. */
+  /** IP, GLOBAL, SESSION, USER, RESOURCE as `initcol` opened them, which outlive the request; ENV, which does not. */
   readonly collections: Map<string, Store>
+  readonly kept: KeptCollections
+  /** GEO: what `@geoLookup` found. */
+  geo: Entries
+  /** What an operator waits for, while it waits. */
+  waiting: Promise<void> | undefined
   matchedVar: MatchedValue | undefined
   matchedVars: MatchedValue[]
   removals: Removal[]

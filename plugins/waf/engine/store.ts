@@ -12,6 +12,10 @@ export type Store = {
   readonly capture: (groups: readonly string[]) => void
   /** What is set under the names that `accepts` accepts; all without it. */
   readonly select: (accepts?: (key: string) => boolean) => Entries
+  /** `expirevar`: unsets it after a time. Says nothing of a store that ends with the request. */
+  readonly expire: (key: string, afterMs: number) => void
+  /** `deprecatevar`: takes so much off a number for each time that passed since it was written. Not below zero. */
+  readonly deprecate: (key: string, by: number, everyMs: number) => void
 }
 
 /** What stores begin with, and which of its names a selector chose before: that never changes. */
@@ -62,6 +66,8 @@ export const makeStore = (base: StoreBase): Store => {
       captured = groups.length > 10 ? groups.slice(0, 10) : groups
     },
     select,
+    expire: () => {},
+    deprecate: () => {},
   }
 }
 

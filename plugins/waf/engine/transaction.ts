@@ -119,19 +119,19 @@ export const limitsOf = ({ settings }: Program): BodyLimits => ({
   maxFiles: settings.uploadFileLimit,
 })
 
-/** What is done in slices: says whether it is done. */
-type Sliced = { readonly advance: (isLate: () => boolean) => boolean }
+/** What is done in slices: says whether it is done, or what it has to wait for. */
+type Sliced = { readonly advance: (isLate: () => boolean) => boolean | Promise<void> }
 
 const drive = (run: Sliced): Soon<void> => {
   const until = performance.now() + sliceMs
-  if (run.advance(() => performance.now() > until)) return
-  return driveOn(run)
+  const done = run.advance(() => performance.now() > until)
+  return done === true ? undefined : driveOn(run, done)
 }
-const driveOn = async (run: Sliced): Promise<void> => {
-  for (;;) {
-    await nextTurn()
+const driveOn = async (run: Sliced, first: false | Promise<void>): Promise<void> => {
+  for (let done: boolean | Promise<void> = first; done !== true;) {
+    await (done === false ? nextTurn() : done)
     const until = performance.now() + sliceMs
-    if (run.advance(() => performance.now() > until)) return
+    done = run.advance(() => performance.now() > until)
   }
 }
 
@@ -210,7 +210,7 @@ const noResponse = Object.freeze({
 })
 
 const newState = (
-  { settings, tx }: Program,
+  { settings, tx, kept }: Program,
   input: RequestInput,
   limits: BodyLimits,
   maxValueBytes: number,
@@ -241,6 +241,9 @@ const newState = (
     argsCombinedSize: combinedSize(request.argsGet),
     tx: makeStore(tx),
     collections: new Map(),
+    kept,
+    geo: noEntries,
+    waiting: undefined,
     matchedVar: undefined,
     matchedVars: [],
     removals: [],

@@ -1,4 +1,7 @@
+import type { AskBlockList } from '../block-lists.ts'
+import type { Entries } from '../engine/entries.ts'
 import type { Requirement } from '../regex/requirement.ts'
+import type { Settings } from '../seclang/rule.ts'
 
 /** An operator with its argument: asks one thing of a value. Values are latin1 strings. */
 export type Test = {
@@ -10,6 +13,10 @@ export type Test = {
    * undefined if it does not match.
    */
   readonly search?: (value: string) => Generator<undefined, (() => readonly string[]) | undefined>
+  /** The same where the answer comes from elsewhere: then this alone is asked. */
+  readonly ask?: (value: string) => Promise<(() => readonly string[]) | undefined>
+  /** Of a value that matched, what `GEO:` is to say of it. */
+  readonly locate?: (value: string) => Entries | undefined
   /** What a value must have to match: the gate asks it before `test`. */
   readonly requirement?: Requirement
 }
@@ -18,6 +25,9 @@ export type Test = {
 export type OperatorContext = {
   /** Lines of a file named in a rule, relative to the rule's own file. @throws TypeError if it cannot be read */
   readonly readFile: (name: string) => string
+  /** As they are when all files are read. */
+  readonly settings: () => Pick<Settings, 'geoLookupDb' | 'httpBlKey'>
+  readonly askBlockList: AskBlockList
 }
 
 /**

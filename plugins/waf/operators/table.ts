@@ -6,16 +6,17 @@ import { detectXSS } from './detect-xss.ts'
 import { endsWith } from './ends-with.ts'
 import { eq } from './eq.ts'
 import { ge } from './ge.ts'
+import { geoLookup } from './geo-lookup.ts'
 import { gt } from './gt.ts'
 import { ipMatchFromFile } from './ip-match-from-file.ts'
 import { ipMatch } from './ip-match.ts'
 import { le } from './le.ts'
-import { lookUp } from './look-up.ts'
 import { lt } from './lt.ts'
 import { noMatch } from './no-match.ts'
 import type { Operator } from './operator.ts'
 import { pmFromFile } from './pm-from-file.ts'
 import { pm } from './pm.ts'
+import { rbl } from './rbl.ts'
 import { rx } from './rx.ts'
 import { streq } from './streq.ts'
 import { unconditionalMatch } from './unconditional-match.ts'
@@ -36,8 +37,7 @@ export const operators = {
   endsWith,
   eq,
   ge,
-  geoLookup: lookUp,
-  gsbLookup: lookUp,
+  geoLookup,
   gt,
   ipMatch,
   ipMatchF: ipMatchFromFile,
@@ -48,7 +48,7 @@ export const operators = {
   pm,
   pmf: pmFromFile,
   pmFromFile,
-  rbl: lookUp,
+  rbl,
   rx,
   streq,
   strmatch,
@@ -61,9 +61,6 @@ export const operators = {
   within,
 } as const satisfies Record<string, Operator>
 export type OperatorName = keyof typeof operators
-
-/** Operators that need a database or the network: they never match here. */
-export const operatorsWithoutData: readonly string[] = ['geoLookup', 'gsbLookup', 'rbl']
 
 const names = new Map(Object.keys(operators).map((name) => [name.toLowerCase(), name]))
 

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { noActions } from '../actions/action.ts'
 import type { Test } from '../operators/operator.ts'
-import { operators, operatorsWithoutData } from '../operators/table.ts'
+import { operators } from '../operators/table.ts'
 import type { TransformationName } from '../transformations/table.ts'
 import type { Draft } from './draft.ts'
 import { parseActions } from './parse-actions.ts'
@@ -102,15 +102,7 @@ const linkOf = (
   operator: OperatorUse | undefined,
 ): Link => {
   const compile = (argument: string): Test =>
-    operator === undefined
-      ? operators.unconditionalMatch('', { readFile: () => '' })
-      : compileTest(draft, operator, argument, place)
-  if (operator && operatorsWithoutData.includes(operator.name))
-    draft.notes.push({
-      ...place,
-      what: `@${operator.name}`,
-      why: 'asks a database or the network: never matches',
-    })
+    operator === undefined ? always : compileTest(draft, operator, argument, place)
   return {
     ...place,
     targets,
@@ -124,6 +116,8 @@ const linkOf = (
   }
 }
 
+const always: Test = { test: () => true }
+
 const textTest = (operator: OperatorUse, compile: (argument: string) => Test): Test | undefined =>
   operator.argument.text === undefined ? undefined : compile(operator.argument.text)
 
@@ -132,7 +126,11 @@ const compileTest = (draft: Draft, { name }: OperatorUse, argument: string, plac
   const key = `${name}\n${folder}\n${argument}`
   const known = draft.tests.get(key)
   if (known) return known
-  const test = operators[name](argument, { readFile: (file) => readRuleData(folder, file) })
+  const test = operators[name](argument, {
+    readFile: (file) => readRuleData(folder, file),
+    settings: () => draft.settings,
+    askBlockList: draft.askBlockList,
+  })
   // A macro can make arguments without end out of requests: those are not kept.
   if (draft.tests.size < 5000) draft.tests.set(key, test)
   return test

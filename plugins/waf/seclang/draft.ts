@@ -1,3 +1,4 @@
+import type { AskBlockList } from '../block-lists.ts'
 import type { Entry, Note, Settings } from './rule.ts'
 import { noActions } from '../actions/action.ts'
 import type { Test } from '../operators/operator.ts'
@@ -15,11 +16,13 @@ export type Draft = {
   readonly ids: Map<number, string>
   /** Compiled operators by name, argument and folder: rules share many. */
   readonly tests: Map<string, Test>
+  readonly askBlockList: AskBlockList
   /** Whether the last rule waits for its next link. */
   chainOpen: boolean
 }
 
-export const newDraft = (): Draft => ({
+export const newDraft = (askBlockList: AskBlockList): Draft => ({
+  askBlockList,
   entries: [],
   settings: defaultSettings,
   defaults: new Map(

@@ -1,5 +1,6 @@
 import { globSync, readFileSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
+import { blockLists, type AskBlockList } from '../block-lists.ts'
 import { findDirective } from './directives/table.ts'
 import { newDraft, type Draft } from './draft.ts'
 import { lex } from './lex.ts'
@@ -16,8 +17,11 @@ const maxIncludeDepth = 20
  *
  * @throws SecLangError with file and line, for the first fault.
  */
-export const loadRules = (sources: readonly RuleSource[]): LoadedRules => {
-  const draft = newDraft()
+export const loadRules = (
+  sources: readonly RuleSource[],
+  askBlockList: AskBlockList = blockLists(),
+): LoadedRules => {
+  const draft = newDraft(askBlockList)
   for (const source of sources)
     if (typeof source === 'string') include(draft, source, { file: source, line: 0 }, 0, false)
     else loadText(draft, source.text, source.name, 0)

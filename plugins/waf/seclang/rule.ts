@@ -1,3 +1,4 @@
+import type { GeoDatabase } from '../geo-database.ts'
 import type { Macro } from '../engine/macro.ts'
 import type { Test } from '../operators/operator.ts'
 import type { TransformationName } from '../transformations/table.ts'
@@ -63,6 +64,12 @@ export type Settings = {
   readonly responseBodyLimit: number
   readonly responseBodyLimitAction: 'Reject' | 'ProcessPartial'
   readonly responseBodyMimeTypes: readonly string[]
+  /** How long a collection is kept after its last change. */
+  readonly collectionTimeoutSeconds: number
+  /** What `@geoLookup` looks in: a file of MaxMind's format. */
+  readonly geoLookupDb: GeoDatabase | undefined
+  /** What Project Honey Pot gave to ask its list by `@rbl`. */
+  readonly httpBlKey: string | undefined
 }
 
 export const defaultSettings: Settings = {
@@ -77,6 +84,9 @@ export const defaultSettings: Settings = {
   responseBodyLimit: 524_288,
   responseBodyLimitAction: 'Reject',
   responseBodyMimeTypes: ['text/plain', 'text/html'],
+  collectionTimeoutSeconds: 3600,
+  geoLookupDb: undefined,
+  httpBlKey: undefined,
 }
 
 /** Something that loads but does nothing here, and why. */

@@ -53,6 +53,19 @@ export type Effect =
     }
   | { readonly kind: 'ctl'; readonly change: Control }
   | { readonly kind: 'initcol'; readonly collection: string; readonly key: Macro }
+  | {
+      readonly kind: 'expirevar'
+      readonly collection: string
+      readonly name: Macro
+      readonly seconds: Macro
+    }
+  | {
+      readonly kind: 'deprecatevar'
+      readonly collection: string
+      readonly name: Macro
+      readonly by: number
+      readonly everySeconds: number
+    }
 
 export type VariableChange =
   | { readonly how: 'set' | 'add' | 'subtract'; readonly value: Macro }

@@ -6,6 +6,8 @@ import { findOperator, operators, type OperatorName } from '#plugins/waf/operato
 
 const compile = (name: OperatorName, argument: string) =>
   operators[name](argument, {
+    settings: () => ({ geoLookupDb: undefined, httpBlKey: undefined }),
+    askBlockList: async () => undefined,
     readFile: () =>
       '# a comment\n192.0.2.0/24\n\n2001:db8::/32 # and one\nFoo bar\n'.replace(
         name.startsWith('ip') ? /Foo.*\n/ : /$^/,

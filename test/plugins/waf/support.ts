@@ -26,6 +26,8 @@ export type Sent = {
   readonly status?: number
   readonly responseHeaders?: readonly string[]
   readonly responseBody?: string
+  readonly remoteAddress?: string
+  readonly nowMs?: number
 }
 
 /** Runs a request through all phases. */
@@ -35,9 +37,9 @@ export const runThrough = async (program: Program, sent: Sent = {}): Promise<Sta
     target: sent.target ?? '/',
     protocol: 'HTTP/1.1',
     headers: sent.headers ?? ['Host', 'example.com'],
-    remoteAddress: '192.0.2.1',
+    remoteAddress: sent.remoteAddress ?? '192.0.2.1',
     uniqueId: 'unique',
-    nowMs: 0,
+    nowMs: sent.nowMs ?? 0,
   })
   await transaction.requestHead()
   if (sent.body !== undefined) await transaction.readBody(Buffer.from(sent.body), true)

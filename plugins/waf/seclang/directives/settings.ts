@@ -1,5 +1,7 @@
+import { dirname, resolve } from 'node:path'
 import { readNumber } from '../../actions/action.ts'
 import { parseActions } from '../parse-actions.ts'
+import { readGeoDatabase } from '../../geo-database.ts'
 import type { Settings } from '../rule.ts'
 import { phases } from '../syntax.ts'
 import type { DirectiveWord } from './directive.ts'
@@ -47,6 +49,20 @@ export const secResponseBodyLimitAction = setting(
   'responseBodyLimitAction',
   oneOf('Reject', 'ProcessPartial'),
 )
+export const secCollectionTimeout = setting('collectionTimeoutSeconds', (word) =>
+  readNumber(word, 1, 2 ** 31),
+)
+/** SecHttpBlKey: twelve letters, which become a label of a name that is looked up. */
+export const secHttpBlKey = setting('httpBlKey', (word) => {
+  if (!/^[a-z]{12}$/.test(word)) throw new TypeError('takes a key of twelve small letters')
+  return word
+})
+
+/** SecGeoLookupDb: read when it is named, relative to the file that names it. */
+export const secGeoLookupDb: DirectiveWord = (draft, words, place) => {
+  const path = resolve(dirname(place.file), only(words))
+  draft.settings = { ...draft.settings, geoLookupDb: readGeoDatabase(path) }
+}
 
 /** SecResponseBodyMimeType: adds types whose bodies are looked at. */
 export const secResponseBodyMimeType: DirectiveWord = (draft, words) => {

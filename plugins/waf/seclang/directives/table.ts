@@ -6,7 +6,7 @@ import * as settings from './settings.ts'
 const { fixed, noted } = settings
 const ownLog = 'the gateway writes one audit record of its own for every request'
 const noFiles = 'nothing is written to disk'
-const noStore = 'collections live as long as the request'
+const inMemory = 'collections are kept in memory'
 const linear = 'patterns run in linear time, so there is nothing to limit'
 
 const change =
@@ -38,16 +38,17 @@ const directives: Readonly<Record<string, DirectiveWord>> = {
   secauditlogrelevantstatus: noted('SecAuditLogRelevantStatus', ownLog),
   secauditlogstoragedir: noted('SecAuditLogStorageDir', ownLog),
   secauditlogtype: noted('SecAuditLogType', ownLog),
-  seccollectiontimeout: noted('SecCollectionTimeout', noStore),
+  seccollectiontimeout: settings.secCollectionTimeout,
   seccomponentsignature: (draft, words) => {
     draft.signatures.push(words.join(' '))
   },
   seccookieformat: fixed('0'),
-  secdatadir: noted('SecDataDir', noStore),
+  secdatadir: noted('SecDataDir', inMemory),
   secdebuglog: noted('SecDebugLog', 'use `sallyport waf explain`'),
   secdebugloglevel: noted('SecDebugLogLevel', 'use `sallyport waf explain`'),
   secdefaultaction: settings.secDefaultAction,
-  secgeolookupdb: noted('SecGeoLookupDb', '@geoLookup never matches'),
+  secgeolookupdb: settings.secGeoLookupDb,
+  sechttpblkey: settings.secHttpBlKey,
   secmarker: (draft, words) => {
     if (draft.chainOpen) throw new TypeError('the chain before it is not finished')
     draft.entries.push({ kind: 'marker', name: words.join(' ') })
@@ -87,7 +88,7 @@ const directives: Readonly<Record<string, DirectiveWord>> = {
   secuploadfilelimit: settings.secUploadFileLimit,
   secuploadfilemode: noted('SecUploadFileMode', noFiles),
   secuploadkeepfiles: noted('SecUploadKeepFiles', noFiles),
-  secwebappid: noted('SecWebAppId', noStore),
+  secwebappid: noted('SecWebAppId', inMemory),
   secxmlexternalentity: fixed('Off'),
 }
 
