@@ -9,6 +9,8 @@ mkdir -p "$tools_bin"
 opa_version=1.22.3
 envoy_version=1.40.0
 kubectl_version=1.37.1
+kubernetes_version=1.37.2 # of the API server
+etcd_version=3.7.3
 kubeconform_version=0.8.0
 h2spec_version=2.2.1
 crs_version=4.25.0
@@ -80,6 +82,44 @@ install_collector() { # the OpenTelemetry collector, of .ci/collector/main.go
       "github.com/open-telemetry/opentelemetry-collector-contrib/exporter/fileexporter@v$collector_version"
     go mod tidy
     go build -o "$tools_bin/otelcol-test" .
+  )
+  touch "$stamp"
+}
+
+# A module with replace lines can't be named to `go install`: as a tool of a module of ours it can be built.
+tool_module() { # tool_module NAME: an empty module to build NAME in, entered
+  rm -rf "$tools/$1"
+  mkdir -p "$tools/$1"
+  cd "$tools/$1"
+  go mod init "$1"
+}
+
+install_etcd() {
+  local stamp="$tools_bin/.etcd-$etcd_version" package=go.etcd.io/etcd/server/v3
+  [ -e "$stamp" ] && [ -x "$tools_bin/etcd" ] && return
+  (
+    tool_module etcd-build
+    go get -tool "$package@v$etcd_version"
+    go build -o "$tools_bin/etcd" "$package"
+  )
+  touch "$stamp"
+}
+
+install_kube_apiserver() { # some four minutes and 2.4 GiB, the first time
+  local stamp="$tools_bin/.kube-apiserver-$kubernetes_version"
+  [ -e "$stamp" ] && [ -x "$tools_bin/kube-apiserver" ] && return
+  local kubernetes=k8s.io/kubernetes staging=v0.${kubernetes_version#*.} staged sources
+  sources=$(module_dir "$kubernetes@v$kubernetes_version")
+  (
+    tool_module kube-apiserver-build
+    # its own replace lines point into its repository, and are not obeyed here: the released modules take their place
+    sed -n 's#^\t\(k8s.io/[a-z-]*\) => ./staging.*#\1#p' "$sources/go.mod" | while read -r staged; do
+      go mod edit -replace "$staged=$staged@$staging"
+    done
+    go get -tool "$kubernetes/cmd/kube-apiserver@v$kubernetes_version"
+    local stamped=k8s.io/component-base/version minor=${kubernetes_version#*.}
+    GOBIN=$tools_bin go install -ldflags "-s -w -X $stamped.gitVersion=v$kubernetes_version -X $stamped.gitMajor=${kubernetes_version%%.*} \
+      -X $stamped.gitMinor=${minor%%.*} -X $stamped.gitTreeState=clean" "$kubernetes/cmd/kube-apiserver"
   )
   touch "$stamp"
 }

@@ -22,6 +22,8 @@ export const platforms: Rule = (subject) =>
         return gcpEmail(issuer, subject)
       case 'azure':
         return azureTenant(issuer)
+      case 'azure-attestation':
+        return attestationAlgorithm(issuer)
       case 'oidc':
         return []
       default:
@@ -132,3 +134,15 @@ const azureTenant = ({ pointer, name, value }: Entry<Issuer>): Finding[] =>
         },
       ]
     : []
+
+const attestationAlgorithm = ({ pointer, name, value }: Entry<Issuer>): Finding[] =>
+  value.algorithms.includes('RS256')
+    ? []
+    : [
+        {
+          pointer: `${pointer}/algorithms`,
+          at: 'key',
+          message: `Azure Attestation signs with RS256, so issuer ${tick(name)} takes none of its tokens`,
+          remedy: 'write `algorithms: [RS256]`',
+        },
+      ]

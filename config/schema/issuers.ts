@@ -15,7 +15,16 @@ export const signatureAlgorithms = [
 ] as const
 
 /** Whose tokens have a known shape, which is then insisted on; `oidc` is any other. */
-export const platforms = ['oidc', 'kubernetes', 'github', 'gitlab', 'aws', 'gcp', 'azure'] as const
+export const platforms = [
+  'oidc',
+  'kubernetes',
+  'github',
+  'gitlab',
+  'aws',
+  'gcp',
+  'azure',
+  'azure-attestation',
+] as const
 
 /** An issuer of tokens that callers bring from outside. */
 export const Issuer = Strict({

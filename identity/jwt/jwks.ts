@@ -2,6 +2,7 @@ import { KeyObject } from 'node:crypto'
 import { calculateJwkThumbprint, errors, importJWK, type JWK } from 'jose'
 import { bad, good, type Outcome } from '../outcome.ts'
 import { isJsonObject, parseStrictObject, type JsonObject } from '../json-strict.ts'
+import { withKeyOfCertificate } from './jwk-of-certificate.ts'
 import { isRocaModulus } from './roca.ts'
 import {
   isSignatureAlgorithm,
@@ -47,14 +48,18 @@ export const privateMembers = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k'] as c
  * A key without `alg` is bound to the first of `algorithms` that fits it.
  *
  * @param algorithms Those that the issuer may use, by preference.
+ * @param asCertificates Whether a key may be there as a certificate alone.
  * @see RFC 7517 §4 and §5, RFC 8725 §3.1 and §3.5
  */
 export const acceptJwkSet = async (
   bytes: Uint8Array,
   algorithms: readonly SignatureAlgorithm[],
+  asCertificates = false,
 ): Promise<Outcome<KeySet>> => {
   const set = readJwkSet(bytes)
-  return set.ok ? acceptKeys(set.value.keys, algorithms) : set
+  if (!set.ok) return set
+  const { keys } = set.value
+  return acceptKeys(asCertificates ? keys.map(withKeyOfCertificate) : keys, algorithms)
 }
 
 export type JwkSet = JsonObject & { readonly keys: readonly JsonObject[] }

@@ -4,6 +4,7 @@ import type { RandomBytes } from '#contract/clock'
 import type { Log, Meter } from '#contract/telemetry'
 import type { Issuer } from '#config/schema'
 import { bad, good, type Outcome } from '../outcome.ts'
+import { platformForms } from '../platforms/profiles.ts'
 import { acceptJwkSet, type KeySet, type VerificationKey } from './jwks.ts'
 import type { KeySource } from './key-source.ts'
 
@@ -73,6 +74,7 @@ export const keyRefresher = (
   let started: Promise<void> | undefined
   let timer: NodeJS.Timeout | undefined
   let closed = false
+  const asCertificates = platformForms[issuer.platform]?.keysAreCertificates ?? false
   const refreshMs = issuer.refreshSeconds * 1000
   const longestAgeMs = refreshMs * (1 + jitter) + issuer.maxStaleSeconds * 1000
   const showAge = meter.gauge('sallyport_issuer_keys_age_seconds', { issuer: name })
@@ -102,7 +104,7 @@ export const keyRefresher = (
     if (!text.ok) return text
     const newDigest = createHash('sha256').update(text.value).digest('base64url')
     if (set && newDigest === digest) return good('unchanged')
-    const accepted = await acceptJwkSet(text.value, issuer.algorithms)
+    const accepted = await acceptJwkSet(text.value, issuer.algorithms, asCertificates)
     if (accepted.ok) digest = newDigest
     return accepted
   }

@@ -17,6 +17,8 @@ export type JwsHeader = {
   /** 1 to 256 printable ASCII characters. */
   readonly kid: string
   readonly typ: string | undefined
+  /** Of `parseIssuersJws` alone. Nothing is ever fetched from there. */
+  readonly jku?: unknown
 }
 
 /** The parts of a compact JWS whose header nobody has judged. */
@@ -32,7 +34,7 @@ const kidShape = /^[ -~]{1,256}$/
  * Members that would change how the token is to be read, or that bring a key or an address of one along. None is ever
  * needed here, and code that meets one decides on something that nobody verified (RFC 8725 §3.9 and §3.10).
  */
-const forbiddenMembers = ['crit', 'b64', 'zip', 'enc', 'jwk', 'jku', 'x5u', 'x5c'] as const
+const forbiddenMembers = ['crit', 'b64', 'zip', 'enc', 'jwk', 'x5u', 'x5c'] as const
 
 /**
  * Takes a compact JWS apart before any library sees it: each check here refuses something that jose lets pass.
@@ -42,11 +44,20 @@ const forbiddenMembers = ['crit', 'b64', 'zip', 'enc', 'jwk', 'jku', 'x5u', 'x5c
  * @see RFC 7515 §5.2, RFC 8725 §3
  */
 export const parseCompactJws = (token: string): Result<CompactJws> => {
+  const jws = parseIssuersJws(token)
+  return jws.ok && jws.value.header.jku !== undefined ? refuseMember('jku') : jws
+}
+
+/** The same for who knows the one `jku` that is to be let pass, and refuses any other (`refuseMember`). */
+export const parseIssuersJws = (token: string): Result<CompactJws> => {
   const split = splitJws(token)
   if (!split.ok) return split
   const header = readHeader(split.value.header)
   return header.ok ? pass({ ...split.value, header: header.value }) : header
 }
+
+/** Refuses a token for what is in its header. */
+export const refuseMember = (member: string): Refusal => malformed(`its header has ${member} in it`)
 
 /**
  * Takes a compact JWS apart without judging its header: for proofs that bring their own key.
@@ -86,7 +97,7 @@ export const parseClaims = (jws: Pick<CompactJws, 'payload'>): Result<JsonObject
 const readHeader = (header: JsonObject): Result<JwsHeader> => {
   const { alg, kid, typ } = header
   for (const member of forbiddenMembers)
-    if (Object.hasOwn(header, member)) return malformed(`its header has ${member} in it`)
+    if (Object.hasOwn(header, member)) return refuseMember(member)
   // `none`, HS* and whatever else is no signature of an issuer, in whichever case it is spelt.
   if (!isSignatureAlgorithm(alg))
     return refuseToken('token-algorithm-refused', 'The algorithm of the token is not accepted')
@@ -94,7 +105,7 @@ const readHeader = (header: JsonObject): Result<JwsHeader> => {
     return malformed('its header has no usable kid')
   if (typ !== undefined && typeof typ !== 'string')
     return malformed('its header has a typ that is not a string')
-  return pass({ alg, kid, typ })
+  return pass({ alg, kid, typ, ...(Object.hasOwn(header, 'jku') ? { jku: header['jku'] } : {}) })
 }
 
 /**

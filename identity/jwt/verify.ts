@@ -6,10 +6,16 @@ import type { KeyAbsence } from './issuer-keys.ts'
 import { quotable, refuseToken } from './challenge.ts'
 import { readStandardClaims, type StandardClaims } from './claims.ts'
 import type { TrustedIssuer } from './issuers.ts'
-import { platformProfiles } from '../platforms/profiles.ts'
+import { platformForms, platformProfiles } from '../platforms/profiles.ts'
 import { deepFreeze, type JsonObject } from '../json-strict.ts'
 import type { VerificationKey } from './jwks.ts'
-import { maxTokenChars, parseClaims, parseCompactJws, type CompactJws } from './strict-parse.ts'
+import {
+  maxTokenChars,
+  parseClaims,
+  parseIssuersJws,
+  refuseMember,
+  type CompactJws,
+} from './strict-parse.ts'
 import { checkTimes, readTimes, type TokenTimes } from './times.ts'
 import { tokenCache, type CachedToken } from './token-cache.ts'
 import type { VerifiedToken, VerifyToken } from './verified-token.ts'
@@ -114,25 +120,29 @@ const readToken = (
   accepted: ReadonlySet<string>,
   nowMs: number,
 ): Result<Read> => {
-  const jws = parseCompactJws(token)
+  const jws = parseIssuersJws(token)
   if (!jws.ok) return jws
-  const claims = parseClaims(jws.value)
-  if (!claims.ok) return claims
-  const { iss } = claims.value
+  const said = parseClaims(jws.value)
+  if (!said.ok) return said
+  const { iss } = said.value
   const issuer = typeof iss === 'string' ? issuers.get(iss) : undefined
   if (!issuer || !accepted.has(issuer.name)) return unknownIssuer(iss)
-  const { alg, typ } = jws.value.header
+  const form = platformForms[issuer.options.platform]
+  const { alg, typ, jku } = jws.value.header
+  if (jku !== undefined && jku !== form?.keyAddress(issuer.options.issuer))
+    return refuseMember('jku')
+  const claims = form?.claims(said.value) ?? said.value
   if (!issuer.options.algorithms.includes(alg)) return wrongAlgorithm()
   // In the configuration `none` stands for no `typ` at all, so a token cannot have that one.
   if (typ === 'none' || !issuer.options.types.includes(typ ?? 'none'))
     return refuseToken('token-type-refused', 'This kind of token is not accepted here', { typ })
-  const standard = readStandardClaims(claims.value, issuer.options)
+  const standard = readStandardClaims(claims, issuer.options)
   if (!standard.ok) return standard
-  const times = readTimes(claims.value, issuer.options.maxLifetimeSeconds, nowMs)
+  const times = readTimes(claims, issuer.options.maxLifetimeSeconds, nowMs)
   if (!times.ok) return times
   const timely = checkTimes(times.value, issuer.options, nowMs)
   if (!timely.ok) return timely
-  const fitting = platformProfiles[issuer.options.platform](claims.value, issuer.options.issuer)
+  const fitting = platformProfiles[issuer.options.platform](claims, issuer.options.issuer)
   if (!fitting.ok)
     return refuseToken(
       'token-claim-invalid',
@@ -142,7 +152,7 @@ const readToken = (
   return pass({
     jws: jws.value,
     issuer,
-    claims: claims.value,
+    claims,
     standard: standard.value,
     times: times.value,
   })

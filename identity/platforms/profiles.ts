@@ -1,11 +1,13 @@
 import type { Issuer } from '#config/schema'
 import { aws } from './aws.ts'
 import { azure } from './azure.ts'
+import { attestedClaims, azureAttestation } from './azure-attestation.ts'
 import { gcp } from './gcp.ts'
 import { github } from './github.ts'
 import { gitlab } from './gitlab.ts'
 import { kubernetes } from './kubernetes.ts'
 import { oidc } from './oidc.ts'
+import type { JsonObject } from '../json-strict.ts'
 import type { PlatformProfile } from './profile.ts'
 
 /** Every platform whose tokens are known, by the word that an issuer's `platform` says. */
@@ -17,4 +19,23 @@ export const platformProfiles = {
   aws,
   gcp,
   azure,
+  'azure-attestation': azureAttestation,
 } as const satisfies Record<Issuer['platform'], PlatformProfile>
+
+/** How the tokens of a platform differ from everybody's. */
+export type PlatformForm = {
+  /** Gives the claims those of the standard ones that the platform says in words of its own. */
+  readonly claims: (claims: JsonObject) => JsonObject
+  /** The one `jku` that their header may have. It is compared and never fetched. */
+  readonly keyAddress: (issuer: string) => string
+  /** Whether the platform publishes keys as certificates alone. */
+  readonly keysAreCertificates: boolean
+}
+
+export const platformForms: Partial<Record<Issuer['platform'], PlatformForm>> = {
+  'azure-attestation': {
+    claims: attestedClaims,
+    keyAddress: (issuer) => `${issuer.replace(/\/$/, '')}/certs`,
+    keysAreCertificates: true,
+  },
+}

@@ -77,4 +77,33 @@ export const platformClaims: Readonly<
     xms_mirid:
       '/subscriptions/1/resourcegroups/shop/providers/Microsoft.ManagedIdentity/userAssignedIdentities/cron',
   },
+  'azure-attestation': {
+    jti: 'e3a1',
+    secureboot: true,
+    'x-ms-attestation-type': 'azurevm',
+    'x-ms-azurevm-attestation-protocol-ver': '2.0',
+    'x-ms-azurevm-bootdebug-enabled': false,
+    'x-ms-azurevm-debuggersdisabled': true,
+    'x-ms-azurevm-hypervisordebug-enabled': false,
+    'x-ms-azurevm-kerneldebug-enabled': false,
+    'x-ms-azurevm-osdistro': 'Ubuntu',
+    'x-ms-azurevm-vmid': '2DEDC52A-6832-46CE-9910-E8C9980BF5A7',
+    'x-ms-isolation-tee': {
+      'x-ms-attestation-type': 'sevsnpvm',
+      'x-ms-compliance-status': 'azure-compliant-cvm',
+      'x-ms-runtime': {
+        'vm-configuration': {
+          'secure-boot': true,
+          'tpm-enabled': true,
+          vmUniqueId: '2DEDC52A-6832-46CE-9910-E8C9980BF5A7',
+        },
+      },
+      'x-ms-sevsnpvm-is-debuggable': false,
+      'x-ms-sevsnpvm-migration-allowed': false,
+    },
+    'x-ms-policy-hash': 'wm9mHlvTU82e8UqoOy1Yj1FBRSNkfe99-69IYDq9eWs',
+    // base64 of `sallyport`: what the machine asked to be told back
+    'x-ms-runtime': { 'client-payload': { nonce: 'c2FsbHlwb3J0' } },
+    'x-ms-ver': '1.0',
+  },
 }

@@ -51,6 +51,10 @@ const callers: Readonly<
     match: { oid: 'aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee' },
     spiffeId: 'spiffe://mesh.example/jobs/azure',
   },
+  'azure-attestation': {
+    match: { 'x-ms-azurevm-vmid': '2DEDC52A-6832-46CE-9910-E8C9980BF5A7' },
+    spiffeId: 'spiffe://mesh.example/jobs/vault',
+  },
   oidc: { match: { sub: 'job-7' }, spiffeId: 'spiffe://mesh.example/jobs/any' },
 }
 const platforms = Object.keys(callers) as Issuer['platform'][]
@@ -314,6 +318,7 @@ const signedWithout = (issuer: PlatformIssuer, platform: Issuer['platform'], sub
     aws: { 'https://sts.amazonaws.com/': undefined },
     gcp: { azp: undefined },
     azure: { tid: undefined },
+    'azure-attestation': { 'x-ms-isolation-tee': undefined },
     oidc: { sub: 'another' },
   } as const
   return issuer.token({ sub, ...nothing[platform] })

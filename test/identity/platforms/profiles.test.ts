@@ -32,6 +32,8 @@ for (const platform of Object.keys(platformProfiles) as Platform[])
 suite('a token does not fit', () => {
   const io = 'kubernetes.io'
   const sts = 'https://sts.amazonaws.com/'
+  const maa = 'azure-attestation'
+  const tee = 'x-ms-isolation-tee'
   const rows: readonly (readonly [Platform, string, readonly string[], unknown])[] = [
     ['kubernetes', 'for another account than its sub', ['sub'], 'system:serviceaccount:shop:admin'],
     ['kubernetes', 'of another namespace', [io, 'namespace'], 'kube-system'],
@@ -83,6 +85,24 @@ suite('a token does not fit', () => {
     ['azure', 'without its object', ['oid'], undefined],
     ['azure', 'without an application', ['appid'], undefined],
     ['azure', 'with something else for its machine', ['xms_az_rid'], 'https://evil.example'],
+    [maa, 'of an enclave and not of a machine', ['x-ms-attestation-type'], 'sgx'],
+    [maa, 'without its machine', ['x-ms-azurevm-vmid'], undefined],
+    [maa, 'whose machine is a name', ['x-ms-azurevm-vmid'], 'web-1'],
+    [maa, 'of a machine that is no confidential one', [tee], undefined],
+    [maa, 'of a kind of machine that is not known', [tee, 'x-ms-attestation-type'], 'constructor'],
+    [maa, 'that is not compliant', [tee, 'x-ms-compliance-status'], 'azure-trustedvm'],
+    [maa, 'whose host may look inside', [tee, 'x-ms-sevsnpvm-is-debuggable'], true],
+    [maa, 'that does not say whether it may', [tee, 'x-ms-sevsnpvm-is-debuggable'], undefined],
+    [maa, 'that did not start securely', ['secureboot'], false],
+    [maa, 'that says so as a text', ['secureboot'], 'true'],
+    [maa, 'with a debugger of its kernel', ['x-ms-azurevm-kerneldebug-enabled'], true],
+    [maa, 'with debuggers', ['x-ms-azurevm-debuggersdisabled'], false],
+    [
+      maa,
+      'for another machine than was measured',
+      [tee, 'x-ms-runtime', 'vm-configuration', 'vmUniqueId'],
+      '11111111-6832-46CE-9910-E8C9980BF5A7',
+    ],
   ]
   for (const [platform, what, path, value] of rows)
     test(`for ${platform} ${what}`, () => {
