@@ -1,7 +1,7 @@
 import type { AskBlockList } from '../block-lists.ts'
 import type { Entries } from '../engine/entries.ts'
+import type { GeoDatabase } from '../geo-database.ts'
 import type { Requirement } from '../regex/requirement.ts'
-import type { Settings } from '../seclang/rule.ts'
 
 /** An operator with its argument: asks one thing of a value. Values are latin1 strings. */
 export type Test = {
@@ -26,7 +26,10 @@ export type OperatorContext = {
   /** Lines of a file named in a rule, relative to the rule's own file. @throws TypeError if it cannot be read */
   readonly readFile: (name: string) => string
   /** As they are when all files are read. */
-  readonly settings: () => Pick<Settings, 'geoLookupDb' | 'httpBlKey'>
+  readonly settings: () => {
+    readonly geoLookupDb: GeoDatabase | undefined
+    readonly httpBlKey: string | undefined
+  }
   readonly askBlockList: AskBlockList
 }
 
