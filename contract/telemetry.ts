@@ -95,6 +95,12 @@ export const metrics = {
     help: 'Seconds since the keys of an issuer were last fetched.',
     labels: { issuer: 'configured' },
   },
+  sallyport_clock_ahead_seconds: {
+    kind: 'gauge',
+    ofWorkers: 'max',
+    help: 'How far in our future the youngest token of late was issued: near 0 if the clocks agree, negative if it was old already. `(exchange)`: what this gateway was given.',
+    labels: { issuer: 'configured' },
+  },
   sallyport_issuer_fetches_total: {
     kind: 'counter',
     help: 'Fetches of the keys of an issuer, by why and how they went.',

@@ -20,6 +20,8 @@ import { forwardStep } from './answer.ts'
 import { cutQuarantined } from './cut-quarantined.ts'
 import type { EgressPorts } from './egress/build.ts'
 import { runEgress, type BuiltEgress, type EgressRunning } from './egress/run.ts'
+import type { MintRequest } from '#contract/token-exchange'
+import { clockAhead } from '#identity/jwt/clock-ahead'
 import { exchangeClient } from './exchange-client.ts'
 import { buildIngress, type BuiltIngress, type IngressPorts } from './ingress/build.ts'
 import { expired } from './ingress/expired.ts'
@@ -177,6 +179,7 @@ export const runGateway = async (
       mints,
       quarantine,
       svid: ownSvid.current(),
+      clockOfExchangeAheadSeconds: exchange.clockAheadSeconds(),
     })
   adminRoutes(admin.app, {
     host: config.listeners.admin.host,
@@ -273,8 +276,9 @@ export const runGateway = async (
 /** Asks the exchange over connections that end with the SVID they were made with. */
 const exchangeAsker = (
   { exchange: { url, spiffeId, timeoutMs } }: GatewayConfig,
-  { ownSvid }: GatewayPorts,
+  { ownSvid, clock, meter }: GatewayPorts,
 ) => {
+  const clockOfExchange = clockAhead('(exchange)', meter)
   const make = (): UpstreamClient =>
     undiciClient({
       endpoint: url,
@@ -288,8 +292,14 @@ const exchangeAsker = (
     void client.close()
     client = make()
   })
+  const ask = exchangeClient({ client: () => client, authority: new URL(url).host, timeoutMs })
   return {
-    ask: exchangeClient({ client: () => client, authority: new URL(url).host, timeoutMs }),
+    ask: async (request: MintRequest) => {
+      const minted = await ask(request)
+      if (minted.ok) clockOfExchange.made(minted.value.issuedAtMs / 1000, clock())
+      return minted
+    },
+    clockAheadSeconds: clockOfExchange.seconds,
     close: () => {
       stopFollowing()
       return client.close()

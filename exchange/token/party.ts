@@ -76,5 +76,10 @@ export const oauthRefusalOf = ({ tag, detail, cause }: Problem, role: string) =>
   if (status === 503)
     return oauthRefuse('temporarily_unavailable', tag, title, { ...more, retryAfterSeconds: 5 })
   if (status >= 500) return oauthRefuse('server_error', tag, title, more)
-  return oauthRefuse('invalid_request', tag, `${role}: ${title}`, more)
+  // How far off a time is tells whose clock to look at; what else is wrong with a token is for the record.
+  const said = isAboutTime(tag) && detail !== undefined ? detail : title
+  return oauthRefuse('invalid_request', tag, `${role}: ${said}`, more)
 }
+
+const isAboutTime = (tag: Problem['tag']): boolean =>
+  tag === 'token-expired' || tag === 'token-not-yet-valid'

@@ -18,6 +18,8 @@ export type StatusOf = {
   readonly mints: MintCache
   readonly quarantine: Pick<Quarantine, 'status'>
   readonly svid: Svid
+  /** See `ClockAhead`. */
+  readonly clockOfExchangeAheadSeconds: number | undefined
 }
 
 /**
@@ -47,6 +49,7 @@ export const gatewayStatus = ({
   mints,
   quarantine,
   svid,
+  clockOfExchangeAheadSeconds,
 }: StatusOf): object => {
   const { parts: built, revision } = runtime
   return {
@@ -57,6 +60,7 @@ export const gatewayStatus = ({
     open: live.size(),
     mintedTokens: mints.size(),
     quarantine: quarantine.status(),
+    exchange: { clockAheadSeconds: clockOfExchangeAheadSeconds },
     issuers: Object.fromEntries(built.issuers.status()),
     upstreams: Object.fromEntries(
       [...built.upstreams].map(([name, group]) => [

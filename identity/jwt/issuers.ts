@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { causeText } from '#contract/cause'
 import type { Issuer, Issuers } from '#config/schema'
+import { clockAhead, type ClockAhead } from './clock-ahead.ts'
 import { issuerKeys, type IssuerKeys } from './issuer-keys.ts'
 import type { IssuerKeysDeps, IssuerStatus } from './key-refresher.ts'
 import { keySourceOf } from './key-source.ts'
@@ -11,7 +12,11 @@ export type TrustedIssuer = {
   readonly name: string
   readonly options: Issuer
   readonly keys: IssuerKeys
+  readonly clock: ClockAhead
 }
+
+/** `clockAheadSeconds`: see `ClockAhead`. */
+type ClockStatus = { readonly clockAheadSeconds: number | undefined }
 
 export type TrustedIssuers = {
   /** By `iss`, code point by code point: finding one costs the same however many there are. */
@@ -22,7 +27,7 @@ export type TrustedIssuers = {
    */
   readonly start: () => Promise<void>
   /** By name, for readiness and the admin listener. */
-  readonly status: () => ReadonlyMap<string, IssuerStatus>
+  readonly status: () => ReadonlyMap<string, IssuerStatus & ClockStatus>
   /** Stops all refreshing, except of keys that `takeKeys` gave. */
   readonly close: () => void
 }
@@ -72,7 +77,12 @@ export const trustedIssuers = (options: TrustedIssuersOptions): TrustedIssuers =
       return issuerKeys(name, issuer, source, options)
     }
     const keys = takeKeys ? takeKeys({ name, issuer, ca, allowPlainHttp }, make) : make()
-    byIss.set(issuer.issuer, { name, options: issuer, keys })
+    byIss.set(issuer.issuer, {
+      name,
+      options: issuer,
+      keys,
+      clock: clockAhead(name, options.meter),
+    })
   }
   return {
     byIss,
@@ -85,7 +95,13 @@ export const trustedIssuers = (options: TrustedIssuersOptions): TrustedIssuers =
         enough.abort()
       }
     },
-    status: () => new Map([...byIss.values()].map(({ name, keys }) => [name, keys.status()])),
+    status: () =>
+      new Map(
+        [...byIss.values()].map(({ name, keys, clock }) => [
+          name,
+          { ...keys.status(), clockAheadSeconds: clock.seconds() },
+        ]),
+      ),
     close: () => {
       if (!takeKeys) for (const { keys } of byIss.values()) keys.close()
     },

@@ -50,16 +50,19 @@ export const checkTimes = (
 ): Result<void> => {
   const now = nowMs / 1000
   if (now >= exp + (minRemainingSeconds > 0 ? 0 : skewSeconds))
-    return refuseToken('token-expired', 'The token has expired')
-  if (
-    (nbf !== undefined && now < nbf - skewSeconds) ||
-    (iat !== undefined && now < iat - skewSeconds)
-  )
-    return refuseToken('token-not-yet-valid', 'The token is not valid yet')
+    return refuseToken('token-expired', `The token expired ${shownSeconds(now - exp)} s ago`)
+  const aheadSeconds = Math.max(nbf ?? 0, iat ?? 0) - now
+  if (aheadSeconds > skewSeconds)
+    return refuseToken(
+      'token-not-yet-valid',
+      `The token is valid in ${shownSeconds(aheadSeconds)} s by the clock here, and ${skewSeconds} s are let pass`,
+    )
   if (minRemainingSeconds > 0 && exp - now < minRemainingSeconds)
     return refuseToken('token-expires-too-soon', 'The token has too little life left to be used')
   return pass(undefined)
 }
+
+const shownSeconds = (seconds: number): number => Math.ceil(seconds)
 
 const isTime = (value: unknown): value is number =>
   Number.isSafeInteger(value) && Number(value) >= 0

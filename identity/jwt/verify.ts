@@ -61,7 +61,13 @@ export const tokenVerifier = ({ issuers, maxTokens, meter }: TokenVerifierOption
   const countHit = meter.counter('sallyport_token_cache_total', { result: 'hit' })
   const countMiss = meter.counter('sallyport_token_cache_total', { result: 'miss' })
 
-  const remember = (token: string, read: Read, key: VerificationKey): Result<VerifiedToken> => {
+  const remember = (
+    token: string,
+    read: Read,
+    key: VerificationKey,
+    nowMs: number,
+  ): Result<VerifiedToken> => {
+    if (read.times.iat !== undefined) read.issuer.clock.made(read.times.iat, nowMs)
     const verified = verifiedTokenOf(read)
     cache.set(token, { token: verified, times: read.times, issuer: read.issuer, key })
     return pass(verified)
@@ -79,11 +85,11 @@ export const tokenVerifier = ({ issuers, maxTokens, meter }: TokenVerifierOption
     const { keys } = read.issuer
     const key = keys.get(kid)
     if (key && !keys.usable()) return unavailable(read)
-    if (key && signatureFits(read.jws, key)) return remember(token, read, key)
+    if (key && signatureFits(read.jws, key)) return remember(token, read, key, nowMs)
     if (key && key.algorithm !== read.jws.header.alg) return wrongAlgorithm()
     const finish = (found: VerificationKey | KeyAbsence) =>
       typeof found !== 'string' && signatureFits(read.jws, found)
-        ? remember(token, read, found)
+        ? remember(token, read, found, nowMs)
         : refuseForKey(read, found, key)
     const found = keys.seek(kid, key)
     return found instanceof Promise ? found.then(finish) : finish(found)
@@ -141,7 +147,10 @@ const readToken = (
   const times = readTimes(claims, issuer.options.maxLifetimeSeconds, nowMs)
   if (!times.ok) return times
   const timely = checkTimes(times.value, issuer.options, nowMs)
-  if (!timely.ok) return timely
+  if (!timely.ok) {
+    noteOfTomorrow(jws.value, times.value, issuer, nowMs)
+    return timely
+  }
   const fitting = platformProfiles[issuer.options.platform](claims, issuer.options.issuer)
   if (!fitting.ok)
     return refuseToken(
@@ -156,6 +165,18 @@ const readToken = (
     standard: standard.value,
     times: times.value,
   })
+}
+
+/** A clock that is so far ahead that its tokens are refused is the one to be seen: only by what its issuer signed. */
+const noteOfTomorrow = (
+  jws: CompactJws,
+  { iat }: TokenTimes,
+  { keys, clock }: TrustedIssuer,
+  nowMs: number,
+): void => {
+  const key = keys.get(jws.header.kid)
+  if (iat !== undefined && iat * 1000 > nowMs && key && signatureFits(jws, key))
+    clock.made(iat, nowMs)
 }
 
 /** One key, one algorithm (RFC 8725 §3.1): what the token says must be what the key is for. */
