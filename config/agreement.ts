@@ -3,6 +3,7 @@ import { parseSpiffeId, trustDomainOf } from '#contract/spiffe-id'
 import { quote, tick, type Finding } from './faults.ts'
 import { pointerTo } from './pointer.ts'
 import type { Entry, Subject } from './rules/rule.ts'
+import type { Issuer } from './schema.ts'
 
 /** A finding in the one or the other of two configurations. */
 export type Disagreement = Finding & { readonly in: 'gateway' | 'exchange' }
@@ -81,7 +82,14 @@ const acquaintance = (gateway: Subject, exchange: Subject): Disagreement[] => {
 }
 
 // Each process has its own disk and its own need to look for new keys.
-const ownAffairs = ['jwksFile', 'caFile', 'refreshSeconds', 'maxStaleSeconds', 'policyClaims']
+const ownAffairs = [
+  'jwksFile',
+  'caFile',
+  'refreshSeconds',
+  'maxStaleSeconds',
+  'policyClaims',
+  'introspection',
+]
 
 const issuers = (gateway: Subject, exchange: Subject): Disagreement[] =>
   gateway.issuers.flatMap((issuer) => {
@@ -96,8 +104,26 @@ const issuers = (gateway: Subject, exchange: Subject): Disagreement[] =>
         remedy: 'let both `include:` one file with the issuers',
       }
     const other = exchange.issuers.find(({ name }) => name === issuer.name)
-    return other === undefined ? [] : differences('issuer', issuer, other, ownAffairs)
+    return other === undefined
+      ? []
+      : [...differences('issuer', issuer, other, ownAffairs), ...introspections(issuer, other)]
   })
+
+/** Credentials and caches may differ, but not whether it is asked, where, and how its answers are read. */
+const introspections = (ours: Entry<Issuer>, theirs: Entry<Issuer>): Disagreement[] => {
+  const essence = ({ introspection: asked }: Issuer) =>
+    asked && [asked.endpoint, asked.subject, [...asked.mayOmit].sort()]
+  if (isDeepStrictEqual(essence(ours.value), essence(theirs.value))) return []
+  return [
+    {
+      in: 'gateway',
+      pointer: ours.value.introspection ? pointerTo(ours.pointer, 'introspection') : ours.pointer,
+      at: 'key',
+      message: `\`endpoint\`, \`subject\` and \`mayOmit\` of \`introspection\` of issuer ${tick(ours.name)} are not the same at the exchange`,
+      remedy: 'say the same in both, best in one file that both `include:`',
+    },
+  ]
+}
 
 const identities = (gateway: Subject, exchange: Subject): Disagreement[] => {
   const trusted = new Set(gateway.issuerNames)

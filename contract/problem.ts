@@ -44,6 +44,11 @@ export const problems = {
     status: 503,
     title: 'Tokens of this issuer cannot be checked at the moment.',
   },
+  'token-inactive': { status: 401, title: 'Its issuer says that the token is not active.' },
+  'introspection-unavailable': {
+    status: 503,
+    title: 'The issuer of the token cannot be asked about it at the moment.',
+  },
   'token-replayed': { status: 401, title: 'This was used before and is good once.' },
   'replay-unavailable': {
     status: 503,

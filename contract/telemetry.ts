@@ -110,6 +110,11 @@ export const metrics = {
       result: ['ok', 'failed', 'unchanged'],
     },
   },
+  sallyport_introspections_total: {
+    kind: 'counter',
+    help: 'Opaque tokens, by what their issuer said of them, or that it could not be asked.',
+    labels: { issuer: 'configured', result: ['cached', 'active', 'refused', 'failed'] },
+  },
   sallyport_token_cache_total: {
     kind: 'counter',
     help: 'Look-ups in the cache of verified tokens.',

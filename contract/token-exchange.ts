@@ -13,9 +13,17 @@ export const tokenTypes = {
 } as const
 export type TokenType = (typeof tokenTypes)[keyof typeof tokenTypes]
 
+/**
+ * Parameter of ours beside `subject_token`: the `iss` of who issued it. A token that is shown to its issuer to be read
+ * must be shown to no other.
+ */
+export const subjectIssuerParameter = 'subject_issuer'
+
 /** What the gateway asks of the exchange. */
 export type MintRequest = {
   readonly subjectToken: Secret<string>
+  /** The `iss` of a token that does not say it itself: only who issued it can read it. */
+  readonly subjectIssuer?: string
   /** Sole audience of the minted token: the upstream's SPIFFE ID, or what its route says. */
   readonly audience: string
   readonly requestedTokenType: TokenType

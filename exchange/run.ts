@@ -3,6 +3,7 @@ import type { Clock, RandomBytes } from '#contract/clock'
 import type { Log, Meter } from '#contract/telemetry'
 import type { ExchangeConfig } from '#config/schema'
 import type { ListeningAt } from '#http/listen-on'
+import { bearerVerifier } from '#identity/bearer'
 import { trustedIssuers } from '#identity/jwt/issuers'
 import { tokenVerifier } from '#identity/jwt/verify'
 import { adminForGateways } from './admin/for-gateways.ts'
@@ -87,7 +88,10 @@ export const runExchange = async (
   })
   const { issuers: trusted, unsafe } = config
   const issuers = trustedIssuers({ issuers: trusted, ...unsafe, ...ports })
-  const verify = tokenVerifier({ issuers: issuers.byIss, maxTokens: maxVerifiedTokens, meter })
+  const verify = bearerVerifier(
+    issuers,
+    tokenVerifier({ issuers: issuers.byIss, maxTokens: maxVerifiedTokens, meter }),
+  )
 
   const newDecisionId = () => randomBytes(16).toString('base64url')
   const records = { audit, clock, gateways, newDecisionId }

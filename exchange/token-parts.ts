@@ -66,7 +66,7 @@ export const tokenParts = async (options: TokenPartsOptions) => {
       clients,
       selfService: selfServiceIssuers.size > 0,
     },
-    checkToken: checkToken(verify, issuers, verifyOwn),
+    checkToken: checkToken(verify, issuers, verifyOwn, namesByIss(config)),
     mapIdentity: identityMapping(config.identities, trustDomain, reserved),
     mapHolder: holderMapping(config, parties),
     policy: {
@@ -123,6 +123,9 @@ const holderMapping = (
     return mapped.ok && onPurpose.has(mapped.value.rule) ? mapped : careful(token)
   }
 }
+
+const namesByIss = ({ issuers }: ExchangeConfig): ReadonlyMap<string, string> =>
+  new Map(Object.entries(issuers).map(([name, { issuer }]) => [issuer, name]))
 
 const offeredBy = (
   { clients, grants, legacy, selfService }: ExchangeConfig,

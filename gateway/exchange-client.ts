@@ -2,6 +2,7 @@ import { pass, refuse, type Result } from '#contract/problem'
 import { secret } from '#contract/secret'
 import { parseSpiffeId } from '#contract/spiffe-id'
 import {
+  subjectIssuerParameter,
   tokenExchangeGrant,
   tokenTypes,
   type MintedToken,
@@ -58,11 +59,17 @@ export const exchangeClient = ({ client, authority, timeoutMs }: ExchangeClientO
 
 const isDown = (answer: Answer | NoAnswer): boolean => 'fault' in answer || answer.status >= 500
 
-const formOf = ({ subjectToken, audience, requestedTokenType }: MintRequest): Buffer => {
+const formOf = ({
+  subjectToken,
+  subjectIssuer,
+  audience,
+  requestedTokenType,
+}: MintRequest): Buffer => {
   const form = new URLSearchParams({
     grant_type: tokenExchangeGrant,
     subject_token: subjectToken.reveal(),
-    subject_token_type: tokenTypes.jwt,
+    subject_token_type: subjectIssuer === undefined ? tokenTypes.jwt : tokenTypes.accessToken,
+    ...(subjectIssuer === undefined ? {} : { [subjectIssuerParameter]: subjectIssuer }),
     requested_token_type: requestedTokenType,
     audience,
   })

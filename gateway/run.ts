@@ -45,7 +45,6 @@ import { undiciClient } from './upstream/undici-client.ts'
 /** What the gateway is given: plugins, clocks, its own identity. */
 export type GatewayPorts = Omit<IngressPorts, 'mints' | 'load'> &
   Pick<EgressPorts, 'openAllowlist'> & {
-    readonly clock: Clock
     readonly quarantine: Quarantine
     readonly metrics: () => Promise<{ readonly contentType: string; readonly body: string }>
     readonly reopenRecords: () => void

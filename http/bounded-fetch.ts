@@ -33,6 +33,8 @@ export type FetchAnswer = {
   readonly ok: true
   readonly status: number
   readonly body: Buffer
+  /** `Content-Type`, if it came once. */
+  readonly contentType: string | undefined
 }
 
 export type NoFetchAnswer = {
@@ -98,7 +100,7 @@ export const boundedFetch = (options: BoundedFetchOptions = {}): BoundedFetch =>
       }
       const timer = setTimeout(() => giveUp('timeout'), timeoutMs)
       try {
-        const { statusCode, body } = await request(target, {
+        const { statusCode, headers, body } = await request(target, {
           dispatcher: agent,
           method: question.method ?? 'GET',
           headers: { ...question.headers, 'accept-encoding': 'identity' },
@@ -112,7 +114,13 @@ export const boundedFetch = (options: BoundedFetchOptions = {}): BoundedFetch =>
           if (bytes > maxBodyBytes) giveUp('too-large')
           else chunks.push(chunk)
         }
-        return { ok: true, status: statusCode, body: Buffer.concat(chunks) }
+        const type = headers['content-type']
+        return {
+          ok: true,
+          status: statusCode,
+          body: Buffer.concat(chunks),
+          contentType: typeof type === 'string' ? type : undefined,
+        }
       } catch (cause) {
         if (!isFromOutside(cause)) throw cause
         return noAnswer(why, faultOf(why, cause, { timeoutMs, maxBodyBytes }))

@@ -1,4 +1,4 @@
-import { systemRandomBytes } from '#contract/clock'
+import { systemClock, systemRandomBytes } from '#contract/clock'
 import { admitted, pass, problems, refuse } from '#contract/problem'
 import type { Quota } from '#contract/quota'
 import { secret } from '#contract/secret'
@@ -87,6 +87,7 @@ const offlinePorts = (config: GatewayConfig) => ({
   load: () => admitted,
   meter: noMeter,
   log: noLog,
+  clock: systemClock,
   randomBytes: systemRandomBytes,
   uptimeMs: () => performance.now(),
   viaName: 'sallyport-explain',

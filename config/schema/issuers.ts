@@ -1,4 +1,5 @@
 import { Type, type Static } from 'typebox'
+import { Introspection } from './introspection.ts'
 import { File, Named, Strict } from './words.ts'
 
 export const signatureAlgorithms = [
@@ -57,10 +58,11 @@ export const Issuer = Strict({
   ),
   jwksFile: Type.Optional(File('A JWK Set on disk instead of a URL.', { holds: 'json' })),
   caFile: Type.Optional(
-    File('PEM certificates to trust when fetching its keys, instead of the public ones.', {
+    File('PEM certificates to trust when asking it, instead of the public ones.', {
       holds: 'certificates',
     }),
   ),
+  introspection: Type.Optional(Introspection),
   types: Type.Array(Type.String({ minLength: 1 }), {
     minItems: 1,
     default: ['JWT', 'at+jwt'],

@@ -78,7 +78,9 @@ export const exchangeToken =
     const jkt = await provenKey(question, parts, nowMs)
     if (!jkt.ok) return stop(jkt)
 
-    const subject = await partyOf('subject_token', request.value.subjectToken, parts, nowMs, record)
+    const { subjectToken, subjectIssuer } = request.value
+    const about = { role: 'subject_token', issuer: subjectIssuer } as const
+    const subject = await partyOf(about, subjectToken, parts, nowMs, record)
     if (!subject.ok) return stop(subject)
     const { spiffeId, rule } = subject.value
     record.learn({ spiffeId, ...(rule === undefined ? {} : { mapping: rule }) })
@@ -86,7 +88,7 @@ export const exchangeToken =
     const actor =
       actorToken === undefined
         ? grantedAs(undefined)
-        : await partyOf('actor_token', actorToken, parts, nowMs, record)
+        : await partyOf({ role: 'actor_token' }, actorToken, parts, nowMs, record)
     if (!actor.ok) return stop(actor)
 
     record.at('grant')
@@ -144,14 +146,20 @@ export const exchangeToken =
 
 /** A token checked and mapped, and in the record as far as it got. */
 const partyOf = async (
-  role: 'subject_token' | 'actor_token',
+  {
+    role,
+    issuer,
+  }: {
+    readonly role: 'subject_token' | 'actor_token'
+    readonly issuer?: string | undefined
+  },
   token: Parameters<CheckToken>[0],
   { checkToken, mapIdentity }: TokenExchangeParts,
   nowMs: number,
   record: Notes,
 ): Promise<OAuthResult<Party>> => {
   record.at(role === 'subject_token' ? 'subject token' : 'actor token')
-  const checked = await checkToken(token, role, nowMs)
+  const checked = await checkToken(token, role, nowMs, issuer)
   if (!checked.ok) return checked
   if (role === 'subject_token') {
     record.learn(factsOf(checked.value.token))

@@ -30,6 +30,8 @@ export type CheckToken = (
   token: Secret<string>,
   role: 'subject_token' | 'actor_token',
   nowMs: number,
+  /** The `iss` that it must have: of an opaque token nothing else says whom to ask about it. */
+  issuer?: string,
 ) => Promise<OAuthResult<CheckedToken>>
 
 /**
@@ -39,16 +41,29 @@ export type CheckToken = (
  *   cannot be had.
  */
 export const checkToken =
-  (verify: VerifyToken, issuers: ReadonlySet<string>, verifyOwn: VerifyOwnToken): CheckToken =>
-  async (secret, role, nowMs) => {
+  (
+    verify: VerifyToken,
+    issuers: ReadonlySet<string>,
+    verifyOwn: VerifyOwnToken,
+    /** Names of issuers by `iss`. */
+    nameOf: ReadonlyMap<string, string> = new Map(),
+  ): CheckToken =>
+  async (secret, role, nowMs, issuer) => {
     const text = secret.reveal()
-    const own = verifyOwn(text, nowMs)
+    const named = issuer === undefined ? undefined : nameOf.get(issuer)
+    if (issuer !== undefined && named === undefined)
+      return oauthRefuse(
+        'invalid_request',
+        'token-issuer-unknown',
+        'subject_issuer: this issuer is not trusted here',
+      )
+    const own = named === undefined ? verifyOwn(text, nowMs) : undefined
     if (own !== undefined) {
       if (!own.ok) return oauthRefusalOf(own.problem, role)
       const { token, kind, spiffeId } = own.value
       return grantedAs({ token, own: { kind, spiffeId } })
     }
-    const verified = await verify(text, issuers, nowMs)
+    const verified = await verify(text, named === undefined ? issuers : new Set([named]), nowMs)
     return verified.ok
       ? grantedAs({ token: verified.value, own: undefined })
       : oauthRefusalOf(verified.problem, role)

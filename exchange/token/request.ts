@@ -1,4 +1,9 @@
-import { tokenExchangeGrant, tokenTypes, type TokenType } from '#contract/token-exchange'
+import {
+  subjectIssuerParameter,
+  tokenExchangeGrant,
+  tokenTypes,
+  type TokenType,
+} from '#contract/token-exchange'
 import { secret, type Secret } from '#contract/secret'
 import { parseStrictObject, type JsonObject } from '#identity/json-strict'
 import { clientParameters } from '../clients/authenticate.ts'
@@ -10,6 +15,8 @@ import { readScopes } from './scope.ts'
 export type ExchangeRequest = {
   readonly subjectToken: Secret<string>
   readonly subjectTokenType: SubjectTokenType
+  /** The `iss` that it must have, if that was said. */
+  readonly subjectIssuer: string | undefined
   readonly actorToken: Secret<string> | undefined
   /** The one target: `audience` or `resource`. */
   readonly audience: string
@@ -36,6 +43,7 @@ export const exchangeParameters: ReadonlySet<string> = new Set([
   'grant_type',
   'subject_token',
   'subject_token_type',
+  subjectIssuerParameter,
   'requested_token_type',
   'audience',
   'resource',
@@ -111,6 +119,7 @@ export const parseExchangeRequest = (form: Form): OAuthResult<ExchangeRequest> =
   return grantedAs({
     subjectToken: subject.value.token,
     subjectTokenType: subject.value.type,
+    subjectIssuer: one(subjectIssuerParameter),
     actorToken: actor.value?.token,
     audience: audience.value,
     requestedTokenType,

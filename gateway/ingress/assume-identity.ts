@@ -33,6 +33,7 @@ export const assumeIdentity =
       },
       {
         subjectToken: caller.bearer,
+        ...(caller.token.kid === '' ? { subjectIssuer: caller.token.issuer } : {}),
         audience: route.audience,
         requestedTokenType: tokenType,
         decisionId,

@@ -1,6 +1,6 @@
 import { dirname } from 'node:path'
 import type { AuditSink } from '#contract/audit-event'
-import type { RandomBytes } from '#contract/clock'
+import type { Clock, RandomBytes } from '#contract/clock'
 import type { Inspect } from '#contract/inspection'
 import type { PolicyEngine } from '#contract/policy'
 import type { Quarantine } from '#contract/quarantine'
@@ -12,6 +12,7 @@ import type { Log, Meter } from '#contract/telemetry'
 import type { GatewayConfig, Route, Upstream } from '#config/schema'
 import { networks } from '#http/networks'
 import { rawGate, strictGate } from '#http/raw-gate'
+import { bearerVerifier } from '#identity/bearer'
 import { trustedIssuers, type TrustedIssuers } from '#identity/jwt/issuers'
 import { tokenVerifier } from '#identity/jwt/verify'
 import { identityMapping } from '#identity/mapping'
@@ -35,6 +36,7 @@ export type IngressPorts = {
   readonly load: () => Result<void>
   readonly meter: Meter
   readonly log: Log
+  readonly clock: Clock
   readonly randomBytes: RandomBytes
   readonly uptimeMs: () => number
   /** Names this gateway in Via, so that a request that runs in a circle is known. */
@@ -79,6 +81,8 @@ export const buildIngress = async (
     issuers: config.issuers,
     plainHttpIssuers: config.unsafe.plainHttpIssuers,
     takeKeys: (madeFrom, make) => hand.take('issuer keys', madeFrom, make, (keys) => keys.close()),
+    takeIntrospector: (madeFrom, make) =>
+      hand.take('introspector', madeFrom, make, (one) => one.close()),
   })
   const { bundleFile, dataFile } = config.policy
   const policyFiles = ports.stampOf([bundleFile, ...(dataFile ? [dataFile] : [])])
@@ -92,7 +96,7 @@ export const buildIngress = async (
   )
   await issuers.start()
   const keyFiles = Object.values(config.issuers).flatMap(({ caFile }) => caFile ?? [])
-  const verify = hand.take(
+  const verifyJwt = hand.take(
     'verifier',
     [config.issuers, config.caches.maxTokens, ports.stampOf(keyFiles)],
     () =>
@@ -118,7 +122,7 @@ export const buildIngress = async (
     addressLimit: config.limits.address && ports.limit('address', 'all', config.limits.address),
     routes: config.routes.map((route) => compileRoute(route, upstreams, firewall, ports)),
     quarantine: ports.quarantine.arriving,
-    verify,
+    verify: bearerVerifier(issuers, verifyJwt),
     holder: ports.holder,
     mapping: identityMapping(config.identities, config.trustDomain),
     policy,

@@ -1,7 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { causeText } from '#contract/cause'
+import type { Clock } from '#contract/clock'
 import type { Issuer, Issuers } from '#config/schema'
+import { askIssuer, readCredentials } from '../introspection/ask-issuer.ts'
+import { introspector, type Introspector } from '../introspection/introspector.ts'
 import { clockAhead, type ClockAhead } from './clock-ahead.ts'
 import { issuerKeys, type IssuerKeys } from './issuer-keys.ts'
 import type { IssuerKeysDeps, IssuerStatus } from './key-refresher.ts'
@@ -21,6 +24,9 @@ type ClockStatus = { readonly clockAheadSeconds: number | undefined }
 export type TrustedIssuers = {
   /** By `iss`, code point by code point: finding one costs the same however many there are. */
   readonly byIss: ReadonlyMap<string, TrustedIssuer>
+  /** Those that are asked about each token, by name, and their names by `iss`. */
+  readonly introspecting: ReadonlyMap<string, Introspector>
+  readonly introspectingByIss: ReadonlyMap<string, string>
   /**
    * Fetches the keys of all. Resolves when each was tried, or after `longestStartMs`: a dead issuer holds up nobody, its
    * own callers get 503 until it is back. Rejects if a `jwksFile` cannot be used.
@@ -43,6 +49,10 @@ export type TrustedIssuersOptions = IssuerKeysDeps & {
    * data, equal when nothing changed.
    */
   readonly takeKeys?: (madeFrom: unknown, make: () => IssuerKeys) => IssuerKeys
+  /** The same of one that is asked about its tokens, with what it said. */
+  readonly takeIntrospector?: (madeFrom: unknown, make: () => Introspector) => Introspector
+  /** Signs assertions by it. */
+  readonly clock: Clock
 }
 
 const fetchTimeoutMs = 5000
@@ -64,11 +74,18 @@ export const trustedIssuers = (options: TrustedIssuersOptions): TrustedIssuers =
     longestStartMs = defaultLongestStartMs,
   } = options
   const byIss = new Map<string, TrustedIssuer>()
+  const introspecting = new Map<string, Introspector>()
+  const introspectingByIss = new Map<string, string>()
   for (const [name, issuer] of Object.entries(issuers)) {
-    const twin = byIss.get(issuer.issuer)
-    if (twin)
-      throw new Error(`issuers.${name}.issuer is that of issuers.${twin.name}: a token has one`)
+    const twin = byIss.get(issuer.issuer)?.name ?? introspectingByIss.get(issuer.issuer)
+    if (twin !== undefined)
+      throw new Error(`issuers.${name}.issuer is that of issuers.${twin}: a token has one`)
     const allowPlainHttp = plainHttpIssuers.includes(name)
+    if (issuer.introspection !== undefined) {
+      introspecting.set(name, openIntrospector(name, issuer, allowPlainHttp, options))
+      introspectingByIss.set(issuer.issuer, name)
+      continue
+    }
     if (issuer.jwksFile === undefined && issuer.jwksUrl === undefined)
       mustBeUrl(name, issuer, allowPlainHttp)
     const ca = issuer.caFile === undefined ? undefined : readCa(name, issuer.caFile)
@@ -86,6 +103,8 @@ export const trustedIssuers = (options: TrustedIssuersOptions): TrustedIssuers =
   }
   return {
     byIss,
+    introspecting,
+    introspectingByIss,
     start: async () => {
       const enough = new AbortController()
       const late = sleep(longestStartMs, undefined, { signal: enough.signal }).catch(() => {})
@@ -97,15 +116,35 @@ export const trustedIssuers = (options: TrustedIssuersOptions): TrustedIssuers =
     },
     status: () =>
       new Map(
-        [...byIss.values()].map(({ name, keys, clock }) => [
-          name,
-          { ...keys.status(), clockAheadSeconds: clock.seconds() },
-        ]),
+        [...byIss.values()]
+          .map(({ name, keys, clock }): [string, IssuerStatus & ClockStatus] => [
+            name,
+            { ...keys.status(), clockAheadSeconds: clock.seconds() },
+          ])
+          .concat([...introspecting].map(([name, one]) => [name, one.status()])),
       ),
     close: () => {
       if (!takeKeys) for (const { keys } of byIss.values()) keys.close()
+      if (!options.takeIntrospector) for (const one of introspecting.values()) one.close()
     },
   }
+}
+
+const openIntrospector = (
+  name: string,
+  issuer: Issuer,
+  allowPlainHttp: boolean,
+  options: TrustedIssuersOptions,
+): Introspector => {
+  const { introspection } = issuer
+  if (introspection === undefined) throw new TypeError(`issuer ${name} has no introspection`)
+  const ca = issuer.caFile === undefined ? undefined : readCa(name, issuer.caFile)
+  const credentials = readCredentials(name, introspection)
+  const at = { issuer: issuer.issuer, introspection, credentials, ca, allowPlainHttp }
+  const make = () => introspector(name, issuer, askIssuer({ ...at, ...options }), options)
+  // Secrets print as nothing, so their digest says whether they changed.
+  const madeFrom = { name, issuer, ca, allowPlainHttp, credentials: credentials.digest }
+  return options.takeIntrospector ? options.takeIntrospector(madeFrom, make) : make()
 }
 
 const startAll = async (issuers: TrustedIssuer[]): Promise<void> => {

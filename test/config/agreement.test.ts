@@ -12,6 +12,9 @@ const replace =
     return changed
   }
 
+const asked = (more: string) =>
+  `introspection: { endpoint: 'https://login.example/introspect', authentication: { method: client_secret_basic, clientId: us, secret: { file: tls/server.pem } }, ${more} }`
+
 const rows: readonly (readonly [name: string, ours: Change, theirs: Change, ...said: string[]])[] =
   [
     ['agree', same, same],
@@ -50,6 +53,17 @@ const rows: readonly (readonly [name: string, ours: Change, theirs: Change, ...s
       replace('audiences: [api]', 'audiences: [api]\n    maxLifetimeSeconds: 600'),
       same,
       'gateway: `maxLifetimeSeconds` of issuer `main` is not the same at the exchange — say the same in both, best in one file that both `include:`',
+    ],
+    [
+      'ask an issuer about its tokens differently',
+      replace('audiences: [api]', `audiences: [api]\n    ${asked('maxCacheSeconds: 1')}`),
+      replace('audiences: [api]', `audiences: [api]\n    ${asked('subject: client_id')}`),
+      'gateway: `endpoint`, `subject` and `mayOmit` of `introspection` of issuer `main` are not the same at the exchange — say the same in both, best in one file that both `include:`',
+    ],
+    [
+      'ask an issuer about its tokens, each as itself and with its own memory',
+      replace('audiences: [api]', `audiences: [api]\n    ${asked('maxCacheSeconds: 1')}`),
+      replace('audiences: [api]', `audiences: [api]\n    ${asked('maxCached: 100')}`),
     ],
     [
       'fetch keys at other times',

@@ -27,7 +27,16 @@ export const runHttps = async (
   certificate: Pick<MadeCertificate, 'pem' | 'keyPem'>,
   listener: RequestListener,
 ): Promise<RunningServer> => {
-  const server = createServer({ cert: certificate.pem, key: certificate.keyPem }, listener)
+  const server = createServer(
+    // Who shows a certificate is asked nothing more about it than that they hold its key.
+    {
+      cert: certificate.pem,
+      key: certificate.keyPem,
+      requestCert: true,
+      rejectUnauthorized: false,
+    },
+    listener,
+  )
   server.on('tlsClientError', () => {}) // a client that does not trust us is what some tests are about
   return started(server, 'https')
 }

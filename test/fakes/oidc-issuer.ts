@@ -107,7 +107,7 @@ const fetchToken = async (issuer: string, ca: string, audience: string): Promise
 }
 
 /** The provider reminds everybody that its defaults are for development. */
-const quietly = (work: () => void) => {
+export const quietly = (work: () => void) => {
   const { info, warn } = console
   console.info = () => {}
   console.warn = () => {}

@@ -169,7 +169,7 @@ export const meshRig = async () => {
   }
 
   /** The real exchange of this mesh. */
-  const exchange = async (port = 0) => {
+  const exchange = async (port = 0, more: object = {}) => {
     const file = save(
       'exchange.yaml',
       stringify({
@@ -183,6 +183,7 @@ export const meshRig = async () => {
         ca: { store: { directory: at('keys') } },
         gateways: [ids.gateway],
         audit: { file: at('exchange-audit.jsonl') },
+        ...more,
       }),
     )
     const loaded = await loadConfig('exchange', file)

@@ -10,6 +10,8 @@ const replace = (from: string, to: string) => (text: string) => {
   return text.replace(from, to)
 }
 const add = (more: string) => (text: string) => text + more
+const asked = (endpoint: string) =>
+  `introspection: { endpoint: ${endpoint}, authentication: { method: client_secret_basic, clientId: us, secret: { file: tls/server.pem } } }`
 const shared = '{ redis: { url: { file: tls/server.pem } } }'
 
 const route = (id: string, path: string, more = '') =>
@@ -58,6 +60,31 @@ const gatewayRows: readonly Row[] = [
       '  other: { issuer: https://login.example, audiences: [x] }\nidentities:',
     ),
     'issuers.main has the issuer `https://login.example` too — give each issuer its own',
+  ],
+  [
+    'opaque tokens that would be sent over plain HTTP, and keys that nobody would use',
+    replace(
+      'audiences: [api]',
+      `audiences: [api]\n    jwksUrl: https://login.example/keys\n    platform: azure\n    ${asked('http://login.example/introspect')}`,
+    ),
+    'issuer `main` is asked about its tokens by `introspection`, so its keys are not used — keep one of the two',
+    'issuer `main` has `introspection`, and tokens of azure are checked by its keys — take one of the two out',
+    'tokens of issuer `main` would be sent over plain HTTP, where anyone on the way can take them — use https, or own up to it with `unsafe: { plainHttpIssuers: [main] }`',
+  ],
+  [
+    'a route for opaque tokens of two issuers',
+    (text) =>
+      replace(
+        'identities:',
+        `  other:\n    issuer: https://other.example\n    audiences: [x]\n    ${asked('https://other.example/introspect')}\nidentities:`,
+      )(
+        replace(
+          'audiences: [api]',
+          `audiences: [api]\n    ${asked('https://login.example/introspect')}`,
+        )(replace('issuers: [main]', 'issuers: [main, other]')(text)),
+      ),
+    'route `orders` takes tokens of `main` and of `other`, and an opaque token does not say which of them to ask — make a route for each',
+    'warning: no identity rule is for issuer `other`, so route `orders` refuses all callers of it — add a rule to `identities`',
   ],
   [
     'an upstream of another trust domain',

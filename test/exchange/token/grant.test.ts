@@ -56,6 +56,7 @@ const policy: GrantPolicy = {
 const request: ExchangeRequest = {
   subjectToken: secret('a.b.c'),
   subjectTokenType: subjectTokenTypes.jwt,
+  subjectIssuer: undefined,
   actorToken: undefined,
   audience: orders,
   requestedTokenType: tokenTypes.jwt,

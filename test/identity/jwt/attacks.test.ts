@@ -3,7 +3,7 @@ import { createHmac, createPublicKey } from 'node:crypto'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { after, suite, test } from 'node:test'
-import { systemRandomBytes } from '#contract/clock'
+import { systemClock, systemRandomBytes } from '#contract/clock'
 import { noLog, noMeter } from '#contract/telemetry'
 import { trustedIssuers } from '#identity/jwt/issuers'
 import { tokenVerifier } from '#identity/jwt/verify'
@@ -239,6 +239,7 @@ const twoIssuers = async (one: SigningKey, two: SigningKey) => {
     issuers: Object.fromEntries(
       options.map((issuer, at) => [at === 0 ? 'one' : 'two', issuer.options]),
     ),
+    clock: systemClock,
     randomBytes: systemRandomBytes,
     uptimeMs: () => performance.now(),
     meter: noMeter,

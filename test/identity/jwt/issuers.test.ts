@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, suite, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { systemRandomBytes } from '#contract/clock'
+import { systemClock, systemRandomBytes } from '#contract/clock'
 import { noLog, noMeter, type Meter } from '#contract/telemetry'
 import type { Issuer } from '#config/schema'
 import { trustedIssuers, type TrustedIssuersOptions } from '#identity/jwt/issuers'
@@ -52,6 +52,7 @@ const run = async (
         issuerConfig({ caFile, ...changed }),
       ]),
     ),
+    clock: systemClock,
     randomBytes: systemRandomBytes,
     uptimeMs: () => performance.now() + aheadMs,
     meter: noMeter,

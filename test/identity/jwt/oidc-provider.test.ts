@@ -19,6 +19,7 @@ const trusted = trustedIssuers({
   issuers: {
     op: issuerConfig({ issuer: provider.issuer, caFile, requiredClaims: ['sub', 'client_id'] }),
   },
+  clock: systemClock,
   randomBytes: systemRandomBytes,
   uptimeMs: () => performance.now(),
   meter: noMeter,

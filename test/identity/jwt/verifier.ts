@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after } from 'node:test'
-import { systemRandomBytes } from '#contract/clock'
+import { systemClock, systemRandomBytes } from '#contract/clock'
 import type { Result } from '#contract/problem'
 import { noLog, noMeter } from '#contract/telemetry'
 import type { Issuer } from '#config/schema'
@@ -36,6 +36,7 @@ export const verifierFor = async (
   publish({ keys: keys.map(({ jwk }) => jwk) })
   const issuers = trustedIssuers({
     issuers: { idp: issuerConfig({ jwksFile, ...changed }) },
+    clock: systemClock,
     randomBytes: systemRandomBytes,
     uptimeMs: () => performance.now(),
     meter: noMeter,
