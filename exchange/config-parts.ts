@@ -1,8 +1,11 @@
 import { join } from 'node:path'
+import type { Clock } from '#contract/clock'
 import type { SpiffeId, TrustDomain } from '#contract/spiffe-id'
 import type { Log } from '#contract/telemetry'
 import type { ExchangeConfig } from '#config/schema'
-import { noRevocations, revocationsIn, type Revocations } from './issued/revocations.ts'
+import { issuedJournalIn, noIssuedJournal } from './issued/journal.ts'
+import type { RegisterKeeping } from './issued/register.ts'
+import { noRevocations, revocationsIn } from './issued/revocations.ts'
 import type { KeyLifetimes } from './ca/make-keys.ts'
 import type { JoinTokenFile } from './join-token-files.ts'
 import { diskKeyStore } from './keys/disk.ts'
@@ -51,9 +54,23 @@ export const keyLifetimesOf = ({ ca, lifetimes }: ExchangeConfig): KeyLifetimes 
 export const keyStoreOf = ({ ca }: ExchangeConfig): KeyStore =>
   ca.store === 'memory' ? memoryKeyStore() : diskKeyStore(ca.store.directory)
 
-/** Beside stored keys, which are all that makes a token of before a restart good. */
-export const revocationsOf = ({ ca, maxIssued }: ExchangeConfig, log: Log): Revocations =>
-  ca.store === 'memory' ? noRevocations : revocationsIn(ca.store.directory, maxIssued, log)
+/**
+ * What was issued and what was revoked before the start: beside stored keys, which are all that makes a token of before a
+ * restart good.
+ *
+ * @throws Error that names a damaged file and the remedy.
+ */
+export const registerKeepingOf = async (
+  { ca: { store }, maxIssued }: ExchangeConfig,
+  clock: Clock,
+  log: Log,
+): Promise<RegisterKeeping> => {
+  const isKept = store !== 'memory'
+  const revocations = isKept ? revocationsIn(store.directory, maxIssued, log) : noRevocations
+  const journal = isKept ? issuedJournalIn(store.directory, maxIssued, clock, log) : noIssuedJournal
+  const [revoked, issued] = [await revocations.load(clock()), await journal.load()]
+  return { revocations, revoked, journal, issued }
+}
 
 /** Beside stored keys: the roots that a gateway's `caFile` needs for its first connection. They are no secret. */
 const rootsFileName = 'roots.pem'

@@ -14,7 +14,7 @@ import {
   keyStoreOf,
   partiesOf,
   publishRootsOf,
-  revocationsOf,
+  registerKeepingOf,
   warnOfSettings,
 } from './config-parts.ts'
 import { locationsOf } from './discovery.ts'
@@ -113,9 +113,8 @@ export const runExchange = async (
   })
 
   const locations = locationsOf(config.issuer)
-  const revocations = revocationsOf(config, log)
-  const revoked = await revocations.load(clock())
-  const register = issuedRegister(config.maxIssued, clock, revocations, revoked)
+  const keeping = await registerKeepingOf(config, clock, log)
+  const register = issuedRegister(config.maxIssued, clock, keeping)
   const decided = await tokenParts({
     ...ports,
     config,
@@ -169,6 +168,7 @@ export const runExchange = async (
     await admin.close(adminGraceMs)
     stopUpkeep()
     issuers.close()
+    await keeping.journal.close()
   }
   try {
     await issuers.start()

@@ -23,7 +23,7 @@ const CertificateAuthority = Strict(
       {
         default: 'memory',
         description:
-          '`memory` begins anew at every start: for trying out. A directory keeps root, keys and what was revoked.',
+          '`memory` begins anew at every start: for trying out. A directory keeps root, keys, what was issued and what was revoked.',
       },
     ),
     rootLifetimeDays: Type.Integer({

@@ -1,7 +1,8 @@
 import { isoTime } from '#contract/clock'
 import type { FastifyInstance } from '#http/listen'
 import { sendProblem } from '#http/listen'
-import { issuedKinds, type IssuedRegister } from '../issued/register.ts'
+import { issuedKinds } from '../issued/issued.ts'
+import type { IssuedRegister } from '../issued/register.ts'
 
 const maxListed = 1000
 const knownQuery = new Set(['subject', 'kind'])

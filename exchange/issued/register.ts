@@ -1,33 +1,17 @@
 import type { Clock } from '#contract/clock'
-import type { SpiffeId } from '#contract/spiffe-id'
+import type { Issued } from './issued.ts'
+import { noIssuedJournal, type IssuedJournal } from './journal.ts'
 import { noRevocations, type Revocations, type Revoked } from './revocations.ts'
-
-export const issuedKinds = ['jwt-svid', 'access-token', 'txn-token', 'x509-svid'] as const
-
-/** One credential that was issued and has not ended. */
-export type Issued = {
-  /** `jti` of a token, serial of a certificate. */
-  readonly id: string
-  readonly kind: (typeof issuedKinds)[number]
-  readonly subject: SpiffeId
-  /** Who asked for it. */
-  readonly client: string
-  /** '' for a certificate. */
-  readonly audience: string
-  readonly kid: string
-  readonly issuedAtMs: number
-  readonly expiresAtMs: number
-  /** SHA-256 of the signing input of the token that it came from, '' if it came from none. */
-  readonly parent: string
-  /** The same of itself, for a token; '' for a certificate. */
-  readonly fingerprint: string
-}
 
 export type IssuedFilter = { readonly subject?: string; readonly kind?: string }
 
+/** `parent-revoked`: while it was made, what it comes from was taken back. `unwritable`: it would be forgotten by a restart. */
+export type Registered = 'registered' | 'parent-revoked' | 'unwritable'
+
 /** Who holds what until when. */
 export type IssuedRegister = {
-  readonly add: (issued: Issued) => void
+  /** Before it is given out: what is not `registered` must not be. */
+  readonly add: (issued: Issued) => Promise<Registered>
   /** What has not ended, the earliest end first. */
   readonly list: (filter: IssuedFilter) => readonly (Issued & { readonly revoked: boolean })[]
   /** Undefined for what is not known, or not known any more. */
@@ -35,28 +19,44 @@ export type IssuedRegister = {
   /**
    * Takes an id back until its end, and the tokens that are known to have come from it. Says false when no more can be
    * remembered, here or through a restart: then it may come back.
+   *
+   * @param fingerprint Of the token itself, for one that the register may have forgotten.
    */
-  readonly revoke: (id: string, expiresAtMs: number) => Promise<boolean>
+  readonly revoke: (id: string, expiresAtMs: number, fingerprint?: string) => Promise<boolean>
   readonly isRevoked: (id: string) => boolean
   /** How many had to be forgotten before their end since the start. */
   readonly forgotten: () => number
 }
 
+/** Where a register keeps what must outlive the process, and what it had kept before the start. */
+export type RegisterKeeping = {
+  readonly revocations: Revocations
+  readonly revoked: Revoked
+  readonly journal: IssuedJournal
+  readonly issued: readonly Issued[]
+}
+
+const keepingNothing: RegisterKeeping = {
+  revocations: noRevocations,
+  revoked: new Map(),
+  journal: noIssuedJournal,
+  issued: [],
+}
+
 /**
  * Remembers in this process, at most `maxEntries` credentials: beyond that the oldest are forgotten, which costs an entry in
- * a list, and that what comes from one of them ends with it. What was revoked is never forgotten before its end, nor by a
- * restart, after which the list is empty.
- *
- * @param before What was revoked before the start, as `revocations` had it.
+ * a list, and that what comes from one of them ends with it. What was revoked is never forgotten before its end, nor is any
+ * of it by a restart.
  */
 export const issuedRegister = (
   maxEntries: number,
   clock: Clock,
-  revocations: Revocations = noRevocations,
-  before: Revoked = new Map(),
+  { revocations, revoked: before, journal, issued: known }: RegisterKeeping = keepingNothing,
 ): IssuedRegister => {
-  const entries = new Map<string, Issued>()
+  const entries = new Map(known.map((one) => [one.id, one]))
   const revoked = new Map(before)
+  /** Fingerprints of what was revoked since the start, by their end: for what is being made of it at that moment. */
+  const revokedPrints = new Map<string, number>()
   let forgotten = 0
   /** One iterator for good: a new one would walk over all that was deleted before it finds the oldest. */
   let fromOldest = entries.keys()
@@ -67,37 +67,45 @@ export const issuedRegister = (
     if (nowMs - prunedAtMs < pruneEveryMs) return
     prunedAtMs = nowMs
     for (const [id, { expiresAtMs }] of entries) if (expiresAtMs <= nowMs) entries.delete(id)
-    for (const [id, expiresAtMs] of revoked) if (expiresAtMs <= nowMs) revoked.delete(id)
+    for (const ended of [revoked, revokedPrints])
+      for (const [id, expiresAtMs] of ended) if (expiresAtMs <= nowMs) ended.delete(id)
+  }
+
+  const keep = (issued: Issued) => {
+    if (entries.size >= maxEntries) {
+      let oldest = fromOldest.next()
+      if (oldest.done) {
+        fromOldest = entries.keys()
+        oldest = fromOldest.next()
+      }
+      if (!oldest.done) entries.delete(oldest.value)
+      forgotten++
+    }
+    entries.set(issued.id, issued)
   }
 
   /** The ids that come with this one: itself, what came from it, and what came from that. */
-  const familyOf = (id: string, expiresAtMs: number): ReadonlyMap<string, number> => {
-    const family = new Map([[id, expiresAtMs]])
-    const parents = new Set([entries.get(id)?.fingerprint ?? ''])
-    parents.delete('')
-    if (parents.size === 0) return family
+  const familyOf = (id: string, expiresAtMs: number, fingerprint: string): Family => {
+    const ids = new Map([[id, expiresAtMs]])
+    const prints = new Map([[fingerprint, expiresAtMs]])
+    prints.delete('')
+    if (prints.size === 0) return { ids, prints }
     // Children come after their parents, in this map too, so that once through it finds them all.
     for (const child of entries.values())
-      if (parents.has(child.parent)) {
-        family.set(child.id, child.expiresAtMs)
-        if (child.fingerprint !== '') parents.add(child.fingerprint)
+      if (prints.has(child.parent)) {
+        ids.set(child.id, child.expiresAtMs)
+        if (child.fingerprint !== '') prints.set(child.fingerprint, child.expiresAtMs)
       }
-    return family
+    return { ids, prints }
   }
 
   return {
-    add: (issued) => {
+    add: async (issued) => {
       prune()
-      if (entries.size >= maxEntries) {
-        let oldest = fromOldest.next()
-        if (oldest.done) {
-          fromOldest = entries.keys()
-          oldest = fromOldest.next()
-        }
-        if (!oldest.done) entries.delete(oldest.value)
-        forgotten++
-      }
-      entries.set(issued.id, issued)
+      if (revokedPrints.has(issued.parent)) return 'parent-revoked'
+      keep(issued) // before anything is waited for: a revocation meanwhile finds it
+      if (!(await journal.add(issued))) return 'unwritable'
+      return revoked.has(issued.id) ? 'parent-revoked' : 'registered'
     },
     list: ({ subject, kind }) => {
       const nowMs = clock()
@@ -109,17 +117,23 @@ export const issuedRegister = (
         .map((one) => ({ ...one, revoked: revoked.has(one.id) }))
     },
     find: (id) => entries.get(id),
-    revoke: async (id, expiresAtMs) => {
+    revoke: async (id, expiresAtMs, fingerprint = entries.get(id)?.fingerprint ?? '') => {
       prune()
-      const family = familyOf(id, expiresAtMs)
-      const added = [...family.keys()].filter((one) => !revoked.has(one))
+      const { ids, prints } = familyOf(id, expiresAtMs, fingerprint)
+      const added = [...ids.keys()].filter((one) => !revoked.has(one))
       if (revoked.size + added.length > maxEntries) return false
-      for (const [one, endMs] of family) revoked.set(one, Math.max(endMs, revoked.get(one) ?? 0))
-      return revocations.add([...family.keys()], revoked)
+      for (const [one, endMs] of ids) revoked.set(one, Math.max(endMs, revoked.get(one) ?? 0))
+      for (const [print, endMs] of prints) revokedPrints.set(print, endMs)
+      return revocations.add([...ids.keys()], revoked)
     },
     isRevoked: (id) => (revoked.get(id) ?? 0) > clock(),
     forgotten: () => forgotten,
   }
+}
+
+type Family = {
+  readonly ids: ReadonlyMap<string, number>
+  readonly prints: ReadonlyMap<string, number>
 }
 
 const pruneEveryMs = 10_000

@@ -1,6 +1,7 @@
 import type { Clock } from '#contract/clock'
 import type { Meter } from '#contract/telemetry'
-import { issuedKinds, type IssuedRegister } from './register.ts'
+import { issuedKinds } from './issued.ts'
+import type { IssuedRegister } from './register.ts'
 
 const minuteMs = 60_000
 /** A credential counts where it ends first. */

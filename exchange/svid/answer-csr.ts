@@ -57,7 +57,7 @@ export const answerCsr = async (
     randomBytes,
   )
   const kid = issuer.keyId.toString('hex')
-  register.add({
+  const registered = await register.add({
     id: svid.serial,
     kind: 'x509-svid',
     subject: spiffeId,
@@ -69,6 +69,8 @@ export const answerCsr = async (
     parent,
     fingerprint: '',
   })
+  if (registered !== 'registered')
+    return refuse(registered === 'unwritable' ? 'audit-unavailable' : 'token-revoked')
   record.learn({
     minted: {
       tokenType: x509SvidType,

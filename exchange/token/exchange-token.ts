@@ -140,8 +140,7 @@ export const exchangeToken =
     const minted = mint(granted.value, parts, nowMs)
     if (!minted.ok) return stop(minted)
     const parent = subject.value.token.fingerprint
-    noteMinted(minted.value, asker.value.id, parent, parts.register, record)
-    return { kind, result: minted }
+    return stop(await noteMinted(minted.value, asker.value.id, parent, parts.register, record))
   }
 
 /** A token checked and mapped, and in the record as far as it got. */

@@ -116,8 +116,7 @@ export const legacyToken = async (
     nowMs,
   )
   if (!minted.ok) return stop(minted)
-  noteMinted(minted.value, name, '', parts.register, record)
-  return stop(minted)
+  return stop(await noteMinted(minted.value, name, '', parts.register, record))
 }
 
 const wishOf = (

@@ -1,9 +1,10 @@
 import { isoTime } from '#contract/clock'
 import type { SpiffeId } from '#contract/spiffe-id'
 import type { VerifiedToken } from '#identity/jwt/verified-token'
-import type { IssuedRegister } from '../issued/register.ts'
+import type { IssuedRegister, Registered } from '../issued/register.ts'
 import type { ExchangeRecord } from '../record.ts'
 import type { Minted } from './mint.ts'
+import { grantedAs, oauthRefuse, type OAuthResult } from './oauth-error.ts'
 
 /** What an exchange may write into its record. */
 export type Notes = Pick<ExchangeRecord, 'at' | 'learn' | 'note'>
@@ -31,17 +32,36 @@ export const factsOf = ({
   },
 })
 
-/** Puts what was minted into the record and the register. `parent` is the fingerprint of what it came from, '' for nothing. */
-export const noteMinted = (
+/**
+ * Puts what was minted into the register and the record, before it is given out. Refuses it if what it came from was
+ * taken back meanwhile, or if a restart would forget it.
+ *
+ * @param parent Fingerprint of what it came from, '' for nothing.
+ */
+export const noteMinted = async (
   minted: Minted,
   client: string,
   parent: string,
   register: Pick<IssuedRegister, 'add'>,
-  record: Pick<Notes, 'learn'>,
-): void => {
+  record: Pick<Notes, 'at' | 'learn'>,
+): Promise<OAuthResult<Minted>> => {
   const { kind, tokenType, subject: sub, audience, scopes, txn, jti, kid } = minted
   const { issuedAtSeconds, expiresAtSeconds, fingerprint } = minted
   const expiresAtMs = expiresAtSeconds * 1000
+  record.at('register')
+  const registered = await register.add({
+    id: jti,
+    kind,
+    subject: sub satisfies SpiffeId,
+    client,
+    audience,
+    kid,
+    issuedAtMs: issuedAtSeconds * 1000,
+    expiresAtMs,
+    parent,
+    fingerprint,
+  })
+  if (registered !== 'registered') return notRegistered(registered)
   record.learn({
     minted: {
       tokenType,
@@ -55,16 +75,15 @@ export const noteMinted = (
       fromCache: false,
     },
   })
-  register.add({
-    id: jti,
-    kind,
-    subject: sub satisfies SpiffeId,
-    client,
-    audience,
-    kid,
-    issuedAtMs: issuedAtSeconds * 1000,
-    expiresAtMs,
-    parent,
-    fingerprint,
-  })
+  return grantedAs(minted)
 }
+
+const notRegistered = (why: Exclude<Registered, 'registered'>) =>
+  why === 'unwritable'
+    ? oauthRefuse(
+        'temporarily_unavailable',
+        'audit-unavailable',
+        'it cannot be remembered now, try again later',
+        { retryAfterSeconds: 60 },
+      )
+    : oauthRefuse('invalid_request', 'token-revoked', 'subject_token: The token was revoked.')

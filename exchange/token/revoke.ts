@@ -32,8 +32,8 @@ export const revokeRoute = (parts: RevokeParts): ((app: FastifyInstance) => Prom
         return done
       }
       visit.record.note('revoke')
-      const { jti = '', expiresAtMs } = own.token
-      return (await parts.register.revoke(jti, expiresAtMs))
+      const { jti = '', expiresAtMs, fingerprint } = own.token
+      return (await parts.register.revoke(jti, expiresAtMs, fingerprint))
         ? done
         : oauthRefuse(
             'temporarily_unavailable',

@@ -5,7 +5,9 @@ import { join } from 'node:path'
 import { after, suite, test } from 'node:test'
 import { decodeJwt } from 'jose'
 import { noLog } from '#contract/telemetry'
-import { issuedRegister, type Issued } from '#exchange/issued/register'
+import type { Issued } from '#exchange/issued/issued'
+import { noIssuedJournal } from '#exchange/issued/journal'
+import { issuedRegister } from '#exchange/issued/register'
 import { revocationsIn } from '#exchange/issued/revocations'
 import {
   basic,
@@ -101,7 +103,12 @@ suite('the file of what was revoked', () => {
     const folder = mkdtempSync(join(tmpdir(), 'sallyport-revoked-'))
     const { revocations } = await openIn(folder)
     rmSync(folder, { recursive: true })
-    const register = issuedRegister(100, () => nowMs, revocations)
+    const register = issuedRegister(100, () => nowMs, {
+      revocations,
+      revoked: new Map(),
+      journal: noIssuedJournal,
+      issued: [],
+    })
     assert.equal(await register.revoke('a', later), false)
     assert.ok(register.isRevoked('a'))
   })
@@ -122,12 +129,12 @@ suite('the register of what was issued', () => {
     ...more,
   })
 
-  test('lists what has not ended, the earliest end first, and picks by subject and kind', () => {
+  test('lists what has not ended, the earliest end first, and picks by subject and kind', async () => {
     let atMs = nowMs
     const register = issuedRegister(100, () => atMs)
-    register.add(one('late'))
-    register.add(one('early', { expiresAtMs: nowMs + 1000, kind: 'access-token' }))
-    register.add(one('certificate', { kind: 'x509-svid', fingerprint: '' }))
+    await register.add(one('late'))
+    await register.add(one('early', { expiresAtMs: nowMs + 1000, kind: 'access-token' }))
+    await register.add(one('certificate', { kind: 'x509-svid', fingerprint: '' }))
     const ids = (filter: object) => register.list(filter).map(({ id }) => id)
     assert.deepEqual(ids({}), ['early', 'late', 'certificate'])
     assert.deepEqual(ids({ kind: 'access-token' }), ['early'])
@@ -138,11 +145,11 @@ suite('the register of what was issued', () => {
 
   test('revokes a whole family and nobody else', async () => {
     const register = issuedRegister(100, () => nowMs)
-    register.add(one('parent'))
-    register.add(one('stranger', { parent: 'f-other' }))
-    register.add(one('child', { parent: 'f-parent' }))
-    register.add(one('grandchild', { parent: 'f-child' }))
-    register.add(one('orphan', { parent: '' }))
+    await register.add(one('parent'))
+    await register.add(one('stranger', { parent: 'f-other' }))
+    await register.add(one('child', { parent: 'f-parent' }))
+    await register.add(one('grandchild', { parent: 'f-child' }))
+    await register.add(one('orphan', { parent: '' }))
     assert.equal(await register.revoke('parent', later), true)
     const revoked = register.list({}).filter((each) => each.revoked)
     assert.deepEqual(
@@ -153,7 +160,7 @@ suite('the register of what was issued', () => {
 
   test('is bounded: the oldest entry goes, what is revoked does not, and one revocation too many is said', async () => {
     const register = issuedRegister(3, () => nowMs)
-    for (const id of ['a', 'b', 'c', 'd']) register.add(one(id))
+    for (const id of ['a', 'b', 'c', 'd']) await register.add(one(id))
     assert.equal(register.list({}).length, 3)
     assert.equal(register.forgotten(), 1)
     assert.deepEqual(

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { metrics } from '#contract/telemetry'
-import { issuedKinds, issuedRegister, type Issued } from '#exchange/issued/register'
+import { issuedKinds, type Issued } from '#exchange/issued/issued'
+import { issuedRegister } from '#exchange/issued/register'
 import { issuedTimeline } from '#exchange/issued/timeline'
 import { prometheusSink } from '#plugins/prometheus/sink'
 import { alice, fakeClock, gateway } from '../fixtures.ts'
@@ -34,12 +35,12 @@ test('what is out is shown by kind and by when it ends, and who holds it is not'
       parent: 'parent-of-it',
       fingerprint: `print-of-${id}`,
     })
-  for (let i = 0; i < 500; i++) issue(`t${i}`, 'jwt-svid', 5 * minuteMs)
-  issue('soon', 'access-token', 30 * secondMs)
-  issue('minute', 'access-token', minuteMs)
-  issue('revoked', 'access-token', 30 * secondMs)
-  issue('svid', 'x509-svid', 24 * hourMs)
-  issue('long', 'x509-svid', 24 * hourMs + 1)
+  for (let i = 0; i < 500; i++) await issue(`t${i}`, 'jwt-svid', 5 * minuteMs)
+  await issue('soon', 'access-token', 30 * secondMs)
+  await issue('minute', 'access-token', minuteMs)
+  await issue('revoked', 'access-token', 30 * secondMs)
+  await issue('svid', 'x509-svid', 24 * hourMs)
+  await issue('long', 'x509-svid', 24 * hourMs + 1)
   await register.revoke('revoked', clock() + 30 * secondMs)
 
   show()
