@@ -127,6 +127,8 @@ export type EgressRecord = {
   readonly addresses?: readonly JudgedAddress[]
   /** The one that was dialled. */
   readonly dialled?: string
+  /** Version of TLS, where the gateway itself made it. */
+  readonly tls?: string
   /** What the ClientHello named; `not-inspected` where nobody looked. */
   readonly serverName?: ServerNameVerdict
   /** The first time since the start that this workload went there. */

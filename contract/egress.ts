@@ -5,8 +5,11 @@ export const egressModes = ['enforce', 'report', 'open'] as const
 /** `report` lets through and records what would have been refused; `open` lets through. Neither relaxes what is said of addresses. */
 export type EgressMode = (typeof egressModes)[number]
 
-export const egressProtocols = ['tls', 'http', 'tcp'] as const
-/** What goes through: TLS whose server name is looked at, a plain HTTP request, or bytes that nobody looks at. */
+export const egressProtocols = ['tls', 'http', 'https', 'tcp'] as const
+/**
+ * What goes through: TLS whose server name is looked at, plain HTTP requests, requests that go on over verified TLS, or bytes
+ * that nobody looks at.
+ */
 export type EgressProtocol = (typeof egressProtocols)[number]
 
 /** Where a workload wants to go, from the one authority of its request. */
@@ -16,10 +19,15 @@ export type EgressTarget = {
   readonly host: string
   readonly isAddress: boolean
   readonly port: number
-  /** A tunnel asked for by CONNECT, or a plain request with its method and path. */
+  /** A tunnel asked for by CONNECT, or a request whose method and path are seen. */
   readonly ask:
     | { readonly kind: 'tunnel' }
-    | { readonly kind: 'request'; readonly method: string; readonly path: string }
+    | {
+        readonly kind: 'request'
+        readonly scheme: 'http' | 'https'
+        readonly method: string
+        readonly path: string
+      }
 }
 
 /** Why a destination was let through or not; the words that records, metrics and `egress suggest` go by. */
@@ -47,6 +55,8 @@ export type EgressDecision = {
   /** What it would have been refused for, were the rule enforced. */
   readonly wouldRefuse?: EgressReason
   readonly protocol: EgressProtocol
+  /** Where it goes: the port asked for, but 443 for a request to port 80 of plain HTTP that goes on over TLS. */
+  readonly port: number
   /** What a ClientHello may lack. */
   readonly withoutServerName: boolean
   readonly encryptedClientHello: boolean

@@ -100,6 +100,7 @@ export const problems = {
   },
   'destination-unresolved': { status: 502, title: 'The name of the destination was not resolved.' },
   'destination-unreachable': { status: 502, title: 'The destination could not be reached.' },
+  'destination-untrusted': { status: 502, title: 'The destination could not prove who it is.' },
   'destination-broken': { status: 502, title: 'The destination broke off its answer.' },
   'destination-timeout': { status: 504, title: 'The destination took too long.' },
   'server-name-refused': {

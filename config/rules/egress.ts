@@ -113,14 +113,14 @@ const invisible = ({ egressRules, egressAllowed }: Subject): Finding[] =>
     ),
   ].flatMap(({ pointer, value }): Finding[] =>
     (['methods', 'paths'] as const).flatMap((key) =>
-      value[key] === undefined || value.protocol === 'http'
+      value[key] === undefined || value.protocol === 'http' || value.protocol === 'https'
         ? []
         : [
             {
               pointer: `${pointer}/${key}`,
               at: 'key',
               message: `${tick(key)} cannot be seen in a tunnel with \`protocol: ${value.protocol}\``,
-              remedy: 'take it out; only `protocol: http` shows them',
+              remedy: 'take it out; only `protocol: http` and `https` show them',
             },
           ],
     ),

@@ -1,6 +1,6 @@
 import { Type, type Static } from 'typebox'
 import { EgressAllowlistOptions } from '#plugins/egress-allowlist/options'
-import { Strict } from './words.ts'
+import { File, Strict } from './words.ts'
 
 const Dns = Strict(
   {
@@ -58,11 +58,29 @@ export const Egress = Strict(
       description:
         "Audiences of JWT-SVIDs that are accepted in Proxy-Authorization. By default the gateway's own SPIFFE ID.",
     }),
+    destinationRoots: Strict(
+      {
+        files: Type.Array(File('Roots of your own.', { holds: 'certificates' }), {
+          default: [],
+          description: 'Roots of your own, for destinations that no public CA vouches for.',
+        }),
+        publicRoots: Type.Boolean({
+          default: true,
+          description: "Whether Mozilla's roots are believed, as Node brings them along.",
+        }),
+      },
+      {
+        default: {},
+        description:
+          'Whose certificates are believed where the gateway itself makes the TLS to a destination.',
+      },
+    ),
     connectTimeoutMs: Type.Integer({
       minimum: 50,
       maximum: 120_000,
       default: 10_000,
-      description: 'For a connection to a destination, all of its addresses together.',
+      description:
+        'For a connection to a destination, all of its addresses together, and TLS where it is made here.',
     }),
     clientHelloTimeoutMs: Type.Integer({
       minimum: 50,
@@ -73,12 +91,12 @@ export const Egress = Strict(
     headersTimeoutMs: Type.Integer({
       minimum: 50,
       default: 60_000,
-      description: 'Of plain requests: from the sent request to the head of the answer.',
+      description: 'Of requests that are seen: from the sent request to the head of the answer.',
     }),
     maxBodyBytes: Type.Integer({
       minimum: 0,
       default: 104_857_600,
-      description: 'Of plain requests: larger bodies are refused.',
+      description: 'Of requests that are seen: larger bodies are refused.',
     }),
   },
   {

@@ -1,7 +1,17 @@
 import type { EgressAllowlist, EgressDecision } from '#contract/egress'
 import type { Step } from '#contract/step'
+import type { Authority } from './authority.ts'
 import type { Workload } from './identify.ts'
 import type { Ask } from './read-ask.ts'
+
+/** Where it goes, by name: what was asked for, with the port that was decided on. */
+export const placeOf = ({
+  ask: { authority },
+  decision: { port },
+}: {
+  readonly ask: Ask
+  readonly decision: Pick<EgressDecision, 'port'>
+}): Authority => ({ ...authority, port })
 
 /** Asks the guard whether this workload may go there. Without a reason to say yes it says no. */
 export const allow =
@@ -15,5 +25,10 @@ export const allow =
       ask:
         ask.kind === 'tunnel'
           ? { kind: 'tunnel' }
-          : { kind: 'request', method: ask.head.method, path: ask.head.path },
+          : {
+              kind: 'request',
+              scheme: ask.scheme,
+              method: ask.head.method,
+              path: ask.head.path,
+            },
     })

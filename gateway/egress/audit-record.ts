@@ -119,7 +119,7 @@ const egressOf = (
     egress: {
       phase,
       host: ask.authority.host,
-      port: ask.authority.port,
+      port: decision?.port ?? ask.authority.port,
       ...(workload ? { proof: workload.proof } : {}),
       ...(decision
         ? {
@@ -133,7 +133,11 @@ const egressOf = (
       ...(judged ? { addresses: judged } : {}),
       ...(addresses ? { lookupMs: rounded(addresses.lookupMs) } : {}),
       ...(connection
-        ? { dialled: connection.address, connectMs: rounded(connection.connectMs) }
+        ? {
+            dialled: connection.address,
+            ...(connection.tlsVersion === undefined ? {} : { tls: connection.tlsVersion }),
+            connectMs: rounded(connection.connectMs),
+          }
         : {}),
       ...(serverName ? { serverName } : {}),
       ...(closedBy ? { closedBy } : {}),

@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs'
+import type { SecureContext } from 'node:tls'
 import type { AuditSink } from '#contract/audit-event'
 import type { EgressAllowlist } from '#contract/egress'
 import type { Quarantine } from '#contract/quarantine'
@@ -12,6 +14,7 @@ import type { Hand } from '../shelf.ts'
 import type { Accounts } from './accounts.ts'
 import type { EgressParts } from './parts.ts'
 import { nameResolver } from './resolver.ts'
+import { destinationRoots } from './secure.ts'
 
 type LimitOptions = NonNullable<Egress['rules'][number]['limits']['requests']>
 
@@ -28,6 +31,8 @@ export type EgressPorts = {
   ) => EgressAllowlist
   readonly limit: (limit: 'caller', of: string, options: LimitOptions) => Step<LimitKey, Quota>
   readonly quarantine: Pick<Quarantine, 'arriving'>
+  /** Changes when one of these files does. */
+  readonly stampOf: (paths: readonly string[]) => string
 }
 
 /** What outlives a configuration. */
@@ -72,7 +77,19 @@ export const buildEgress = (
   resolver: hand.take('resolver', egress.dns, () => nameResolver(egress.dns, ports)),
   answers: egress.dns.answers,
   connectTimeoutMs: egress.connectTimeoutMs,
+  destinationRoots: hand.take(
+    'destination roots',
+    [egress.destinationRoots, ports.stampOf(egress.destinationRoots.files)],
+    () => rootsOf(egress.destinationRoots),
+  ),
   clientHelloTimeoutMs: egress.clientHelloTimeoutMs,
   headersTimeoutMs: egress.headersTimeoutMs,
   maxBodyBytes: egress.maxBodyBytes,
 })
+
+/** @throws Error naming the file that cannot be used. */
+const rootsOf = ({ files, publicRoots }: Egress['destinationRoots']): SecureContext =>
+  destinationRoots(
+    files.map((file) => readFileSync(file, 'utf8')),
+    publicRoots,
+  )

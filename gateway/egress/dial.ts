@@ -1,6 +1,7 @@
 import { connect, type Socket } from 'node:net'
 import { addressBytes, addressText } from '#contract/ip-address'
-import { pass, refuse, type Result } from '#contract/problem'
+import { pass, refuse, type ProblemTag, type Result } from '#contract/problem'
+import { secure, type Securing } from './secure.ts'
 
 export type DialOptions = {
   /** That were judged; tried in this order. */
@@ -9,18 +10,25 @@ export type DialOptions = {
   /** For all of them together. */
   readonly timeoutMs: number
   readonly signal: AbortSignal
+  /** Whom the destination must prove to be by TLS; absent where others make it, or nobody. */
+  readonly tls?: Securing | undefined
 }
 
-export type Dialled = { readonly socket: Socket; readonly address: string }
+export type Dialled = {
+  readonly socket: Socket
+  readonly address: string
+  /** Version of TLS, where the destination has proved who it is. */
+  readonly tlsVersion?: string
+}
 
 const maxTries = 4
 const keepAliveMs = 30_000
 
 /**
  * Opens a connection to one of some judged addresses, and to nothing else: no name is resolved here, and once connected the
- * socket must be where it was sent. Everything that goes out goes by this function.
+ * socket must be where it was sent. Everything that goes out goes by this function, TLS of ours too.
  *
- * @returns Refuses with `destination-unreachable`, `destination-timeout` or `caller-gone`.
+ * @returns Refuses with `destination-unreachable`, `destination-timeout`, `destination-untrusted` or `caller-gone`.
  */
 export const dial = async (options: DialOptions): Promise<Result<Dialled>> => {
   const tried = options.addresses.slice(0, maxTries)
@@ -30,9 +38,25 @@ export const dial = async (options: DialOptions): Promise<Result<Dialled>> => {
     const leftMs = untilMs - performance.now()
     if (leftMs <= 0) break
     last = await dialOne(address, options, leftMs / (tried.length - i))
-    if (last.ok || last.problem.tag === 'caller-gone') return last
+    if (last.ok && options.tls) last = await secured(last.value, options.tls, options, untilMs)
+    if (last.ok || isFinal.has(last.problem.tag)) return last
   }
   return last
+}
+
+/** One of whom the certificate is wrong is no reason to try another. */
+const isFinal: ReadonlySet<ProblemTag> = new Set(['caller-gone', 'destination-untrusted'])
+
+const secured = async (
+  { socket, address }: Dialled,
+  tls: Securing,
+  { signal }: DialOptions,
+  untilMs: number,
+): Promise<Result<Dialled>> => {
+  const leftMs = Math.max(1, untilMs - performance.now())
+  const made = await secure(socket, tls, leftMs, signal)
+  if (!made.ok) return made
+  return pass({ socket: made.value, address, tlsVersion: made.value.getProtocol() ?? '' })
 }
 
 const dialOne = (

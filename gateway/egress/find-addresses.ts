@@ -31,12 +31,12 @@ export const findAddresses = ({
 }: Options): Step<{ readonly ask: Ask; readonly decision: EgressDecision }, Addresses> => {
   const judge = (
     addresses: readonly string[],
-    { authority: { host, port } }: Ask,
+    { authority: { host } }: Ask,
     decision: EgressDecision,
     lookupMs: number,
   ): Result<Addresses> => {
     const judged = addresses.map((address) =>
-      allowlist.judgeAddress(address, port, decision.opened),
+      allowlist.judgeAddress(address, decision.port, decision.opened),
     )
     const open = judged.filter(({ isAllowed }) => isAllowed)
     const isOpen = answers === 'all' ? open.length === judged.length : open.length > 0

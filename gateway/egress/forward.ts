@@ -2,9 +2,13 @@ import { request as httpRequest, type IncomingMessage, type ServerResponse } fro
 import type { Problem } from '#contract/problem'
 import { endToEndHeaders } from '#http/hop-by-hop'
 import type { Sent } from '../answer.ts'
+import { placeOf } from './allow.ts'
 import { hostHeader } from './authority.ts'
 import type { Admitted } from './pipeline.ts'
 import type { Ask } from './read-ask.ts'
+
+/** What passed the way, and is a request that is seen. */
+export type AdmittedRequest = Admitted & { readonly ask: Extract<Ask, { kind: 'request' }> }
 
 export type Forwarding = {
   readonly refuse: (problem: Problem) => Sent
@@ -17,16 +21,17 @@ export type Forwarding = {
 }
 
 const httpPort = 80
+const httpsPort = 443
 const maxAnswerHeaderBytes = 65_536
 
 /**
- * Passes a plain request to the connection that was opened for it, and the answer back, streaming both ways. The
+ * Passes a request to the connection that was opened for it, and the answer back, streaming both ways. The
  * connection serves this one request. Redirects are the workload's to follow: each hop is judged anew.
  *
  * @returns Resolves once the last byte is through or cannot come; never rejects.
  */
 export const forward = (
-  admitted: Admitted & { readonly ask: Extract<Ask, { kind: 'request' }> },
+  admitted: AdmittedRequest,
   res: ServerResponse,
   forwarding: Forwarding,
 ): Promise<Sent> =>
@@ -58,7 +63,7 @@ export const forward = (
       createConnection: () => socket, // so that no agent, pool or proxy of the environment has a say
       method: ask.head.method,
       path: ask.head.path + ask.head.query,
-      headers: requestHeaders(ask, taken, viaName),
+      headers: requestHeaders(admitted, taken, viaName),
       setHost: false,
       maxHeaderSize: maxAnswerHeaderBytes,
       insecureHTTPParser: false,
@@ -117,12 +122,10 @@ export const forward = (
   })
 
 /** The Host is that of the one authority, whatever was sent. */
-const requestHeaders = (
-  { authority, head }: Extract<Ask, { kind: 'request' }>,
-  body: unknown,
-  viaName: string,
-): string[] => {
-  const headers = ['host', hostHeader(authority, httpPort)]
+const requestHeaders = (admitted: AdmittedRequest, body: unknown, viaName: string): string[] => {
+  const { head } = admitted.ask
+  const usualPort = admitted.decision.protocol === 'https' ? httpsPort : httpPort
+  const headers = ['host', hostHeader(placeOf(admitted), usualPort)]
   let hasLength = false
   for (let i = 0; i + 1 < head.headers.length; i += 2) {
     const [name = '', value = ''] = [head.headers[i], head.headers[i + 1]]

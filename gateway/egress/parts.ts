@@ -1,3 +1,4 @@
+import type { SecureContext } from 'node:tls'
 import type { AuditSink } from '#contract/audit-event'
 import type { EgressAllowlist } from '#contract/egress'
 import type { QuarantineJudge } from '#contract/quarantine'
@@ -24,6 +25,8 @@ export type EgressParts = AskOptions &
     readonly resolver: NameResolver
     readonly answers: Egress['dns']['answers']
     readonly connectTimeoutMs: number
+    /** Whose certificates are believed, where TLS is made here. */
+    readonly destinationRoots: SecureContext
     readonly clientHelloTimeoutMs: number
     readonly headersTimeoutMs: number
     readonly maxBodyBytes: number

@@ -25,7 +25,7 @@ export const egress = (parts: EgressParts) =>
     .learn('quota', limitRequests(parts.requestLimits))
     .learn('slot', takeSlot(parts.limits, parts.accounts))
     .learn('addresses', findAddresses(parts)) // resolved once; every answer is judged
-    .learn('connection', connect(parts.connectTimeoutMs)) // to a judged address and no other
+    .learn('connection', connect(parts)) // to a judged address and no other; TLS where the rule says so
 
 /** What is known of what passed. */
 export type Admitted = KnownOf<ReturnType<typeof egress>>

@@ -8,7 +8,12 @@ import type { EgressReceived } from './received.ts'
 /** What a workload asks for, and the one place it named. */
 export type Ask =
   | { readonly kind: 'tunnel'; readonly authority: Authority }
-  | { readonly kind: 'request'; readonly authority: Authority; readonly head: RequestHead }
+  | {
+      readonly kind: 'request'
+      readonly scheme: 'http' | 'https'
+      readonly authority: Authority
+      readonly head: RequestHead
+    }
 
 export type AskOptions = {
   readonly gate: (raw: RawHead) => Result<RequestHead>
@@ -16,12 +21,12 @@ export type AskOptions = {
   readonly viaName: string
 }
 
-const httpPort = 80
+const defaultPorts = { http: 80, https: 443 } as const
 const maxTargetChars = 8192
 
 /**
- * Reads what is asked for: CONNECT with `host:port`, or a request with an absolute `http` URL. Where a Host header stands
- * beside that it must say the same.
+ * Reads what is asked for: CONNECT with `host:port`, or a request with an absolute `http` or `https` URL. Where a Host header
+ * stands beside that it must say the same.
  *
  * @returns A step refusing with `authority-invalid`, `authority-mismatch`, `upgrade-refused`, `request-malformed` or with
  *   what the gate refuses with.
@@ -66,17 +71,19 @@ const absoluteForm = /^([a-z][a-z0-9+.-]*):\/\/([^/?#]*)([^#]*)$/i
 const readRequest = (raw: RawHead, gate: (raw: RawHead) => Result<RequestHead>): Result<Ask> => {
   const { url = '' } = raw
   if (url.length > maxTargetChars) return refuse('target-too-long')
-  const [, scheme, place = '', rest = ''] = absoluteForm.exec(url) ?? []
-  if (scheme === undefined) return notAbsolute
-  if (scheme.toLowerCase() !== 'http') return noOtherScheme
-  const authority = parseAuthority(place, httpPort)
+  const [, given, place = '', rest = ''] = absoluteForm.exec(url) ?? []
+  if (given === undefined) return notAbsolute
+  const scheme = given.toLowerCase()
+  if (scheme !== 'http' && scheme !== 'https') return noOtherScheme
+  const usualPort = defaultPorts[scheme]
+  const authority = parseAuthority(place, usualPort)
   if (!authority.ok) return authority
   const head = gate({ ...pick(raw), url: rest.startsWith('/') ? rest : `/${rest}` })
   if (!head.ok) return head
-  const { host, port = httpPort } = head.value
+  const { host, port = usualPort } = head.value
   const bare = host.startsWith('[') ? host.slice(1, -1) : host
   if (bare !== authority.value.host || port !== authority.value.port) return mismatch
-  return pass({ kind: 'request', authority: authority.value, head: head.value })
+  return pass({ kind: 'request', scheme, authority: authority.value, head: head.value })
 }
 
 const pick = ({ method, httpVersion, rawHeaders }: RawHead) => ({ method, httpVersion, rawHeaders })
@@ -100,10 +107,12 @@ const mismatch = refuse('authority-mismatch', {
 })
 const noUpgrade = refuse('upgrade-refused', { detail: 'Ask for a tunnel with CONNECT instead.' })
 const notAbsolute = refuse('authority-invalid', {
-  detail: 'This is a proxy: ask with CONNECT host:port, or with an absolute http:// URL.',
+  detail:
+    'This is a proxy: ask with CONNECT host:port, or with an absolute http:// or https:// URL.',
 })
 const noOtherScheme = refuse('authority-invalid', {
-  detail: 'Only http:// URLs are taken as they are; ask for a tunnel with CONNECT for others.',
+  detail:
+    'Only http:// and https:// URLs are taken as they are; ask for a tunnel with CONNECT for others.',
 })
 const notServed = (version: string): Refusal =>
   refuse('request-malformed', { detail: `HTTP/${version} is not served here.` })

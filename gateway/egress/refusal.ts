@@ -8,6 +8,7 @@ const proxyErrors: Partial<Record<ProblemTag, string>> = {
   quarantined: 'http_request_denied',
   'destination-unresolved': 'dns_error',
   'destination-unreachable': 'destination_unavailable',
+  'destination-untrusted': 'tls_certificate_error',
   'destination-broken': 'http_response_incomplete',
   'destination-timeout': 'connection_timeout',
   'tunnels-exceeded': 'connection_limit_reached',

@@ -10,6 +10,7 @@ import { replyProblem, replyProblemOnSocket, type Replied } from '#http/problem-
 import { answer, type Door, type Exchange, type Sent } from '../answer.ts'
 import type { Way } from '../compose.ts'
 import type { LiveTable } from '../live.ts'
+import { placeOf } from './allow.ts'
 import { closedRecord, openedRecord, type TunnelNotes } from './audit-record.ts'
 import { clientCertificateOf } from './client-certificate.ts'
 import type { EgressFigures } from './figures.ts'
@@ -154,9 +155,9 @@ export const takeEgress = (taking: Taking): Pick<Doors, 'request' | 'upgrade' | 
       )
     }
 
-  const noteVisit = ({ workload, ask: { authority } }: Admitted, notes: TunnelNotes) => {
-    if (taking.isFirstVisit(workload.spiffeId, `${authority.host}:${authority.port}`))
-      notes.isFirst = true
+  const noteVisit = (admitted: Admitted, notes: TunnelNotes) => {
+    const { host, port } = placeOf(admitted)
+    if (taking.isFirstVisit(admitted.workload.spiffeId, `${host}:${port}`)) notes.isFirst = true
   }
 
   const receive = (door: Door, req: IncomingMessage, res: ServerResponse | undefined) => {

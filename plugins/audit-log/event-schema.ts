@@ -135,6 +135,7 @@ const Egress = Record(
       ),
     ),
     dialled: Type.Optional(Text('The address that was dialled.')),
+    tls: Type.Optional(Text('Version of TLS, where the gateway itself made it.')),
     serverName: Type.Optional(
       Type.Enum([...serverNameVerdicts], { description: 'What the ClientHello named.' }),
     ),

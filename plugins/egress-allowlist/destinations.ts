@@ -11,16 +11,16 @@ export type Destination = {
   readonly opened: readonly string[]
 }
 
-/** The destination that takes a target, or how near the nearest one came. */
+/** The destination that takes a target, and by which port; or how near the nearest one came. */
 export type Found =
-  | { readonly destination: Destination }
+  | { readonly destination: Destination; readonly port: number }
   | { readonly destination: undefined; readonly reason: Miss }
 export type Miss = Extract<
   EgressReason,
   'not-listed' | 'port-not-listed' | 'method-or-path-not-listed' | 'address-not-listed'
 >
 
-const usualPorts = { tls: [443], http: [80], tcp: [443] } as const satisfies Record<
+const usualPorts = { tls: [443], http: [80], https: [443], tcp: [443] } as const satisfies Record<
   EgressProtocol,
   readonly number[]
 >
@@ -40,17 +40,25 @@ export const destinations = (
   }
   return (target) => {
     let reason: Miss = target.isAddress ? 'address-not-listed' : 'not-listed'
+    let plain: Found | undefined
     const candidates = [...(byName.get(target.host) ?? []), ...others]
     for (const candidate of candidates) {
-      if (!candidate.isPlace(target) || !fitsKind(candidate.destination.protocol, target)) continue
-      if (!candidate.ports.has(target.port)) {
+      const { destination } = candidate
+      if (!candidate.isPlace(target) || !fitsKind(destination.protocol, target)) continue
+      const port = portFor(destination.protocol, target)
+      if (!candidate.ports.has(port)) {
         if (reason !== 'method-or-path-not-listed') reason = 'port-not-listed'
         continue
       }
-      if (candidate.isRequest(target)) return { destination: candidate.destination }
-      reason = 'method-or-path-not-listed'
+      if (!candidate.isRequest(target)) {
+        reason = 'method-or-path-not-listed'
+        continue
+      }
+      const found: Found = { destination, port }
+      if (destination.protocol !== 'http') return found
+      plain ??= found // what may go over TLS does
     }
-    return { destination: undefined, reason }
+    return plain ?? { destination: undefined, reason }
   }
 }
 
@@ -62,12 +70,26 @@ type Compiled = {
 }
 
 const fitsKind = (protocol: EgressProtocol, { ask }: EgressTarget): boolean =>
-  (protocol === 'http') === (ask.kind === 'request')
+  ask.kind === 'tunnel'
+    ? protocol === 'tls' || protocol === 'tcp'
+    : protocol === 'https' || (protocol === 'http' && ask.scheme === 'http')
+
+const httpPort = 80
+const httpsPort = 443
+
+/** Of `http://host/` that goes on over TLS the port is as much a default as the scheme. */
+const portFor = (protocol: EgressProtocol, { ask, port }: EgressTarget): number =>
+  protocol === 'https' && ask.kind === 'request' && ask.scheme === 'http' && port === httpPort
+    ? httpsPort
+    : port
+
+const showsRequests = (protocol: EgressProtocol): boolean =>
+  protocol === 'http' || protocol === 'https'
 
 const compile = (option: EgressDestination): Compiled => {
   const { protocol, withoutServerName, encryptedClientHello, methods, paths } = option
-  if (protocol !== 'http' && (methods ?? paths) !== undefined)
-    throw new TypeError('methods and paths can only be seen with `protocol: http`')
+  if (!showsRequests(protocol) && (methods ?? paths) !== undefined)
+    throw new TypeError('methods and paths can only be seen with `protocol: http` or `https`')
   return {
     destination: {
       protocol,

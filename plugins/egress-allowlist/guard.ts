@@ -43,16 +43,17 @@ export const egressAllowlist = (
       const rule = ruleOf(target.spiffeId)
       if (!rule) return deny(target, 'no-rule', 'none')
       const own = rule.find(target)
-      if (own.destination) return pass(decided(rule, 'listed', own.destination))
+      if (own.destination) return pass(decided(rule, 'listed', own.destination, own.port))
       const common = forAll(target)
-      if (common.destination) return pass(decided(rule, 'listed-for-all', common.destination))
+      if (common.destination)
+        return pass(decided(rule, 'listed-for-all', common.destination, common.port))
       const reason = nearer(own, common)
       if (rule.mode === 'enforce' || target.isAddress || !impliedPorts.has(port))
         return deny(target, reason, rule.id)
       const implied = impliedDestination(target)
       return rule.mode === 'open'
-        ? pass(decided(rule, 'open', implied))
-        : pass({ ...decided(rule, reason, implied), wouldRefuse: reason })
+        ? pass(decided(rule, 'open', implied, port))
+        : pass({ ...decided(rule, reason, implied, port), wouldRefuse: reason })
     },
     judgeAddress: (address, port, opened): JudgedAddress => {
       const kind = isOwn(address, port)
@@ -99,10 +100,11 @@ const decided = (
   { id, team, mode }: CompiledRule,
   reason: EgressReason,
   destination: Destination,
-): EgressDecision => ({ reason, rule: id, team, mode, ...destination })
+  port: number,
+): EgressDecision => ({ reason, rule: id, team, mode, ...destination, port })
 
 const impliedDestination = ({ ask }: EgressTarget): Destination => ({
-  protocol: ask.kind === 'request' ? 'http' : 'tls',
+  protocol: ask.kind === 'request' ? ask.scheme : 'tls',
   withoutServerName: false,
   encryptedClientHello: false,
   opened: [],

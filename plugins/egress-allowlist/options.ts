@@ -32,20 +32,21 @@ const common = {
   protocol: Type.Enum([...egressProtocols], {
     default: 'tls',
     description:
-      '`tls`: a tunnel whose ClientHello must name the host asked for. `http`: plain requests. `tcp`: a tunnel that nobody looks into, for databases and the like.',
+      '`tls`: a tunnel whose ClientHello must name the host asked for. `http`: plain requests. `https`: requests with an absolute `https://` or `http://` URL, which go on over verified TLS; `http://HOST/` goes to port 443. `tcp`: a tunnel that nobody looks into, for databases and the like.',
   }),
   methods: Type.Optional(
     Type.Array(Type.String({ pattern: '^[A-Z]+$', expects: 'a method in upper case' }), {
       minItems: 1,
       uniqueItems: true,
-      description: 'For `http` alone, where a method can be seen. All, if absent.',
+      description: 'For `http` and `https`, where a method can be seen. All, if absent.',
     }),
   ),
   paths: Type.Optional(
     Type.Array(Type.String({ format: 'route-prefix' }), {
       minItems: 1,
       uniqueItems: true,
-      description: 'For `http` alone: paths and all below them, by whole segments. All, if absent.',
+      description:
+        'For `http` and `https`: paths and all below them, by whole segments. All, if absent.',
     }),
   ),
   withoutServerName: Type.Boolean({

@@ -76,7 +76,8 @@ const enforcing = (yaml: string) => {
   return (host: string, port: number, ask: EgressTarget['ask'] = { kind: 'tunnel' }) =>
     guard.decide({ spiffeId, host, port, isAddress: false, ask }).ok
 }
-const plain = (method: string, path: string) => ({ kind: 'request', method, path }) as const
+const plain = (method: string, path: string) =>
+  ({ kind: 'request', scheme: 'http', method, path }) as const
 
 suite('sallyport egress suggest', () => {
   test('lists what was let through and would be refused, and the guard then lets that through and nothing beside it', () => {

@@ -407,7 +407,7 @@ suite('plain requests', () => {
   })
   test('other schemes, user info, origin-form', async () => {
     for (const line of [
-      `GET https://${at('plain.lan')}/ HTTP/1.1`,
+      `GET ftp://${at('plain.lan')}/ HTTP/1.1`,
       `GET http://u:p@${at('plain.lan')}/ HTTP/1.1`,
       'GET / HTTP/1.1',
       `GET http://plain.lan:99999/ HTTP/1.1`,

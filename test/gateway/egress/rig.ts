@@ -14,6 +14,7 @@ import { noLog, noMeter } from '#contract/telemetry'
 import type { Egress, GatewayConfig } from '#config/schema'
 import { runEgress, type BuiltEgress } from '#gateway/egress/run'
 import type { EgressPorts } from '#gateway/egress/build'
+import { fileStamp } from '#http/file-stamp'
 import { cutQuarantined } from '#gateway/cut-quarantined'
 import { liveTable } from '#gateway/live'
 import { runtimes, type Runtimes } from '#gateway/runtime'
@@ -101,6 +102,7 @@ export const runRig = async (certs: Certificates, options: RigOptions) => {
     allow: [],
     nat64Prefixes: [],
     audiences: [],
+    destinationRoots: { files: [files.outsideRoot], publicRoots: false },
     connectTimeoutMs: 1000,
     clientHelloTimeoutMs: 5000,
     headersTimeoutMs: 2000,
@@ -183,6 +185,7 @@ export const runRig = async (certs: Certificates, options: RigOptions) => {
     viaName: 'sallyport-test',
     openAllowlist: egressAllowlist,
     quarantine: cutOff,
+    stampOf: fileStamp,
     limit: () => () =>
       pass({
         name: 'caller',
