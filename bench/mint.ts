@@ -125,6 +125,7 @@ const exchange = exchangeToken({
   oneTimeIssuers: new Set(),
   register: issuedRegister(100_000, Date.now),
   tokenEndpoints: [],
+  checkAwsCaller: undefined,
   legacy: undefined,
   issuer,
   tokenKey: () => tokenKey,

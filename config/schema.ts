@@ -2,6 +2,7 @@
 export { GatewayConfig, type OwnIdentity } from './schema/gateway.ts'
 export { ExchangeConfig } from './schema/exchange.ts'
 export { grantTokens, type Client, type Clients, type Grant } from './schema/clients.ts'
+export type { AwsCaller } from './schema/aws.ts'
 export type { LegacyCaller } from './schema/legacy.ts'
 export { platforms, signatureAlgorithms, type Issuer, type Issuers } from './schema/issuers.ts'
 export type { Identities, IdentityRule } from './schema/identities.ts'

@@ -168,6 +168,7 @@ export const runExchange = async (
     await admin.close(adminGraceMs)
     stopUpkeep()
     issuers.close()
+    decided.closeAws()
     await keeping.journal.close()
   }
   try {

@@ -5,6 +5,7 @@ import type { ExchangeConfig } from '#config/schema'
 import type { VerifyToken } from '#identity/jwt/verified-token'
 import { failureBudget } from '#identity/credentials/failure-budget'
 import { identityMapping } from '#identity/mapping'
+import { awsCallers, awsIssuerName } from './aws/callers.ts'
 import type { AuthoritySnapshot } from './ca/snapshot.ts'
 import { clientRegistry } from './clients/registry.ts'
 import type { Parties } from './config-parts.ts'
@@ -42,7 +43,11 @@ export const tokenParts = async (options: TokenPartsOptions) => {
   const clients = await clientRegistry(config.clients)
   const registry = await legacyRegistry(config.legacy)
   const issuers = new Set(Object.keys(config.issuers))
-  const selfServiceIssuers = new Set(selfService.issuers)
+  const aws = config.aws && awsCallers(config.aws, issuer)
+  const selfServiceIssuers = new Set([
+    ...selfService.issuers,
+    ...(aws === undefined ? [] : [awsIssuerName]),
+  ])
   const findGrant = grantsOf(config.grants)
   const verifyOwn = ownTokenVerifier({
     issuer,
@@ -88,6 +93,8 @@ export const tokenParts = async (options: TokenPartsOptions) => {
     },
     issuers,
     selfServiceIssuers,
+    checkAwsCaller: aws?.check,
+    closeAws: () => aws?.close(),
     oneTimeIssuers: new Set(selfService.oneTimeIssuers),
     findGrant,
     tokenEndpoints: [locations.tokenEndpoint],
@@ -128,7 +135,7 @@ const namesByIss = ({ issuers }: ExchangeConfig): ReadonlyMap<string, string> =>
   new Map(Object.entries(issuers).map(([name, { issuer }]) => [issuer, name]))
 
 const offeredBy = (
-  { clients, grants, legacy, selfService }: ExchangeConfig,
+  { aws, clients, grants, legacy, selfService }: ExchangeConfig,
   clientMethods: Offered['clientMethods'],
 ): Offered => {
   const proofs = Object.values(clients).map(({ authentication }) => authentication)
@@ -138,7 +145,7 @@ const offeredBy = (
   return {
     clientMethods,
     assertionAlgorithms: [...new Set(algorithms)],
-    selfService: selfService.issuers.length > 0,
+    selfService: selfService.issuers.length > 0 || aws !== undefined,
     legacy: Object.keys(legacy.callers).length > 0,
     scopes: [...new Set(grants.flatMap(({ scopes }) => scopes))],
   }

@@ -1,3 +1,4 @@
+import { aws } from './aws.ts'
 import { certificates } from './certificates.ts'
 import { conflictingRoutes } from './conflicting-routes.ts'
 import { duplicateNames } from './duplicate-names.ts'
@@ -30,6 +31,7 @@ export const rules: readonly Rule[] = [
   ownIdentity,
   grants,
   legacy,
+  aws,
   listeners,
   egress,
   withoutEffect,

@@ -90,7 +90,10 @@ const askers = ({ name, pointer, value }: Entry<Grant>, subject: Subject): Findi
           },
         ],
   )
-  const asksForItself = texts('/selfService/issuers').length > 0 || subject.legacyCallers.length > 0
+  const asksForItself =
+    texts('/selfService/issuers').length > 0 ||
+    subject.legacyCallers.length > 0 ||
+    subject.has('/aws')
   if (value.to.includes('self') && !asksForItself)
     found.push({
       pointer: `${pointer}/to`,

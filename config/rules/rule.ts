@@ -1,4 +1,5 @@
 import type {
+  AwsCaller,
   Client,
   Egress,
   ExchangeConfig,
@@ -45,6 +46,7 @@ export type Subject = {
   readonly hasEgress: boolean
   readonly hasEgressListener: boolean
   readonly legacyCallers: readonly Entry<LegacyCaller>[]
+  readonly awsCallers: readonly Entry<AwsCaller>[]
   /** All that are written, sound or not. Undefined when the section cannot be read. */
   readonly issuerNames: readonly string[] | undefined
   readonly upstreamNames: readonly string[] | undefined
@@ -121,6 +123,7 @@ export const subjectOf = (
     hasEgress: valueAt(config, '/egress') !== undefined,
     hasEgressListener: valueAt(config, '/listeners/egress') !== undefined,
     legacyCallers: entriesAt<LegacyCaller>('/legacy/callers'),
+    awsCallers: entriesAt<AwsCaller>('/aws/callers'),
     issuerNames: namesIn('issuers'),
     upstreamNames: namesIn('upstreams'),
     files,

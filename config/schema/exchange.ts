@@ -3,6 +3,7 @@ import { AuditLogOptions } from '#plugins/audit-log/options'
 import { PolicyOptions } from '#plugins/policy/options'
 import { RateLimitOptions, RateLimitStoreOptions } from '#plugins/rate-limit/options'
 import { ReplayOptions } from '#plugins/replay/options'
+import { Aws } from './aws.ts'
 import { Clients, Grant, SelfService } from './clients.ts'
 import { Legacy } from './legacy.ts'
 import { AdminListener, ListenerLimits } from './listeners.ts'
@@ -159,6 +160,7 @@ export const ExchangeConfig = Strict({
     description: 'Audiences that tokens may be minted for besides SPIFFE IDs of the trust domain.',
   }),
   clients: Clients,
+  aws: Type.Optional(Aws),
   legacy: Legacy,
   selfService: SelfService,
   grants: Type.Array(Grant, {

@@ -1,6 +1,7 @@
 import { policyContractVersion, type PolicyEngine, type PolicyInput } from '#contract/policy'
 import type { Problem } from '#contract/problem'
 import type { PolicyDecision } from '#contract/policy'
+import { awsIssuerName } from '../aws/callers.ts'
 import type { VerifiedToken } from '#identity/jwt/verified-token'
 import type { Issuers } from '#config/schema'
 import type { SpiffeId } from '#contract/spiffe-id'
@@ -75,6 +76,8 @@ const describe = (
   { issuerName, claims: all }: Claimed,
   issuers: Issuers,
 ): PolicyInput['subject'] => {
+  if (issuerName === awsIssuerName)
+    return { spiffeId, issuer: null, kind: 'serverless', claims: { ...all } }
   const issuer = Object.hasOwn(issuers, issuerName) ? issuers[issuerName] : undefined
   // A token of ours has no issuer of the configuration: its scopes are all that it says.
   const names = issuer?.policyClaims ?? ['scope']

@@ -1,6 +1,9 @@
 import type { SpendOnce } from '#contract/replay'
+import type { Secret } from '#contract/secret'
+import { awsCallerIdentityType } from '#contract/token-exchange'
 import { verifyDpop } from '#identity/jwt/dpop'
 import type { VerifiedToken } from '#identity/jwt/verified-token'
+import { awsIssuerName, type CheckAwsCaller } from '../aws/callers.ts'
 import type { Asker } from '../clients/asker.ts'
 import { authenticateAsker, type AuthenticateParts } from '../clients/authenticate.ts'
 import type { IssuedRegister } from '../issued/register.ts'
@@ -35,6 +38,8 @@ export type TokenExchangeParts = MintParts &
     readonly register: Pick<IssuedRegister, 'add'>
     /** URLs of the token endpoint, for DPoP proofs. */
     readonly tokenEndpoints: readonly string[]
+    /** Undefined where no caller of AWS is known. */
+    readonly checkAwsCaller: CheckAwsCaller | undefined
     /** Undefined where no legacy caller is known. */
     readonly legacy: LegacyTokenParts['legacy'] | undefined
   }
@@ -78,9 +83,12 @@ export const exchangeToken =
     const jkt = await provenKey(question, parts, nowMs)
     if (!jkt.ok) return stop(jkt)
 
-    const { subjectToken, subjectIssuer } = request.value
+    const { subjectToken, subjectTokenType, subjectIssuer } = request.value
     const about = { role: 'subject_token', issuer: subjectIssuer } as const
-    const subject = await partyOf(about, subjectToken, parts, nowMs, record)
+    const subject =
+      subjectTokenType === awsCallerIdentityType
+        ? await awsCallerOf(subjectToken, asker.value, parts, nowMs, record)
+        : await partyOf(about, subjectToken, parts, nowMs, record)
     if (!subject.ok) return stop(subject)
     const { spiffeId, rule } = subject.value
     record.learn({ spiffeId, ...(rule === undefined ? {} : { mapping: rule }) })
@@ -143,6 +151,28 @@ export const exchangeToken =
     return stop(await noteMinted(minted.value, asker.value.id, parent, parts.register, record))
   }
 
+/** A request signed by its sender speaks for that sender alone, and for who brings nothing else. */
+const awsCallerOf = async (
+  request: Secret<string>,
+  asker: Asker,
+  { checkAwsCaller }: TokenExchangeParts,
+  nowMs: number,
+  record: Notes,
+): Promise<OAuthResult<Party>> => {
+  record.at('subject token')
+  if (checkAwsCaller === undefined || asker.kind !== 'self')
+    return oauthRefuse(
+      'invalid_request',
+      'token-type-refused',
+      'subject_token_type: requests to AWS are not taken here',
+    )
+  const checked = await checkAwsCaller(request, nowMs)
+  if (!checked.ok) return checked
+  const { token, found } = checked.value
+  record.learn(factsOf(token))
+  return grantedAs({ token, ...found, own: undefined })
+}
+
 /** A token checked and mapped, and in the record as far as it got. */
 const partyOf = async (
   {
@@ -188,7 +218,8 @@ const spendSubject = async (
   { issuerName, fingerprint, expiresAtMs }: VerifiedToken,
   { oneTimeIssuers, spendOnce }: Pick<TokenExchangeParts, 'oneTimeIssuers' | 'spendOnce'>,
 ): Promise<OAuthResult<undefined>> => {
-  if (asker.kind !== 'self' || !oneTimeIssuers.has(issuerName)) return grantedAs(undefined)
+  const isGoodOnce = oneTimeIssuers.has(issuerName) || issuerName === awsIssuerName
+  if (asker.kind !== 'self' || !isGoodOnce) return grantedAs(undefined)
   const spent = await spendOnce('subject-token', fingerprint, expiresAtMs + maxSkewMs)
   return spent.ok ? grantedAs(undefined) : oauthRefusalOf(spent.problem, 'subject_token')
 }

@@ -89,6 +89,8 @@ const isOfType = ({ own }: Party, type: ExchangeRequest['subjectTokenType']): bo
       return own === undefined
     case subjectTokenTypes.txnToken:
       return own === 'txn-token'
+    case subjectTokenTypes.awsCallerIdentity:
+      return own === undefined
     default:
       return type satisfies never
   }

@@ -1,4 +1,5 @@
 import {
+  awsCallerIdentityType,
   subjectIssuerParameter,
   tokenExchangeGrant,
   tokenTypes,
@@ -34,6 +35,7 @@ export const subjectTokenTypes = {
   idToken: 'urn:ietf:params:oauth:token-type:id_token',
   accessToken: tokenTypes.accessToken,
   txnToken: tokenTypes.txnToken,
+  awsCallerIdentity: awsCallerIdentityType,
 } as const
 export type SubjectTokenType = (typeof subjectTokenTypes)[keyof typeof subjectTokenTypes]
 
@@ -99,6 +101,10 @@ export const parseExchangeRequest = (form: Form): OAuthResult<ExchangeRequest> =
   if (subject.value === undefined) return invalid('subject_token is missing')
   const actor = readToken('actor_token', one)
   if (!actor.ok) return actor
+  if (actor.value?.type === awsCallerIdentityType)
+    return invalid('actor_token_type cannot be this one')
+  if (subject.value.type === awsCallerIdentityType && one(subjectIssuerParameter) !== undefined)
+    return invalid('subject_issuer does not go with this subject_token_type')
 
   const requestedTokenType = one('requested_token_type') ?? tokenTypes.accessToken
   if (!isOneOf(tokenTypes, requestedTokenType))

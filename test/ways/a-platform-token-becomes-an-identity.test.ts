@@ -23,6 +23,8 @@ import { startExchange } from '#exchange/main'
 import { startGateway } from '#gateway/main'
 import { readSvidLeaf } from '#identity/svid/certificate'
 import { makeWebCertificate } from '#test/fakes/https-server'
+import type { AwsCredentials } from '#test/fakes/sigv4'
+import { runSts } from '#test/fakes/sts-server'
 import { runPlatformIssuer, type PlatformIssuer } from '#test/fakes/platform-issuer'
 
 const run = promisify(execFile)
@@ -80,6 +82,26 @@ const issuerOf = (platform: Issuer['platform']): PlatformIssuer => {
   return found
 }
 
+/** Of a function whose role is `nightly`, as Lambda puts them into its environment. */
+const awsCredentials = {
+  accessKeyId: 'ASIAEXAMPLEEXAMPLE00',
+  secretAccessKey: 'wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY',
+  sessionToken:
+    'AQoDYXdzEPT//////////wEXAMPLEtc764bNrC9SAPBSM22wDOk4x4HIZ8j4FZTwdQWLWsKWHGBuFqwAeMicRXm+LA==',
+}
+const sts = await runSts([
+  {
+    credentials: awsCredentials,
+    principal: {
+      arn: 'arn:aws:sts::123456789012:assumed-role/nightly/nightly-function',
+      userId: 'AROAEXAMPLEEXAMPLE00:nightly-function',
+      account: '123456789012',
+    },
+  },
+])
+after(sts.close)
+const awsCaller = 'spiffe://mesh.example/jobs/signed'
+
 const freePort = async () => {
   const server = createNetServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -121,7 +143,8 @@ const shared = {
     },
   ],
 }
-const policy = { bundleFile, requires: { kinds: ['serverless'] } }
+/** `mesh`: a gateway brings a token of the exchange itself. */
+const policy = { bundleFile, requires: { kinds: ['serverless', 'mesh'] } }
 const requires = { policy: { requires: { kinds: ['serverless'] } } }
 
 const load = async <K extends 'gateway' | 'exchange'>(kind: K, config: object) => {
@@ -132,6 +155,7 @@ const load = async <K extends 'gateway' | 'exchange'>(kind: K, config: object) =
 }
 
 mkdirSync(at('keys'), { mode: 0o700 })
+writeFileSync(at('sts-ca.pem'), sts.ca)
 const exchange = await startExchange(
   await load('exchange', {
     spiffeId: 'spiffe://mesh.example/exchange',
@@ -140,12 +164,17 @@ const exchange = await startExchange(
     ca: { store: { directory: at('keys') } },
     gateways: ['spiffe://mesh.example/gateway'],
     selfService: { issuers: platforms, oneTimeIssuers: ['gitlab'] },
+    aws: {
+      endpoints: [sts.url],
+      caFile: at('sts-ca.pem'),
+      callers: { nightly: { arn: 'arn:aws:iam::123456789012:role/nightly', spiffeId: awsCaller } },
+    },
     grants: [
       {
         name: 'jobs',
         subjects: ['spiffe://mesh.example/jobs/*', 'spiffe://mesh.example/ns/shop/sa/*'],
         tokens: ['jwt-svid', 'access-token', 'x509-svid'],
-        audiences: [orders],
+        audiences: [orders, 'spiffe://mesh.example/gateway'],
         ...requires,
       },
     ],
@@ -161,20 +190,25 @@ const rootsFile = at('roots.pem')
 writeFileSync(rootsFile, exchange.roots())
 
 /** As a person would, in a shell; the README's own commands run this way too. */
-const shell = async (script: string, token: string): Promise<string> => {
+const shell = async (
+  script: string,
+  token: string,
+  more: Record<string, string> = {},
+): Promise<string> => {
   const { stdout } = await run('bash', ['-euo', 'pipefail', '-c', script], {
     cwd: folder,
-    env: { ...process.env, EXCHANGE: exchangeUrl, TOKEN: token },
+    env: { ...process.env, EXCHANGE: exchangeUrl, TOKEN: token, ...more },
     timeout: 20_000,
   })
   return stdout
 }
 const readme = readFileSync(join(import.meta.dirname, '../../README.md'), 'utf8')
 const [, section = ''] = /^## From a function or a job\n(.*?)^## /ms.exec(readme) ?? []
-const [askForToken = '', askForCertificate = ''] = [
+const [askForToken = '', askForCertificate = '', askByAws = ''] = [
   ...section.matchAll(/^```sh\n(.*?)^```/gms),
 ].map(([, script = '']) => script)
 assert.ok(askForToken.includes('/token') && askForCertificate.includes('/svid/x509'), 'README')
+assert.ok(askByAws.includes('aws-caller-identity'), 'README')
 
 /** The service gets its certificate in the same way: its platform's token, and a key that it keeps. */
 const ordersToken = issuerOf('kubernetes').token({
@@ -210,6 +244,22 @@ writeFileSync(at('edge.pem'), edge.server.pem)
 writeFileSync(at('edge.key'), edge.server.keyPem)
 const gateway = await startGateway(
   await load('gateway', {
+    // Who has no token that ingress takes goes on with one of the exchange.
+    issuers: {
+      ...shared.issuers,
+      mesh: {
+        issuer: exchangeUrl,
+        audiences: ['spiffe://mesh.example/gateway'],
+        types: ['at+jwt'],
+        jwksUrl: `${exchangeUrl}/keys`,
+        caFile: rootsFile,
+        kind: 'serverless',
+      },
+    },
+    identities: [
+      ...shared.identities,
+      { name: 'signed', issuer: 'mesh', match: { sub: awsCaller }, spiffeId: awsCaller },
+    ],
     spiffeId: 'spiffe://mesh.example/gateway',
     identity: { source: 'exchange', tokenFile: at('gateway-token') },
     exchange: { url: exchangeUrl, spiffeId: 'spiffe://mesh.example/exchange', caFile: rootsFile },
@@ -232,7 +282,7 @@ const gateway = await startGateway(
         id: 'orders',
         team: 'shop',
         match: { hosts: ['localhost'], path: { prefix: '/orders' } },
-        authenticate: { issuers: platforms },
+        authenticate: { issuers: [...platforms, 'mesh'] },
         ...requires,
         upstream: 'orders',
       },
@@ -308,6 +358,72 @@ for (const platform of platforms)
       )
     })
   })
+
+suite('a signed GetCallerIdentity of AWS', () => {
+  const ask = async (
+    { accessKeyId, secretAccessKey, sessionToken }: AwsCredentials,
+    script = askByAws,
+  ) => {
+    const said = await shell(script, '', {
+      STS_HOST: sts.host,
+      AWS_ACCESS_KEY_ID: accessKeyId,
+      AWS_SECRET_ACCESS_KEY: secretAccessKey,
+      AWS_SESSION_TOKEN: sessionToken ?? '',
+    })
+    return JSON.parse(said) as Record<string, string>
+  }
+
+  test('becomes a JWT-SVID by the README’s openssl and curl', async () => {
+    const answer = await ask(awsCredentials)
+    assert.ok(answer['access_token'], JSON.stringify(answer))
+    const { sub, aud, iss } = decodeJwt(answer['access_token'])
+    assert.deepEqual({ sub, aud, iss }, { sub: awsCaller, aud: orders, iss: exchangeUrl })
+  })
+
+  test('goes through ingress by an access token for the gateway, and the service sees the right SPIFFE ID', async () => {
+    const script = askByAws
+      .replace(
+        'requested_token_type=urn:ietf:params:oauth:token-type:jwt',
+        'requested_token_type=urn:ietf:params:oauth:token-type:access_token',
+      )
+      .replace(`audience=${orders}`, 'audience=spiffe://mesh.example/gateway')
+    const { access_token: token = '', ...rest } = await ask(awsCredentials, script)
+    assert.ok(token, JSON.stringify(rest))
+    const { status, body } = await callThroughIngress(token)
+    assert.equal(status, 200, body)
+    assert.deepEqual(JSON.parse(body), {
+      peer: 'URI:spiffe://mesh.example/gateway',
+      sub: awsCaller,
+      aud: orders,
+    })
+  })
+
+  test('by another key, or for another exchange, is worth nothing', async () => {
+    const wrongKey = await ask({ ...awsCredentials, secretAccessKey: 'wrong' })
+    assert.equal(wrongKey['problem'], 'token-signature-invalid')
+    const elsewhere = askByAws.replace('"$host" "$EXCHANGE"', '"$host" "https://other.example"')
+    assert.notEqual(elsewhere, askByAws)
+    assert.equal((await ask(awsCredentials, elsewhere))['problem'], 'token-signature-invalid')
+  })
+
+  test('leaves a record of who it was, and none of what was signed', () => {
+    const records = recordsOf('exchange.jsonl').filter(
+      ({ caller, outcome }) => caller?.issuer === '(aws)' && outcome === 'answered',
+    )
+    assert.equal(records.length, 2)
+    for (const { caller, grant, policy, spiffeId } of records) {
+      assert.equal(spiffeId, awsCaller)
+      assert.equal(
+        caller?.subject,
+        'arn:aws:sts::123456789012:assumed-role/nightly/nightly-function',
+      )
+      assert.equal(grant, 'jobs')
+      assert.equal(policy?.allow, true)
+    }
+    const text = readFileSync(at('exchange.jsonl'), 'utf8')
+    assert.ok(!text.includes('X-Amz') && !text.includes('AQoDYXdz'))
+  })
+})
 
 /** Signed by the right key, for the right audience, and yet not one of the platform. */
 const signedWithout = (issuer: PlatformIssuer, platform: Issuer['platform'], sub: string) => {

@@ -14,6 +14,11 @@ const caller = (name: string, id: string) =>
   `${name}: { spiffeId: '${id}', credential: { method: api_key, keyHashes: ['${secretHash}'] } }`
 const legacy = (...callers: string[]) => `legacy: { callers: { ${callers.join(', ')} } }\n`
 
+const awsCaller = (name: string, id = 'spiffe://mesh.example/people/a', whom = 'role/nightly') =>
+  `${name}: { arn: 'arn:aws:iam::123456789012:${whom}', spiffeId: '${id}' }`
+const aws = (...callers: string[]) =>
+  `aws: { endpoints: [https://sts.eu-west-1.amazonaws.com], callers: { ${callers.join(', ')} } }\n`
+
 /** What stands at the end of the smallest exchange, and what is said of it: nothing of what is right. */
 const rows: readonly (readonly [name: string, more: string, ...said: string[]])[] = [
   ['a grant for who brings a platform token', sound],
@@ -116,6 +121,37 @@ const rows: readonly (readonly [name: string, more: string, ...said: string[]])[
     'a signed request that nothing can check',
     `legacy: { callers: { a: { spiffeId: 'spiffe://mesh.example/legacy/a', credential: { method: signed_request } } } }\n`,
     'a signed request is checked by either a public key or a shared secret',
+  ],
+  ['a grant for callers of AWS', aws(awsCaller('nightly')) + grant('audiences: [x]')],
+  [
+    'two callers of AWS that are one',
+    aws(awsCaller('a'), awsCaller('b')),
+    '`arn:aws:iam::123456789012:role/nightly` is caller `a` already',
+  ],
+  [
+    'a caller of AWS by the path of its role, which nobody is told',
+    aws(awsCaller('a', 'spiffe://mesh.example/people/a', 'role/ops/nightly')),
+    'STS does not tell the path of a role',
+  ],
+  [
+    'a caller of AWS of another domain',
+    aws(awsCaller('a', 'spiffe://other.example/a')),
+    '`spiffe://other.example/a` is not in the trust domain `mesh.example`',
+  ],
+  [
+    'a caller of AWS that would be the exchange',
+    aws(awsCaller('a', 'spiffe://mesh.example/exchange')),
+    '`spiffe://mesh.example/exchange` is a gateway or the exchange',
+  ],
+  [
+    'another server in the place of STS',
+    aws(awsCaller('a')).replace('sts.eu-west-1.amazonaws.com', 'sts.amazonaws.com.evil.example'),
+    '`sts.amazonaws.com.evil.example` is no STS endpoint of AWS',
+  ],
+  [
+    'an STS endpoint with a path',
+    aws(awsCaller('a')).replace('amazonaws.com', 'amazonaws.com/sts'),
+    'has a path, and STS is asked at `/`',
   ],
 ]
 

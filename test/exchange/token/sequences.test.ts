@@ -87,6 +87,7 @@ const exchange = exchangeToken({
   oneTimeIssuers: new Set(),
   register: issuedRegister(1_000_000, () => nowMs),
   tokenEndpoints: [],
+  checkAwsCaller: undefined,
   legacy: undefined,
   issuer,
   tokenKey: () => authority.current().tokenKey,
