@@ -5,7 +5,7 @@ const usage = `sallyport issued list [--json] [--subject SPIFFE_ID] [--kind KIND
 Who holds what until when: the credentials that the exchange has issued and that have not ended, the earliest end first.
 
   --subject SPIFFE_ID  of this one alone
-  --kind KIND          jwt-svid, access-token, txn-token or x509-svid
+  --kind KIND          jwt-svid, access-token, txn-token, x509-svid or inspection-leaf
   --json               one JSON document, for scripts
   --admin URL          admin listener of the exchange, http://127.0.0.1:9912 by default
 

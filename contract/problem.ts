@@ -120,6 +120,10 @@ export const problems = {
   'delegation-refused': { status: 400, title: 'This party may not act for this subject.' },
   'token-revoked': { status: 401, title: 'The token was revoked.' },
   'join-token-refused': { status: 401, title: 'This join token is not good for anything.' },
+  'inspection-refused': {
+    status: 403,
+    title: 'No certificate for this host is issued here.',
+  },
   'csr-refused': { status: 400, title: 'The certificate signing request is not acceptable.' },
   'order-refused': { status: 409, title: 'This cannot be done now.' },
   'media-type-refused': { status: 415, title: 'A body of this type is not accepted here.' },

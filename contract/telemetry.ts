@@ -130,21 +130,21 @@ export const metrics = {
     help: 'Tokens and certificates that the exchange issued or refused.',
     labels: {
       // `unknown`: refused before it was said.
-      kind: ['jwt-svid', 'access-token', 'txn-token', 'x509-svid', 'unknown'],
+      kind: ['jwt-svid', 'access-token', 'txn-token', 'x509-svid', 'inspection-leaf', 'unknown'],
       result: ['issued', 'refused', 'failed'],
     },
   },
   sallyport_mint_duration_seconds: {
     kind: 'histogram',
     help: 'Time that issuing took at the exchange.',
-    labels: { kind: ['jwt-svid', 'access-token', 'txn-token', 'x509-svid'] },
+    labels: { kind: ['jwt-svid', 'access-token', 'txn-token', 'x509-svid', 'inspection-leaf'] },
     buckets: fastSeconds,
   },
   sallyport_issued_live: {
     kind: 'gauge',
     help: 'What the exchange has issued and has not ended, by the time in which it will end.',
     labels: {
-      kind: ['jwt-svid', 'access-token', 'txn-token', 'x509-svid'],
+      kind: ['jwt-svid', 'access-token', 'txn-token', 'x509-svid', 'inspection-leaf'],
       ends_within: ['1m', '5m', '1h', '24h', 'later'],
     },
   },

@@ -45,6 +45,13 @@ export type MintedToken = {
   readonly expiresAtMs: number
 }
 
+/** Answer to `POST /inspection/certificate`. Times in seconds since 1970. */
+export type InspectionLeafAnswer = {
+  /** PEM: the leaf alone. */
+  readonly certificate: string
+  readonly expires_at: number
+}
+
 /** Answer to `POST /svid/x509`. Times in seconds since 1970, certificates as PEM. */
 export type X509SvidAnswer = {
   readonly spiffe_id: string

@@ -6,7 +6,7 @@ import type { ExchangeConfig } from '#config/schema'
 import { issuedJournalIn, noIssuedJournal } from './issued/journal.ts'
 import type { RegisterKeeping } from './issued/register.ts'
 import { noRevocations, revocationsIn } from './issued/revocations.ts'
-import type { KeyLifetimes } from './ca/make-keys.ts'
+import type { InspectionKeyMaking, KeyLifetimes } from './ca/make-keys.ts'
 import type { JoinTokenFile } from './join-token-files.ts'
 import { diskKeyStore } from './keys/disk.ts'
 import type { KeyStore } from './keys/key-store.ts'
@@ -51,6 +51,13 @@ export const keyLifetimesOf = ({ ca, lifetimes }: ExchangeConfig): KeyLifetimes 
   longestTokenMs: lifetimes.jwtSvidSeconds * secondMs,
 })
 
+export const inspectionKeysOf = ({ inspection }: ExchangeConfig): InspectionKeyMaking | undefined =>
+  inspection && {
+    hosts: inspection.hosts,
+    caMs: inspection.caLifetimeDays * dayMs,
+    leafMs: inspection.leafSeconds * secondMs,
+  }
+
 export const keyStoreOf = ({ ca }: ExchangeConfig): KeyStore =>
   ca.store === 'memory' ? memoryKeyStore() : diskKeyStore(ca.store.directory)
 
@@ -74,13 +81,20 @@ export const registerKeepingOf = async (
 
 /** Beside stored keys: the roots that a gateway's `caFile` needs for its first connection. They are no secret. */
 const rootsFileName = 'roots.pem'
+/** Likewise the CA of inspected hosts, for workloads' trust stores. */
+const inspectionFileName = 'inspection-ca.pem'
 
-export const publishRootsOf = ({ ca }: ExchangeConfig): ((rootsPem: string) => Promise<void>) => {
-  const { store } = ca
-  return store === 'memory'
+type Publish = (pem: string) => Promise<void>
+
+export const publishRootsOf = (config: ExchangeConfig): Publish =>
+  publisherOf(config, rootsFileName)
+export const publishInspectionOf = (config: ExchangeConfig): Publish =>
+  publisherOf(config, inspectionFileName)
+
+const publisherOf = ({ ca: { store } }: ExchangeConfig, fileName: string): Publish =>
+  store === 'memory'
     ? async () => {}
-    : (rootsPem) => writeAtomically(join(store.directory, rootsFileName), rootsPem, 0o644)
-}
+    : (pem) => writeAtomically(join(store.directory, fileName), pem, 0o644)
 
 /** What works and still is not what it seems. */
 export const warnOfSettings = (config: ExchangeConfig, log: Log): void => {

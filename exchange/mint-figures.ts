@@ -1,7 +1,13 @@
 import type { Meter } from '#contract/telemetry'
 
 /** Unknown: refused before it was said. */
-export type MintKind = 'jwt-svid' | 'access-token' | 'txn-token' | 'x509-svid' | 'unknown'
+export type MintKind =
+  | 'jwt-svid'
+  | 'access-token'
+  | 'txn-token'
+  | 'x509-svid'
+  | 'inspection-leaf'
+  | 'unknown'
 
 /** The figures of what is minted. */
 export type MintFigures = {

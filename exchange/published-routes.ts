@@ -12,7 +12,7 @@ const openIdPath = '/.well-known/openid-configuration'
 const oauthPath = '/.well-known/oauth-authorization-server'
 
 /**
- * What everyone may read, without proving anything: keys, bundle, metadata. Cacheable for as long as the refresh hint
+ * What everyone may read, without proving anything: keys, bundle, metadata, and the CA of inspected hosts if there are any. Cacheable for as long as the refresh hint
  * says, since a new key is published three hints before it signs.
  *
  * RFC 8414 §3 puts its well-known path before the issuer's path, OpenID Connect Discovery §4 behind it.
@@ -22,6 +22,7 @@ export const publishedRoutes = (
   authority: () => AuthoritySnapshot,
   locations: Locations,
   offered: Offered,
+  isInspecting: boolean,
 ): void => {
   const openId = JSON.stringify(openIdConfiguration(locations, offered))
   const oauth = JSON.stringify(authorizationServerMetadata(locations, offered))
@@ -37,6 +38,13 @@ export const publishedRoutes = (
     app.get(`${base}/bundle.pem`, async (_request, reply) =>
       reply.headers(cacheable).type('application/pem-certificate-chain').send(authority().rootsPem),
     )
+    if (isInspecting)
+      app.get(`${base}/inspection/ca.pem`, async (_request, reply) =>
+        reply
+          .headers(cacheable)
+          .type('application/pem-certificate-chain')
+          .send(authority().inspectionPem),
+      )
     app.get(`${base}${openIdPath}`, async (_request, reply) => sendMetadata(reply, openId))
     app.get(`${oauthPath}${base}`, async (_request, reply) => sendMetadata(reply, oauth))
   }

@@ -10,9 +10,11 @@ import { adminForGateways } from './admin/for-gateways.ts'
 import { exchangeAdminRoutes } from './admin/server.ts'
 import { openAuthority } from './ca/authority.ts'
 import {
+  inspectionKeysOf,
   keyLifetimesOf,
   keyStoreOf,
   partiesOf,
+  publishInspectionOf,
   publishRootsOf,
   registerKeepingOf,
   warnOfSettings,
@@ -74,9 +76,11 @@ export const runExchange = async (
   const lifetimeMs = config.lifetimes.x509SvidSeconds * 1000
   warnOfSettings(config, log)
 
+  const inspection = inspectionKeysOf(config)
   const keys = await openAuthority({
     store: keyStoreOf(config),
     lifetimes: keyLifetimesOf(config),
+    inspection,
     trustDomain,
     ...ports,
   })
@@ -109,6 +113,7 @@ export const runExchange = async (
     own,
     reloadTls: () => listener.reloadTls([own.current()], clientRoots(authority())),
     publishRoots: publishRootsOf(config),
+    publishInspection: publishInspectionOf(config),
     ...ports,
   })
 
@@ -135,6 +140,7 @@ export const runExchange = async (
     lifetimeMs,
     gateways,
     holders: parties.joinable,
+    inspection: inspection && { hosts: inspection.hosts, lifetimeMs: inspection.leafMs },
   })
   let isDraining = false
   const reads = {

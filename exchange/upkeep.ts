@@ -20,6 +20,8 @@ export type UpkeepParts = {
   readonly reloadTls: () => void
   /** Writes the roots where others read them. */
   readonly publishRoots: (rootsPem: string) => Promise<void>
+  /** Writes the CAs of inspected hosts likewise; only called if there are any. */
+  readonly publishInspection: (pem: string) => Promise<void>
   readonly meter: Meter
   readonly log: Log
 }
@@ -29,7 +31,7 @@ const upkeepEveryMs = 10_000
 
 /** Keeps keys, certificates and what others see of them up to date. */
 export const upkeepOf = (parts: UpkeepParts): Upkeep => {
-  const { authority, own, reloadTls, publishRoots, meter, log } = parts
+  const { authority, own, reloadTls, publishRoots, publishInspection, meter, log } = parts
   const svidEnds = meter.gauge('sallyport_certificate_not_after_timestamp_seconds', {
     role: 'svid',
   })
@@ -37,16 +39,19 @@ export const upkeepOf = (parts: UpkeepParts): Upkeep => {
   const oneByOne = serially()
   let fault: string | undefined
   let publishedRoots: string | undefined
+  let publishedInspection = ''
   let shown: { readonly certificate: ServerCertificate; readonly roots: string } | undefined
 
   const work = async () => {
     for (const { kind, step } of await authority.rotate())
       log.info({ kind, step }, 'a key of the exchange has turned')
     if (await own.renewIfDue()) log.info({}, 'the own certificate was renewed')
-    const { rootsPem: roots, issuer } = authority.current()
+    const { rootsPem: roots, inspectionPem, issuer } = authority.current()
     const certificate = own.current()
     if (roots !== publishedRoots) await publishRoots(roots)
     publishedRoots = roots
+    if (inspectionPem !== publishedInspection) await publishInspection(inspectionPem)
+    publishedInspection = inspectionPem
     // Noted only after it went well, so that what failed is done the next time.
     if (certificate !== shown?.certificate || roots !== shown.roots) reloadTls()
     shown = { certificate, roots }

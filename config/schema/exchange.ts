@@ -113,6 +113,35 @@ const Limits = Strict(
   { default: {}, description: 'How often something may be asked for.' },
 )
 
+const Inspection = Strict(
+  {
+    hosts: Type.Array(Type.String({ format: 'egress-host' }), {
+      minItems: 1,
+      maxItems: 1000,
+      uniqueItems: true,
+      description:
+        'Hosts for which gateways may have certificates, as in the destinations of their rules. The CA is constrained to these names, as far as constraints can say it: to what stands behind a wildcard.',
+    }),
+    caLifetimeDays: Type.Integer({
+      minimum: 7,
+      maximum: 3650,
+      default: 365,
+      description:
+        'Life of the CA. The next one is published when 30 days are left, or half of its life if that is less, and signs when 7 days, or a sixth, are left.',
+    }),
+    leafSeconds: Type.Integer({
+      minimum: 300,
+      maximum: 86_400,
+      default: 86_400,
+      description: 'Life of a certificate for one host.',
+    }),
+  },
+  {
+    description:
+      'The CA of hosts whose TLS gateways look into (`protocol: tls-inspected`). It is none of the mesh: workloads that are to trust it get it at `/inspection/ca.pem`.',
+  },
+)
+
 const JoinToken = Strict({
   spiffeId: SpiffeIdText('Whose first certificate it is good for.'),
   file: File('Written at start with mode 600; spent at its first use.', { access: 'write' }),
@@ -151,6 +180,7 @@ export const ExchangeConfig = Strict({
   ),
   ca: CertificateAuthority,
   lifetimes: Lifetimes,
+  inspection: Type.Optional(Inspection),
   gateways: Type.Array(SpiffeIdText('A gateway.'), {
     minItems: 1,
     description: 'Who may ask for identities on behalf of others.',

@@ -83,7 +83,7 @@ export const exchangeAdminRoutes = (app: FastifyInstance, parts: ExchangeAdminPa
       return turnDown(request, reply, { tag: 'order-refused', detail: 'No such credential lives.' })
     visits.of(request).record.learn({ spiffeId: found.subject })
     // Nobody looks a certificate up here: saying that it is revoked would promise what nothing keeps.
-    if (found.kind === 'x509-svid')
+    if (found.kind === 'x509-svid' || found.kind === 'inspection-leaf')
       return turnDown(request, reply, {
         tag: 'order-refused',
         detail: 'A certificate ends by itself; turn the key of its CA to end it earlier.',

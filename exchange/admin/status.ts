@@ -9,6 +9,7 @@ export const keyStatus = ({ keys }: AuthoritySnapshot) => ({
   root: slotsStatus(keys.roots),
   intermediate: slotsStatus(keys.intermediates),
   jwt: slotsStatus(keys.jwtKeys),
+  ...(keys.inspectionCas ? { inspection: slotsStatus(keys.inspectionCas) } : {}),
 })
 
 const slotsStatus = <Key extends Lived>({ active, next, retired }: Slots<Key>) => ({

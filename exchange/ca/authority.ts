@@ -91,7 +91,9 @@ const loadOrMake = async (parts: AuthorityParts): Promise<KeyState> => {
 }
 
 const objectionTo = (order: KeyOrder, state: KeyState, nowMs: number): string | undefined => {
-  const { next, retired } = slotsOf(state, order.kind)
+  const slots = slotsOf(state, order.kind)
+  if (slots === undefined) return 'there are no keys of this kind: nothing is inspected'
+  const { next, retired } = slots
   switch (order.step) {
     case 'prepare':
       return next === undefined ? undefined : `key ${next.id} is prepared already`

@@ -20,6 +20,13 @@ export type CertificateProfile =
       /** How many CAs may follow below. */
       readonly pathLength: number
     }
+  | {
+      /** Signs the certificates that gateways show where they look into TLS. No identity of the mesh. */
+      readonly kind: 'inspection-ca'
+      /** Names that it may sign for, each with all below it. No addresses, whatever they are. */
+      readonly permittedNames: readonly string[]
+    }
+  | { readonly kind: 'inspection-leaf'; readonly dnsName: string }
 
 export type CertificateFields = {
   /** 16 bytes, the first of them 01 to 7f. */
@@ -50,6 +57,7 @@ const oid = {
   keyUsage: '2.5.29.15',
   subjectAltName: '2.5.29.17',
   basicConstraints: '2.5.29.19',
+  nameConstraints: '2.5.29.30',
   authorityKeyIdentifier: '2.5.29.35',
   extKeyUsage: '2.5.29.37',
   serverAuth: '1.3.6.1.5.5.7.3.1',
@@ -86,49 +94,63 @@ const extensions = ({ profile, publicKey, authorityKeyId, subject }: Certificate
     extension(oid.subjectKeyIdentifier, false, octetString(publicKey.keyId)),
     extension(oid.authorityKeyIdentifier, false, sequence(implicit(0, authorityKeyId))),
   ]
-  // RFC 5280 §4.2.1.6: critical where there is no subject.
-  const alternativeNames = extension(
-    oid.subjectAltName,
-    subject === undefined,
-    sequence(...generalNames(profile)),
-  )
+  const names = (...generalNames: Node[]) =>
+    // RFC 5280 §4.2.1.6: critical where there is no subject.
+    extension(oid.subjectAltName, subject === undefined, sequence(...generalNames))
+  const ca = (pathLength: number) => [
+    extension(
+      oid.basicConstraints,
+      true,
+      sequence(boolean(true), integer(Buffer.from([pathLength]))),
+    ),
+    extension(oid.keyUsage, true, keyUsage(0x06, 1)), // keyCertSign, cRLSign
+  ]
+  const leaf = (...uses: string[]) => [
+    extension(oid.basicConstraints, true, sequence()),
+    extension(oid.keyUsage, true, keyUsage(0x80, 7)), // digitalSignature
+    extendedKeyUsage(...uses),
+  ]
   switch (profile.kind) {
     case 'ca':
-      return [
-        extension(
-          oid.basicConstraints,
-          true,
-          sequence(boolean(true), integer(Buffer.from([profile.pathLength]))),
-        ),
-        extension(oid.keyUsage, true, keyUsage(0x06, 1)), // keyCertSign, cRLSign
-        ...keyIds,
-        alternativeNames,
-      ]
+      return [...ca(profile.pathLength), ...keyIds, names(uriName(profile.spiffeId))]
     case 'leaf':
       return [
-        extension(oid.basicConstraints, true, sequence()),
-        extension(oid.keyUsage, true, keyUsage(0x80, 7)), // digitalSignature
-        extension(
-          oid.extKeyUsage,
-          false,
-          sequence(objectIdentifier(oid.serverAuth), objectIdentifier(oid.clientAuth)),
-        ),
+        ...leaf(oid.serverAuth, oid.clientAuth),
         ...keyIds,
-        alternativeNames,
+        names(
+          uriName(profile.spiffeId),
+          ...profile.dnsNames.map(dnsName),
+          ...profile.ipAddresses.map((address) => addressName(ipAddressBytes(address))),
+        ),
       ]
+    case 'inspection-ca':
+      return [
+        ...ca(0),
+        extendedKeyUsage(oid.serverAuth),
+        extension(oid.nameConstraints, true, nameConstraints(profile.permittedNames)),
+        ...keyIds,
+      ]
+    case 'inspection-leaf':
+      return [...leaf(oid.serverAuth), ...keyIds, names(dnsName(profile.dnsName))]
     default:
       return profile satisfies never
   }
 }
 
-const generalNames = (profile: CertificateProfile): Node[] => {
-  const uri = implicit(6, Buffer.from(profile.spiffeId, 'latin1'))
-  if (profile.kind === 'ca') return [uri]
-  return [
-    uri,
-    ...profile.dnsNames.map((dnsName) => implicit(2, Buffer.from(dnsName, 'latin1'))),
-    ...profile.ipAddresses.map((address) => implicit(7, ipAddressBytes(address))),
-  ]
+const extendedKeyUsage = (...uses: string[]): Node =>
+  extension(oid.extKeyUsage, false, sequence(...uses.map(objectIdentifier)))
+
+const uriName = (uri: string): Node => implicit(6, Buffer.from(uri, 'latin1'))
+const dnsName = (name: string): Node => implicit(2, Buffer.from(name, 'latin1'))
+const addressName = (bytes: Buffer): Node => implicit(7, bytes)
+
+/** RFC 5280 §4.2.1.10. What kind of name is not permitted by one of its kind is not constrained, so addresses are excluded. */
+const nameConstraints = (permittedNames: readonly string[]): Node => {
+  const everyAddress = [Buffer.alloc(8), Buffer.alloc(32)] // address and mask, of IPv4 and of IPv6
+  return sequence(
+    tagged(0, ...permittedNames.map((name) => sequence(dnsName(name)))),
+    tagged(1, ...everyAddress.map((bytes) => sequence(addressName(bytes)))),
+  )
 }
 
 const name = (commonName: string | undefined): Node =>
@@ -183,8 +205,8 @@ const bitString = (bytes: Buffer): Node =>
   asn1.create(UNIVERSAL, asn1.Type.BITSTRING, false, `\x00${binary(bytes)}`)
 const objectIdentifier = (id: string): Node =>
   asn1.create(UNIVERSAL, asn1.Type.OID, false, asn1.oidToDer(id).getBytes())
-const tagged = (number: number, child: Node): Node =>
-  asn1.create(CONTEXT_SPECIFIC, typeOf(number), true, [child])
+const tagged = (number: number, ...children: Node[]): Node =>
+  asn1.create(CONTEXT_SPECIFIC, typeOf(number), true, children)
 const implicit = (number: number, bytes: Buffer): Node =>
   asn1.create(CONTEXT_SPECIFIC, typeOf(number), false, binary(bytes))
 

@@ -15,10 +15,19 @@ export type KeyLifetimes = {
   readonly longestTokenMs: number
 }
 
+export type InspectionKeyMaking = {
+  /** Patterns of the hosts that certificates are signed for. */
+  readonly hosts: readonly string[]
+  readonly caMs: number
+  readonly leafMs: number
+}
+
 /** What it takes to make keys. */
 export type KeyMaking = {
   readonly trustDomain: TrustDomain
   readonly lifetimes: KeyLifetimes
+  /** Absent where no gateway looks into TLS. */
+  readonly inspection?: InspectionKeyMaking | undefined
   readonly randomBytes: RandomBytes
 }
 

@@ -49,6 +49,21 @@ export const activated = <Key extends Lived & { readonly privateKey: unknown }>(
   }
 }
 
+/** Retires the next one, which has never been active and may have signed all the same. */
+export const withoutNext = <Key extends Lived & { readonly privateKey: unknown }>(
+  slots: Slots<Key>,
+  nowMs: number,
+  publishedUntilMs: number,
+): Slots<Key> => {
+  if (slots.next === undefined) return slots
+  const { privateKey: _gone, ...key } = slots.next
+  return {
+    ...slots,
+    next: undefined,
+    retired: [...slots.retired, { key, retiredAtMs: nowMs, publishedUntilMs }],
+  }
+}
+
 export const pruned = <Key extends Lived>(slots: Slots<Key>, nowMs: number): Slots<Key> => ({
   ...slots,
   retired: slots.retired.filter(({ publishedUntilMs }) => publishedUntilMs > nowMs),

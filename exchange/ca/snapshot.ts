@@ -35,6 +35,8 @@ export type AuthoritySnapshot = {
   readonly roots: readonly Buffer[]
   /** The same as PEM. */
   readonly rootsPem: string
+  /** PEM of every CA of inspected hosts that is published; '' if there is none. */
+  readonly inspectionPem: string
   readonly keys: KeyState
 }
 
@@ -46,6 +48,9 @@ export const snapshotOf = (keys: KeyState): AuthoritySnapshot => ({
   intermediates: everyKey(keys.intermediates).map(({ certificate }) => certificate),
   roots: rootsOf(keys),
   rootsPem: rootsOf(keys).map(certificatePem).join(''),
+  inspectionPem: (keys.inspectionCas ? everyKey(keys.inspectionCas) : [])
+    .map(({ certificate }) => certificatePem(certificate))
+    .join(''),
   keys,
 })
 

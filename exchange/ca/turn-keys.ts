@@ -1,10 +1,11 @@
 import type { CertifiedKey, KeyState, SigningKey } from '../keys/key-store.ts'
 import { bundleContent, nextSequence, refreshHintSeconds } from './bundle.ts'
+import { inspectionStep, turnInspection } from './inspection-turns.ts'
 import { newIntermediate, newJwtKey, newRoot, type KeyMaking } from './make-keys.ts'
 import { dueSteps, type RotationStep } from './rotate.ts'
 import { activated, prepared, pruned, withdrawn, type Slots } from './slots.ts'
 
-export const keyKinds = ['root', 'intermediate', 'jwt'] as const
+export const keyKinds = ['root', 'intermediate', 'jwt', 'inspection'] as const
 export type KeyKind = (typeof keyKinds)[number]
 
 export type Turn = { readonly kind: KeyKind; readonly step: RotationStep }
@@ -25,7 +26,7 @@ export const turnWhatIsDue = async (
   const turns: Turn[] = []
   let turned = state
   for (;;) {
-    const turn = firstDue(turned, nowMs)
+    const turn = firstDue(turned, making, nowMs)
     if (turn === undefined) return { state: numbered(state, turned, nowMs), turns }
     if (turns.length === maxTurns) throw new Error('the rotation of keys does not come to an end')
     turns.push(turn)
@@ -56,6 +57,10 @@ export const withdrawKey = (
       return { ...state, intermediates: withdrawn(state.intermediates, id) }
     case 'jwt':
       return numbered(state, { ...state, jwtKeys: withdrawn(state.jwtKeys, id) }, nowMs)
+    case 'inspection':
+      return state.inspectionCas
+        ? { ...state, inspectionCas: withdrawn(state.inspectionCas, id) }
+        : state
     default:
       return kind satisfies never
   }
@@ -65,7 +70,8 @@ export const withdrawKey = (
 export const publicationLeftMs = (kind: KeyKind, next: SigningKey, nowMs: number): number =>
   next.createdAtMs + publishMsOf(kind) - nowMs
 
-export const slotsOf = (state: KeyState, kind: KeyKind): Slots<SigningKey> => {
+/** Undefined where there are no keys of this kind. */
+export const slotsOf = (state: KeyState, kind: KeyKind): Slots<SigningKey> | undefined => {
   switch (kind) {
     case 'root':
       return state.roots
@@ -73,6 +79,8 @@ export const slotsOf = (state: KeyState, kind: KeyKind): Slots<SigningKey> => {
       return state.intermediates
     case 'jwt':
       return state.jwtKeys
+    case 'inspection':
+      return state.inspectionCas
     default:
       return kind satisfies never
   }
@@ -81,9 +89,13 @@ export const slotsOf = (state: KeyState, kind: KeyKind): Slots<SigningKey> => {
 /** An intermediate travels with each chain: nobody has to know it before. */
 const publishMsOf = (kind: KeyKind) => (kind === 'intermediate' ? 0 : publishMs)
 
-const firstDue = (state: KeyState, nowMs: number) => {
+const firstDue = (state: KeyState, { inspection }: KeyMaking, nowMs: number): Turn | undefined => {
   for (const kind of keyKinds) {
-    const [step] = dueSteps(slotsOf(state, kind), publishMsOf(kind), nowMs)
+    const slots = slotsOf(state, kind)
+    const step =
+      kind === 'inspection'
+        ? inspection && inspectionStep(state.inspectionCas, inspection, publishMs, nowMs)
+        : slots && dueSteps(slots, publishMsOf(kind), nowMs)[0]
     if (step !== undefined) return { kind, step }
   }
   return undefined
@@ -119,6 +131,21 @@ const take = async (
       return {
         ...state,
         jwtKeys: await takeInSlots(state.jwtKeys, step, make, tokensEndMs, nowMs),
+      }
+    }
+    case 'inspection': {
+      if (!making.inspection) throw new TypeError('nothing is inspected, so it has no CA')
+      const publishedUntilMs = nowMs + making.inspection.leafMs + skewMs
+      const { inspection, randomBytes } = making
+      return {
+        ...state,
+        inspectionCas: await turnInspection(
+          state.inspectionCas,
+          step,
+          { ...inspection, randomBytes },
+          publishedUntilMs,
+          nowMs,
+        ),
       }
     }
     default:

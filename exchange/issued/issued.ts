@@ -1,7 +1,13 @@
 import { parseSpiffeId, type SpiffeId } from '#contract/spiffe-id'
 import { bad, good, type Outcome } from '#identity/outcome'
 
-export const issuedKinds = ['jwt-svid', 'access-token', 'txn-token', 'x509-svid'] as const
+export const issuedKinds = [
+  'jwt-svid',
+  'access-token',
+  'txn-token',
+  'x509-svid',
+  'inspection-leaf',
+] as const
 type IssuedKind = (typeof issuedKinds)[number]
 
 /** One credential that was issued and has not ended. */
@@ -12,7 +18,7 @@ export type Issued = {
   readonly subject: SpiffeId
   /** Who asked for it. */
   readonly client: string
-  /** '' for a certificate. */
+  /** '' for an X.509-SVID, the host for an `inspection-leaf`. */
   readonly audience: string
   readonly kid: string
   readonly issuedAtMs: number

@@ -12,6 +12,9 @@ export type CertifiedKey = SigningKey & {
   readonly subject: string
 }
 
+/** Signs what gateways show where they look into TLS. `permitted`: names that its certificate lets it sign for. */
+export type InspectionCa = CertifiedKey & { readonly permitted: readonly string[] }
+
 /** Every key of the exchange, and how far its bundle was counted. */
 export type KeyState = {
   readonly trustDomain: string
@@ -22,6 +25,8 @@ export type KeyState = {
   readonly intermediates: Slots<CertifiedKey>
   /** `id` is the `kid`. */
   readonly jwtKeys: Slots<SigningKey>
+  /** Absent until the configuration first names hosts to inspect. `id` as of the other certificates. */
+  readonly inspectionCas?: Slots<InspectionCa>
 }
 
 /** Where the keys are kept. What `save` took is what the next `load` gives, or `save` has thrown. */

@@ -1,6 +1,6 @@
 import { createHash, createPrivateKey, createPublicKey, X509Certificate } from 'node:crypto'
 import type { Retired, Slots } from '../ca/slots.ts'
-import type { CertifiedKey, KeyState, SigningKey } from './key-store.ts'
+import type { CertifiedKey, InspectionCa, KeyState, SigningKey } from './key-store.ts'
 import { p256PublicKeyOf, thumbprintOf } from '../ca/p256.ts'
 
 const format = 'sallyport-exchange-keys-1'
@@ -13,6 +13,9 @@ export const encodeKeys = (state: KeyState): string => {
     roots: slotsToJson(state.roots, certifiedToJson, retiredCertifiedToJson),
     intermediates: slotsToJson(state.intermediates, certifiedToJson, retiredCertifiedToJson),
     jwtKeys: slotsToJson(state.jwtKeys, signingToJson, retiredToJson),
+    ...(state.inspectionCas && {
+      inspectionCas: slotsToJson(state.inspectionCas, inspectionToJson, retiredInspectionToJson),
+    }),
   }
   return `${JSON.stringify({ format, digest: digestOf(keys), keys }, undefined, 2)}\n`
 }
@@ -38,6 +41,16 @@ export const decodeKeys = (text: string): KeyState => {
       retiredCertifiedFromJson,
     ),
     jwtKeys: slotsFromJson(keys['jwtKeys'], 'jwtKeys', signingFromJson, retiredFromJson),
+    ...(keys['inspectionCas'] === undefined
+      ? {}
+      : {
+          inspectionCas: slotsFromJson(
+            keys['inspectionCas'],
+            'inspectionCas',
+            inspectionFromJson,
+            retiredInspectionFromJson,
+          ),
+        }),
   }
 }
 
@@ -109,6 +122,15 @@ const retiredCertifiedToJson = (key: RetiredKey<CertifiedKey>): Json => ({
   certificate: key.certificate.toString('base64'),
 })
 
+const inspectionToJson = (key: InspectionCa): Json => ({
+  ...certifiedToJson(key),
+  permitted: key.permitted,
+})
+const retiredInspectionToJson = (key: RetiredKey<InspectionCa>): Json => ({
+  ...retiredCertifiedToJson(key),
+  permitted: key.permitted,
+})
+
 const livedFromJson = (json: Json, at: string) => ({
   id: string(json['id'], `${at}.id`),
   createdAtMs: integer(json['createdAtMs'], `${at}.createdAtMs`),
@@ -160,6 +182,20 @@ const retiredCertifiedFromJson = (value: unknown, at: string): RetiredKey<Certif
   const key = { ...livedFromJson(json, at), ...publicHalf(json, at) }
   return { ...key, ...certificateOf(json, key, at) }
 }
+
+const permittedIn = (value: unknown, at: string) => {
+  const { permitted } = object(value, at)
+  if (!Array.isArray(permitted)) throw new Error(`${at}.permitted is not a list`)
+  return { permitted: permitted.map((name) => string(name, `${at}.permitted`)) }
+}
+const inspectionFromJson = (value: unknown, at: string): InspectionCa => ({
+  ...certifiedFromJson(value, at),
+  ...permittedIn(value, at),
+})
+const retiredInspectionFromJson = (value: unknown, at: string): RetiredKey<InspectionCa> => ({
+  ...retiredCertifiedFromJson(value, at),
+  ...permittedIn(value, at),
+})
 
 const parse = (text: string): unknown => {
   try {

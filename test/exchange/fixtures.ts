@@ -7,7 +7,7 @@ import {
 } from '#contract/spiffe-id'
 import type { VerifiedToken } from '#identity/jwt/verified-token'
 import { openAuthority, type Authority } from '#exchange/ca/authority'
-import type { KeyLifetimes } from '#exchange/ca/make-keys'
+import type { InspectionKeyMaking, KeyLifetimes } from '#exchange/ca/make-keys'
 import { generateP256, type P256KeyPair } from '#exchange/ca/p256'
 import type { KeyStore } from '#exchange/keys/key-store'
 import { memoryKeyStore } from '#exchange/keys/memory'
@@ -52,12 +52,17 @@ export const fakeClock = (startMs = Date.UTC(2026, 10, 25, 12)) => {
 
 export const openTestAuthority = (
   clock: () => number = Date.now,
-  more: { store?: KeyStore; lifetimes?: Partial<KeyLifetimes> } = {},
+  more: {
+    store?: KeyStore
+    lifetimes?: Partial<KeyLifetimes>
+    inspection?: InspectionKeyMaking
+  } = {},
 ): Promise<Authority> =>
   openAuthority({
     store: more.store ?? memoryKeyStore(),
     trustDomain,
     lifetimes: { ...lifetimes, ...more.lifetimes },
+    inspection: more.inspection,
     clock,
     randomBytes,
   })

@@ -44,6 +44,7 @@ const start = async () => {
       failOn('publish')
       published.push(pem)
     },
+    publishInspection: async () => {},
     meter: noMeter,
     log: noLog,
   })

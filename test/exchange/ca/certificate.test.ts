@@ -197,7 +197,7 @@ suite('certificates of the exchange', () => {
     const otherKey = (await generateP256()).publicKey
     const leaf = {
       kind: 'leaf',
-      spiffeId: fields.profile.spiffeId,
+      spiffeId: `spiffe://${trustDomain}`,
       dnsNames: [],
       ipAddresses: [],
     } as const
@@ -211,10 +211,7 @@ suite('certificates of the exchange', () => {
     assert.throws(
       () =>
         check({
-          profile: {
-            ...fields.profile,
-            spiffeId: 'spiffe://other.example',
-          },
+          profile: { kind: 'ca', pathLength: 1, spiffeId: 'spiffe://other.example' },
         }),
       /its SPIFFE ID/,
     )

@@ -31,8 +31,9 @@ const newDirectory = () => join(folder, `store-${count++}`)
 /** A state with something in every place: active, next and retired. */
 const fullState = async (): Promise<KeyState> => {
   const { clock, pass } = fakeClock()
-  const authority = await openTestAuthority(clock)
-  for (const kind of ['root', 'intermediate', 'jwt'] as const) {
+  const inspection = { hosts: ['*.example.com'], caMs: 24 * hourMs, leafMs: hourMs }
+  const authority = await openTestAuthority(clock, { inspection })
+  for (const kind of ['root', 'intermediate', 'jwt', 'inspection'] as const) {
     await authority.order({ kind, step: 'prepare' })
     await authority.order({ kind, step: 'activate', force: true })
     pass(hourMs / 60)
