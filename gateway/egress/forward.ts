@@ -1,16 +1,22 @@
-import { request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { Problem } from '#contract/problem'
-import { endToEndHeaders } from '#http/hop-by-hop'
+import type { ServerResponse } from 'node:http'
+import { Transform, type Readable } from 'node:stream'
+import type { Problem, ProblemTag } from '#contract/problem'
+import type {
+  UpstreamClient,
+  UpstreamControl,
+  UpstreamFault,
+  UpstreamFaultKind,
+  UpstreamHandler,
+} from '#http/upstream-client'
 import type { Sent } from '../answer.ts'
 import { placeOf } from './allow.ts'
 import { hostHeader } from './authority.ts'
 import type { Admitted } from './pipeline.ts'
 import type { Ask } from './read-ask.ts'
 
-/** What passed the way, and is a request that is seen. */
-export type AdmittedRequest = Admitted & { readonly ask: Extract<Ask, { kind: 'request' }> }
-
 export type Forwarding = {
+  /** Reaches the place that was asked for, and no other. */
+  readonly client: Pick<UpstreamClient, 'dispatch'>
   readonly refuse: (problem: Problem) => Sent
   readonly viaName: string
   readonly headersTimeoutMs: number
@@ -20,34 +26,38 @@ export type Forwarding = {
   readonly spend: (bytes: number) => Problem | undefined
 }
 
+/** A request that may go out. */
+export type Outgoing = Pick<Admitted, 'body' | 'decisionId' | 'decision' | 'workload'> & {
+  readonly ask: Extract<Ask, { kind: 'request' }>
+}
+
 const httpPort = 80
 const httpsPort = 443
-const maxAnswerHeaderBytes = 65_536
 
 /**
- * Passes a request to the connection that was opened for it, and the answer back, streaming both ways. The
- * connection serves this one request. Redirects are the workload's to follow: each hop is judged anew.
+ * Passes a request to its destination and the answer back, streaming both ways. Redirects are the workload's to follow: each
+ * hop is judged anew.
  *
  * @returns Resolves once the last byte is through or cannot come; never rejects.
  */
 export const forward = (
-  admitted: AdmittedRequest,
+  outgoing: Outgoing,
   res: ServerResponse,
   forwarding: Forwarding,
 ): Promise<Sent> =>
   new Promise((resolve) => {
-    const { ask, body, connection, decisionId } = admitted
-    const { refuse, viaName, headersTimeoutMs, idleTimeoutMs, maxBodyBytes, spend } = forwarding
-    const { socket } = connection
+    const { ask, body, decisionId } = outgoing
+    const { client, refuse, viaName, headersTimeoutMs, idleTimeoutMs, maxBodyBytes, spend } =
+      forwarding
+    let control: UpstreamControl | undefined
     let bytesOut = 0
     let isSettled = false
 
     const settle = (sent: Sent) => {
       if (isSettled) return
       isSettled = true
-      clearTimeout(deadline)
-      res.off('close', callerGone)
-      socket.destroy()
+      res.off('close', callerGone).off('drain', resume)
+      control?.abort(new Error('this is over'))
       resolve(sent)
     }
     const fail = (problem: Problem) => {
@@ -56,98 +66,113 @@ export const forward = (
       settle({ ...refuse(shown), bytesOut, problem: shown })
     }
     const callerGone = () => fail({ tag: 'caller-gone' })
+    const resume = () => control?.resume()
 
     const taken = body.take(maxBodyBytes)
     const fault = body.fault()
-    const request = httpRequest({
-      createConnection: () => socket, // so that no agent, pool or proxy of the environment has a say
-      method: ask.head.method,
-      path: ask.head.path + ask.head.query,
-      headers: requestHeaders(admitted, taken, viaName),
-      setHost: false,
-      maxHeaderSize: maxAnswerHeaderBytes,
-      insecureHTTPParser: false,
-    })
-    const deadline = setTimeout(
-      () => fail({ tag: 'destination-timeout', cause: `no answer within ${headersTimeoutMs} ms` }),
-      headersTimeoutMs,
-    )
-    request.on('error', (cause) => fail({ tag: 'destination-broken', cause }))
     if (fault) return fail(fault)
     if (res.destroyed) return callerGone()
-    res.once('close', callerGone)
-    request.on('upgrade', () =>
-      fail({ tag: 'destination-broken', cause: 'an upgrade nobody wanted' }),
-    )
-    request.on('response', (answer: IncomingMessage) => {
-      if (isSettled) return
-      const { statusCode = 0 } = answer
-      // Node's parser takes any three digits. 1xx ends nothing, and below it there is nothing.
-      if (statusCode < 200)
-        return fail({ tag: 'destination-broken', cause: `an answer of status ${statusCode}` })
-      clearTimeout(deadline)
-      socket.setTimeout(idleTimeoutMs, () => fail({ tag: 'destination-timeout', cause: 'silence' }))
-      try {
-        res.writeHead(statusCode, answerHeaders(answer, viaName, decisionId))
-      } catch (cause) {
-        return fail({ tag: 'destination-broken', cause }) // here a throw would end the process
-      }
-      answer.on('data', (chunk: Buffer) => {
+    res.once('close', callerGone).on('drain', resume)
+    const answering: UpstreamHandler = {
+      onStart: (given) => {
+        control = given
+      },
+      onHead: (status, headers) => {
+        try {
+          res.writeHead(status, answerHeaders(headers, viaName, decisionId))
+        } catch (cause) {
+          fail({ tag: 'destination-broken', cause }) // here a throw would end the process
+        }
+      },
+      onData: (chunk) => {
         bytesOut += chunk.length
         const tooMany = spend(chunk.length)
         if (tooMany) return fail(tooMany)
-        if (!res.write(chunk)) answer.pause()
-      })
-      res.on('drain', () => answer.resume())
-      answer.on('error', (cause) => fail({ tag: 'destination-broken', cause }))
-      answer.on('close', () => {
-        if (!answer.complete) return fail({ tag: 'destination-broken', cause: 'cut short' })
-        res.off('close', callerGone)
-        res.once('close', () => settle({ status: res.statusCode, bytesOut }))
-        res.end(() => settle({ status: res.statusCode, bytesOut }))
-      })
-    })
-    if (taken === null || Buffer.isBuffer(taken)) {
-      const tooMany = taken && spend(taken.length)
-      if (tooMany) return fail(tooMany)
-      request.end(taken ?? undefined)
-    } else {
-      taken.on('error', () => fail({ tag: 'caller-gone' }))
-      taken.on('data', (chunk: Buffer) => {
-        const tooMany = spend(chunk.length)
-        if (tooMany) fail(tooMany)
-      })
-      taken.pipe(request)
+        if (!res.write(chunk)) control?.pause()
+      },
+      onEnd: () => {
+        const done = () => settle({ status: res.statusCode, bytesOut })
+        res.off('close', callerGone).once('close', done)
+        res.end(done)
+      },
+      onError: (why) => fail(problemOf(why)),
     }
+    const counted = counting(taken, (bytes) => {
+      const tooMany = spend(bytes)
+      if (tooMany) fail(tooMany)
+    })
+    if (isSettled) return
+    client.dispatch(
+      {
+        method: ask.head.method,
+        path: ask.head.path + ask.head.query,
+        authority: authorityOf(outgoing),
+        headers: requestHeaders(ask, viaName),
+        body: counted,
+        headersTimeoutMs,
+        idleTimeoutMs,
+      },
+      answering,
+    )
   })
 
-/** The Host is that of the one authority, whatever was sent. */
-const requestHeaders = (admitted: AdmittedRequest, body: unknown, viaName: string): string[] => {
-  const { head } = admitted.ask
-  const usualPort = admitted.decision.protocol === 'https' ? httpsPort : httpPort
-  const headers = ['host', hostHeader(placeOf(admitted), usualPort)]
-  let hasLength = false
+/** The body as it is, and what goes out of it is told. */
+const counting = (
+  body: null | Buffer | Readable,
+  moved: (bytes: number) => void,
+): null | Buffer | Readable => {
+  if (body === null) return null
+  if (Buffer.isBuffer(body)) {
+    moved(body.length)
+    return body
+  }
+  const counter = new Transform({
+    transform: (chunk: Buffer, _encoding, done) => {
+      moved(chunk.length)
+      done(null, chunk)
+    },
+  })
+  body.on('error', (cause) => counter.destroy(cause))
+  return body.pipe(counter)
+}
+
+const tagOf = {
+  unreachable: 'destination-unreachable',
+  'identity-wrong': 'destination-broken',
+  broken: 'destination-broken',
+  timeout: 'destination-timeout',
+  busy: 'overloaded',
+  aborted: 'caller-gone',
+} as const satisfies Record<UpstreamFaultKind, ProblemTag>
+
+const problemOf = ({ kind, cause }: UpstreamFault): Problem => ({ tag: tagOf[kind], cause })
+
+/** That of the one authority, whatever Host was sent. */
+const authorityOf = (outgoing: Outgoing): string =>
+  hostHeader(placeOf(outgoing), outgoing.decision.protocol === 'http' ? httpPort : httpsPort)
+
+const requestHeaders = (
+  { head }: Extract<Ask, { kind: 'request' }>,
+  viaName: string,
+): readonly string[] => {
+  const headers: string[] = []
   for (let i = 0; i + 1 < head.headers.length; i += 2) {
     const [name = '', value = ''] = [head.headers[i], head.headers[i + 1]]
-    if (name === 'host') continue
-    if (name === 'content-length') hasLength = true
-    headers.push(name, value)
+    if (name !== 'host') headers.push(name, value)
   }
-  if (body !== null && !hasLength) headers.push('transfer-encoding', 'chunked')
-  headers.push('via', `1.1 ${viaName}`, 'connection', 'close')
+  headers.push('via', `1.1 ${viaName}`)
   return headers
 }
 
 /** A destination must not be able to speak as the gateway. */
 const answerHeaders = (
-  { rawHeaders }: IncomingMessage,
+  headers: readonly string[],
   viaName: string,
   decisionId: string,
 ): string[] => {
   const kept: string[] = []
-  const all = endToEndHeaders(rawHeaders)
-  for (let i = 0; i + 1 < all.length; i += 2) {
-    const [name = '', value = ''] = [all[i], all[i + 1]]
+  for (let i = 0; i + 1 < headers.length; i += 2) {
+    const [name = '', value = ''] = [headers[i], headers[i + 1]]
     if (!name.startsWith('x-sallyport-') && name !== 'proxy-status') kept.push(name, value)
   }
   kept.push('via', `1.1 ${viaName}`, 'x-sallyport-decision-id', decisionId)

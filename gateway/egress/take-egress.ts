@@ -13,6 +13,7 @@ import type { LiveTable } from '../live.ts'
 import { placeOf } from './allow.ts'
 import { closedRecord, openedRecord, type TunnelNotes } from './audit-record.ts'
 import { clientCertificateOf } from './client-certificate.ts'
+import { clientOnSocket } from './client-on-socket.ts'
 import type { EgressFigures } from './figures.ts'
 import { forward } from './forward.ts'
 import { spendBytes } from './limit.ts'
@@ -91,14 +92,16 @@ export const takeEgress = (taking: Taking): Pick<Doors, 'request' | 'upgrade' | 
           noteVisit(admitted, notes)
           const { ask } = admitted
           if (ask.kind !== 'request') throw new Error('a tunnel came by the door of requests')
+          const { socket } = admitted.connection
           return forward({ ...admitted, ask }, res, {
+            client: clientOnSocket(socket),
             refuse,
             viaName: serving.parts.viaName,
             headersTimeoutMs: serving.parts.headersTimeoutMs,
             idleTimeoutMs: idleMsOf(serving.parts, admitted),
             maxBodyBytes: serving.parts.maxBodyBytes,
             spend: spendBytes(serving.parts.limits, serving.parts.accounts, clock, admitted),
-          })
+          }).finally(() => socket.destroy())
         },
         refuse,
         cut: (problem) => {
