@@ -12,7 +12,7 @@
  * change is within one run.
  */
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { cpus, tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -48,7 +48,11 @@ const { values } = parseArgs({
 const freshTokenCount = 20_000
 /** Rounds in which other programs took more cores than this are made again, up to `--attempts` times. */
 const quietCores = 0.15
-const warmUpRequests = 40_000
+/** Node has compiled what is hot only after some ten thousand requests; the others are given the same. */
+const warmUpRequests = { repeated: 40_000, fresh: 15_000 } as const satisfies Record<
+  LoadName,
+  number
+>
 const maxWarmUps = 15
 
 const titles = { repeated: 'one token', fresh: 'a fresh token every request' } as const
@@ -62,11 +66,11 @@ const run = async () => {
   const tokens = tokenMaker(folder)
   const upstream = await startUpstream(folder, certificates)
   ending.push(upstream.running.stop)
-  const exchange = await startExchange({ folder, certificates, tokens })
-  ending.push(exchange.running.stop)
-  const parts = { folder, certificates, tokens, upstream, exchange }
   const profile = values['cpu-prof']
   const nodeOptions = profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`]
+  const exchange = await startExchange({ folder, certificates, tokens }, { nodeOptions })
+  ending.push(exchange.running.stop)
+  const parts = { folder, certificates, tokens, upstream, exchange }
 
   const contenders: Contender[] = []
   const start = async (name: string, make: (name: string) => Promise<Contender>) => {
@@ -95,7 +99,8 @@ const run = async () => {
     fresh: { script: tokens.freshTokens(freshTokenCount) },
   } as const satisfies Record<LoadName, object>
   const wanted = values.load.split(',') as LoadName[]
-  for (const contender of contenders) await warmUp(contender, loads.repeated)
+  for (const contender of contenders)
+    for (const load of wanted) await warmUp(contender, loads[load], warmUpRequests[load])
   const results = { repeated: new Map<string, Round[]>(), fresh: new Map<string, Round[]>() }
   const all: Running[] = [upstream.running, ...contenders.map(({ running }) => running)]
   for (let round = 0; round < Number(values.rounds); round++)
@@ -116,19 +121,27 @@ const run = async () => {
           ),
         )
         const { name } = contender
-        if (figures.bad > 0) throw new Error(`${name}, ${load}: ${figures.bad} bad answers`)
+        if (figures.bad > 0)
+          throw new Error(
+            `${name}, ${load}: ${figures.bad} bad answers, such as ${badOne(contender)}`,
+          )
         results[load].set(name, [...(results[load].get(name) ?? []), figures])
       }
   report(wanted, results)
 }
 
-/** Node has compiled what is hot only after some ten thousand requests; the others are given the same. */
-const warmUp = async (contender: Contender, load: object): Promise<void> => {
+const warmUp = async (contender: Contender, load: object, enough: number): Promise<void> => {
   const asked = { url: `${contender.url}/orders/1`, seconds: 2, connections: 64, ...load }
   let requests = 0
-  for (let tries = 0; tries < maxWarmUps && requests < warmUpRequests; tries++)
+  for (let tries = 0; tries < maxWarmUps && requests < enough; tries++)
     requests += (await wrk(asked)).requests
 }
+
+/** A record of what was not answered as it should be. */
+const badOne = ({ records }: Contender): string =>
+  readFileSync(records, 'utf8')
+    .split('\n')
+    .find((line) => /"problem":"(?!none)/.test(line)) ?? 'none in its records'
 
 /** A round that others disturb is made again; the quietest of a few counts. */
 const quietRound = async (make: () => Promise<Round>): Promise<Round> => {

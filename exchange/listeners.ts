@@ -5,6 +5,7 @@ import type { ListeningAt } from '#http/listen-on'
 import type { Log, Meter } from '#contract/telemetry'
 import type { ExchangeConfig } from '#config/schema'
 import type { AuthoritySnapshot } from './ca/snapshot.ts'
+import type { PeerOf } from './peer.ts'
 import { certificatePem } from './ca/bundle.ts'
 import { recordTurnedDown, type RecordParts } from './record.ts'
 
@@ -12,13 +13,14 @@ type Figures = { readonly meter: Meter; readonly log: Log }
 
 /**
  * Where gateways and callers come in. Clients are asked for a certificate and get in without one too: each route says
- * whom it is for.
+ * whom it is for. Who proves to be of the mesh may speak HTTP/2, as gateways do.
  */
 export const exchangeListener = (
   { limits }: ExchangeConfig['listeners']['exchange'],
   certificate: ServerCertificate,
   authority: AuthoritySnapshot,
   record: RecordParts,
+  peerOf: PeerOf,
   { meter, log }: Figures,
 ): Listener =>
   plainListener({
@@ -35,6 +37,7 @@ export const exchangeListener = (
     },
     turnedAway: countTurnedAway(meter, 'exchange'),
     refused: (req, problem) => recordTurnedDown(req, problem, record),
+    h2: { isFor: (socket) => peerOf(socket, record.clock()).kind === 'proven' },
     log,
   })
 

@@ -105,6 +105,7 @@ export const runExchange = async (
     own.current(),
     authority(),
     records,
+    peerOf,
     ports,
   )
   const admin = adminListener(ports)

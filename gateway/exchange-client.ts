@@ -34,6 +34,7 @@ export const exchangeClient = ({ client, authority, timeoutMs }: ExchangeClientO
   let restUntil = 0
   return async (request: MintRequest): Promise<Result<MintedToken>> => {
     if (performance.now() < restUntil) return unavailable('the exchange failed a moment ago')
+    const body = formOf(request)
     const answer = await ask(
       client(),
       {
@@ -43,12 +44,14 @@ export const exchangeClient = ({ client, authority, timeoutMs }: ExchangeClientO
         headers: [
           'content-type',
           'application/x-www-form-urlencoded',
+          'content-length',
+          String(body.length),
           'accept',
           'application/json',
           'x-request-id',
           request.decisionId,
         ],
-        body: formOf(request),
+        body,
       },
       { timeoutMs, maxBytes: maxAnswerBytes },
     )

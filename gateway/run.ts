@@ -40,7 +40,7 @@ import { mintCache } from './mint-cache.ts'
 import { reloadNotes } from './reload-status.ts'
 import { runtimes, type Runtime, type Runtimes } from './runtime.ts'
 import { exchangePool } from './upstream/exchange-pool.ts'
-import { undiciClient } from './upstream/undici-client.ts'
+import { h2Upstream } from './upstream/h2-upstream.ts'
 
 /** What the gateway is given: plugins, clocks, its own identity. */
 export type GatewayPorts = Omit<IngressPorts, 'mints' | 'load'> &
@@ -272,14 +272,17 @@ export const runGateway = async (
   }
 }
 
-/** Asks the exchange over connections that end with the SVID they were made with. */
+/**
+ * Asks the exchange over HTTP/2: what is asked in one turn of the event loop leaves in one write. Its connections end
+ * with the SVID they were made with.
+ */
 const exchangeAsker = (
   { exchange: { url, spiffeId, timeoutMs } }: GatewayConfig,
   { ownSvid, clock, meter }: GatewayPorts,
 ) => {
   const clockOfExchange = clockAhead('(exchange)', meter)
   const make = (): UpstreamClient =>
-    undiciClient({
+    h2Upstream({
       endpoint: url,
       expected: spiffeId as SpiffeId,
       svid: ownSvid.current(),

@@ -24,16 +24,7 @@ export type Doors = {
 /** Every way a caller can come in, and every reply that Node would give without asking us. */
 export const openDoors = (server: HttpServer | HttpsServer, doors: Doors): void => {
   const { turnedAway } = doors
-
-  const enter = perTurn((req: IncomingMessage, res: ServerResponse) =>
-    guarded(
-      () => doors.request(req, res),
-      (cause) => {
-        doors.failed(cause)
-        replyProblem(res, { tag: 'internal' })
-      },
-    ),
-  )
+  const enter = requestDoor(doors)
   const request = (req: IncomingMessage, res: ServerResponse) => {
     const count = noteAnswer(req.socket, res)
     // Node only says that it is the last one, and goes on (with 503) if the caller does.
@@ -91,6 +82,20 @@ export const openDoors = (server: HttpServer | HttpsServer, doors: Doors): void 
 
 /** The connection was ended in the middle of a request. */
 const callerLeft = 'HPE_INVALID_EOF_STATE'
+
+/** The door of requests, whichever connection they came by. */
+export const requestDoor = (
+  doors: Pick<Doors, 'request' | 'failed'>,
+): ((req: IncomingMessage, res: ServerResponse) => void) =>
+  perTurn((req: IncomingMessage, res: ServerResponse) =>
+    guarded(
+      () => doors.request(req, res),
+      (cause) => {
+        doors.failed(cause)
+        replyProblem(res, { tag: 'internal' })
+      },
+    ),
+  )
 
 type ParserProblem = { readonly tag: ProblemTag; readonly reason: TurnedAwayReason }
 

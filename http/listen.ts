@@ -10,6 +10,7 @@ import { problemDetails, problemMediaType } from '#contract/problem-details'
 import { problems, type Problem } from '#contract/problem'
 import type { Log } from '#contract/telemetry'
 import type { Doors, TurnedAwayReason } from './doors.ts'
+import { headOf, type H2DoorOptions } from './h2-door.ts'
 import { listenOn, type ListeningAt } from './listen-on.ts'
 import type { Peer } from './peer.ts'
 import { replyProblem, replyProblemOnSocket } from './problem-reply.ts'
@@ -83,6 +84,8 @@ export type PlainOptions = ListenerOptions & {
   readonly maxBodyBytes?: number
   /** Told of each request that the gate refused, for a record. */
   readonly refused?: (req: IncomingMessage, problem: Problem) => void
+  /** Who may speak HTTP/2; nobody unless it is said. */
+  readonly h2?: H2DoorOptions
 }
 
 const defaultMaxBodyBytes = 64 * 1024
@@ -97,7 +100,7 @@ export const plainListener = (options: PlainOptions): Listener => {
     options,
     (toFastify) => ({
       request: (req, res) => {
-        const head = gate(req)
+        const head = gate(headOf(req))
         if (!head.ok) {
           options.refused?.(req, head.problem)
           replyProblem(res, head.problem)
@@ -116,12 +119,16 @@ export const plainListener = (options: PlainOptions): Listener => {
 type ToFastify = (req: IncomingMessage, res: ServerResponse) => void
 
 const listener = (
-  options: ListenerOptions & Pick<EdgeOptions, 'proxyProtocol' | 'handshaken'>,
+  options: ListenerOptions &
+    Pick<EdgeOptions, 'proxyProtocol' | 'handshaken'> &
+    Pick<PlainOptions, 'h2'>,
   doorsTo: (toFastify: ToFastify) => Pick<Doors, 'request' | 'upgrade' | 'connect'>,
   maxBodyBytes: number = defaultMaxBodyBytes,
 ): Listener => {
   const { log, turnedAway } = options
-  const tls: TlsServing | undefined = options.tls && serveTls(options.tls)
+  const { h2 } = options
+  const tls: TlsServing | undefined =
+    options.tls && serveTls({ ...options.tls, offersH2: h2 !== undefined })
   const failed = (cause: unknown) => log.error({ err: cause }, 'a bug of ours: a request failed')
   let hardened: HardenedServer | undefined
   const settings: FastifyServerOptions = {
@@ -132,6 +139,7 @@ const listener = (
           tls,
           proxyProtocol: options.proxyProtocol,
           handshaken: options.handshaken,
+          h2,
         },
         { ...doorsTo(toFastify), turnedAway, failed },
       )

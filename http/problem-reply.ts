@@ -51,7 +51,10 @@ export const replyProblem = (
   for (const name of res.getHeaderNames()) res.removeHeader(name) // whatever was meant for another answer
   res.writeHead(status, [
     ...headersOf(problem, bytesOut, decisionId),
-    ...(isWhole && !endsConnection.has(problem.tag) ? [] : ['connection', 'close']),
+    // HTTP/2 has no such header: its streams end one by one.
+    ...(res.req.httpVersionMajor === 2 || (isWhole && !endsConnection.has(problem.tag))
+      ? []
+      : ['connection', 'close']),
   ])
   if (isWhole) res.end(text)
   else endLater(res, text)

@@ -1,7 +1,9 @@
 import { createServer as createHttpServer, type Server as HttpServer } from 'node:http'
 import { createServer as createHttpsServer, type Server as HttpsServer } from 'node:https'
+import type { TLSSocket } from 'node:tls'
 import { trackConnections, type Connections, type ConnectionLimits } from './connections.ts'
-import { openDoors, type Doors } from './doors.ts'
+import { openDoors, requestDoor, type Doors } from './doors.ts'
+import { h2Door, type H2Door, type H2DoorOptions } from './h2-door.ts'
 import type { ProxyProtocolOptions } from './proxy-protocol.ts'
 import type { TlsServing } from './tls.ts'
 
@@ -42,6 +44,8 @@ export type ServerOptions = {
   readonly proxyProtocol: ProxyProtocolOptions | undefined
   /** Told of each finished handshake. */
   readonly handshaken: ((handshake: Handshake) => void) | undefined
+  /** Who may speak HTTP/2, where `tls` offers it. */
+  readonly h2?: H2DoorOptions | undefined
 }
 
 export type Handshake = {
@@ -67,7 +71,7 @@ const tcpKeepAliveMs = 30_000
  * @see docs of each limit in Node's `http.createServer`; CVE-2026-58044 for the version that `maxHeadersCount` needs
  */
 export const hardenedServer = (
-  { limits, tls, proxyProtocol, handshaken }: ServerOptions,
+  { limits, tls, proxyProtocol, handshaken, h2 }: ServerOptions,
   doors: Doors,
 ): HardenedServer => {
   requireFixedHeaderCount(process.versions.node)
@@ -94,6 +98,9 @@ export const hardenedServer = (
   server.maxConnections = limits.maxConnections
   // Not in the types yet: a worker that is full closes the connection and does not push it on to the next.
   Object.assign(server, { dropMaxConnection: true })
+  const door =
+    h2 && h2Door({ ...h2, limits, request: requestDoor(doors), turnedAway: doors.turnedAway })
+  if (door) divertH2(server, door)
   if (handshaken) tellOfHandshakes(server, handshaken)
   const connections = trackConnections(server, {
     limits,
@@ -101,7 +108,25 @@ export const hardenedServer = (
     turnedAway: doors.turnedAway,
   })
   openDoors(server, withDraining(doors, connections))
-  return { server, connections }
+  return {
+    server,
+    connections: door ? { ...connections, drain: drainBoth(connections, door) } : connections,
+  }
+}
+
+/** Node's own listener takes every connection for one of HTTP/1.1. */
+const divertH2 = (server: HttpServer | HttpsServer, door: H2Door): void => {
+  const listeners = server.listeners('secureConnection') as ((socket: TLSSocket) => void)[]
+  server.removeAllListeners('secureConnection')
+  server.on('secureConnection', (socket: TLSSocket) => {
+    if (socket.alpnProtocol === 'h2') door.accept(socket)
+    else for (const listener of listeners) listener.call(server, socket)
+  })
+}
+
+const drainBoth = (connections: Connections, door: H2Door) => () => {
+  connections.drain()
+  door.drain()
 }
 
 const tellOfHandshakes = (

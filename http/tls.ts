@@ -26,6 +26,8 @@ export type TlsSettings = {
   readonly ticketKeys?: Buffer | undefined
   /** How long a caller may take for its handshake; 10 seconds. */
   readonly handshakeTimeoutMs?: number
+  /** Whether `h2` is spoken with who offers nothing else; who offers both gets HTTP/1.1. */
+  readonly offersH2?: boolean
 }
 
 export type ClientCertificates = {
@@ -71,7 +73,7 @@ export const serveTls = (settings: TlsSettings): TlsServing => {
   return {
     options: {
       ...contextOptions(settings, firstOf(settings.certificates)),
-      ALPNProtocols: ['http/1.1'],
+      ALPNProtocols: settings.offersH2 === true ? ['http/1.1', 'h2'] : ['http/1.1'],
       SNICallback: serverNameChosen,
       requestCert: settings.clientCertificates !== undefined,
       rejectUnauthorized: settings.clientCertificates?.mode === 'require',

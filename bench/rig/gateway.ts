@@ -18,7 +18,10 @@ export type Exchange = { readonly running: Running; readonly url: string }
 const ownTree = join(import.meta.dirname, '../..')
 
 /** A real exchange, which mints for the gateways. */
-export const startExchange = async (parts: MeshParts): Promise<Exchange> => {
+export const startExchange = async (
+  parts: MeshParts,
+  options: Pick<GatewayOptions, 'tree' | 'nodeOptions'> = {},
+): Promise<Exchange> => {
   const { folder, certificates } = parts
   const [port = 0, adminPort = 0] = await freePorts(2)
   const url = `https://localhost:${port}`
@@ -42,7 +45,7 @@ export const startExchange = async (parts: MeshParts): Promise<Exchange> => {
       audit: { file: join(folder, 'exchange-audit.jsonl') },
     }),
   )
-  const running = await start('exchange', file, adminPort, { core: otherCore, folder })
+  const running = await start('exchange', file, adminPort, { ...options, core: otherCore, folder })
   return { running, url }
 }
 

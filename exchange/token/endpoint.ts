@@ -142,6 +142,7 @@ const send = (
   reply: FastifyReply,
   { status, headers, body }: TokenAnswer,
 ) => {
-  if (!request.raw.complete) reply.header('connection', 'close') // nobody reads the rest
+  const { complete, httpVersionMajor } = request.raw
+  if (!complete && httpVersionMajor === 1) reply.header('connection', 'close') // nobody reads the rest
   return reply.code(status).headers(headers).send(body)
 }

@@ -1,0 +1,176 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { connect as connectH2, type ClientHttp2Session, type IncomingHttpHeaders } from 'node:http2'
+import { after, before, suite, test } from 'node:test'
+import { connect as connectTls, type TLSSocket } from 'node:tls'
+import { tokenExchangeGrant, tokenTypes } from '#contract/token-exchange'
+import { gateway, orders } from './fixtures.ts'
+import { startTestExchange, type ClientCertificate, type TestExchange } from './running-exchange.ts'
+
+type Answer = { readonly headers: IncomingHttpHeaders; readonly body: string }
+
+suite('HTTP/2 to the exchange', () => {
+  let exchange: TestExchange
+  let certificate: ClientCertificate
+  before(async () => {
+    exchange = await startTestExchange({
+      listeners: { exchange: { limits: { maxRequestsPerConnection: 40 } } },
+    })
+    certificate = await exchange.join()
+  })
+  after(() => exchange.stop())
+
+  const connect = (protocols: readonly string[], client?: ClientCertificate): TLSSocket =>
+    connectTls({
+      host: '127.0.0.1',
+      port: exchange.exchange.port,
+      ca: exchange.roots(),
+      ALPNProtocols: [...protocols],
+      ...client,
+    })
+  const session = async (client?: ClientCertificate): Promise<ClientHttp2Session> => {
+    const socket = connect(['h2'], client)
+    await once(socket, 'secureConnect')
+    const made = connectH2('https://localhost', { createConnection: () => socket })
+    made.on('error', () => {})
+    return made
+  }
+  const ask = (
+    over: ClientHttp2Session,
+    headers: Record<string, string>,
+    body?: string,
+  ): Promise<Answer> =>
+    new Promise((resolve, reject) => {
+      const stream = over.request(headers, { endStream: body === undefined })
+      let head: IncomingHttpHeaders = {}
+      let text = ''
+      stream.on('response', (given) => {
+        head = given
+      })
+      stream.setEncoding('utf8').on('data', (part: string) => {
+        text += part
+      })
+      stream.on('end', () => resolve({ headers: head, body: text })).on('error', reject)
+      stream.end(body)
+    })
+  const mint = async (over: ClientHttp2Session, form: Record<string, string> = {}) =>
+    ask(
+      over,
+      {
+        ':method': 'POST',
+        ':path': '/token',
+        'content-type': 'application/x-www-form-urlencoded',
+        'x-request-id': 'caused-by-this',
+      },
+      new URLSearchParams({
+        grant_type: tokenExchangeGrant,
+        subject_token: await exchange.subjectToken(),
+        subject_token_type: tokenTypes.jwt,
+        requested_token_type: tokenTypes.jwt,
+        audience: orders,
+        ...form,
+      }).toString(),
+    )
+
+  test('many tokens are minted over one connection at once, each with its record', async () => {
+    const over = await session(certificate)
+    const before = exchange.records.length
+    const answers = await Promise.all(Array.from({ length: 30 }, () => mint(over)))
+    over.close()
+    const tokens = answers.map(({ headers, body }) => {
+      assert.equal(headers[':status'], 200, body)
+      return String(JSON.parse(body).access_token)
+    })
+    assert.equal(new Set(tokens).size, 30)
+    await exchange.recorded(before + 30)
+    const records = exchange.records.slice(before)
+    assert.equal(records.length, 30)
+    for (const { outcome, decisionId, request, minted } of records) {
+      assert.equal(outcome, 'answered')
+      assert.equal(decisionId, 'caused-by-this')
+      assert.equal(request?.protocol, 'HTTP/2.0')
+      assert.equal(request?.host, 'localhost:443')
+      assert.equal(request?.address, '127.0.0.1')
+      assert.equal(request?.clientSpiffeId, gateway)
+      assert.equal(minted?.audience, orders)
+    }
+  })
+
+  test('a refusal is the same as over HTTP/1.1', async () => {
+    const over = await session(certificate)
+    const { headers, body } = await mint(over, { audience: 'https://elsewhere.example' })
+    over.close()
+    assert.equal(headers[':status'], 400)
+    assert.equal(JSON.parse(body).error, 'invalid_target')
+  })
+
+  test('the gate stands before the router: a path that is not one is refused, and recorded', async () => {
+    const over = await session(certificate)
+    const before = exchange.records.length
+    const { headers } = await ask(over, { ':method': 'GET', ':path': '/a/../keys' })
+    assert.equal(headers[':status'], 400)
+    assert.equal(headers['x-sallyport-problem'], 'path-invalid')
+    assert.equal(exchange.records.at(before)?.problem, 'path-invalid')
+    const again = await ask(over, { ':method': 'GET', ':path': '/healthz' })
+    assert.equal(again.headers[':status'], 200)
+    over.close()
+  })
+
+  test('a body that is too large is refused', async () => {
+    const over = await session(certificate)
+    const { headers, body } = await mint(over, { scope: 'x'.repeat(40_000) })
+    over.close()
+    assert.equal(headers[':status'], 400)
+    assert.equal(JSON.parse(body).problem, 'body-too-large')
+  })
+
+  test('who offers HTTP/1.1 too is spoken to in that', async () => {
+    const socket = connect(['h2', 'http/1.1'], certificate)
+    await once(socket, 'secureConnect')
+    assert.equal(socket.alpnProtocol, 'http/1.1')
+    socket.destroy()
+  })
+
+  test('who proves nothing is cut off before anything is read', async () => {
+    const before = exchange.records.length
+    const over = await session()
+    const stream = over.request({ ':method': 'GET', ':path': '/healthz' })
+    stream.on('error', () => {})
+    let answered = false
+    stream.on('response', () => {
+      answered = true
+    })
+    await once(over, 'close')
+    assert.equal(answered, false)
+    assert.equal(exchange.records.length, before)
+  })
+
+  test('after so many requests a connection takes no more, and what it took is answered', async () => {
+    const over = await session(certificate)
+    const closed = once(over, 'close')
+    const answers = await Promise.all(Array.from({ length: 40 }, () => mint(over)))
+    for (const { headers } of answers) assert.equal(headers[':status'], 200)
+    await closed
+  })
+
+  test('a drain lets what was asked be answered, and ends idle connections', async () => {
+    const other = await startTestExchange()
+    const client = await other.join()
+    const socket = connectTls({
+      host: '127.0.0.1',
+      port: other.exchange.port,
+      ca: other.roots(),
+      ALPNProtocols: ['h2'],
+      ...client,
+    })
+    await once(socket, 'secureConnect')
+    const over = connectH2('https://localhost', { createConnection: () => socket })
+    assert.equal(
+      (await ask(over, { ':method': 'GET', ':path': '/healthz' })).headers[':status'],
+      200,
+    )
+    const closed = once(over, 'close')
+    await other.stop()
+    await closed
+  })
+})
