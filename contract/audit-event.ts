@@ -135,6 +135,8 @@ export type EgressRecord = {
   readonly isFirst?: true
   readonly lookupMs?: number
   readonly connectMs?: number
+  /** Of an inspected request: the `decisionId` of its tunnel. */
+  readonly tunnel?: string
   /** Why a tunnel ended. */
   readonly closedBy?: TunnelEnd
 }

@@ -5,10 +5,10 @@ export const egressModes = ['enforce', 'report', 'open'] as const
 /** `report` lets through and records what would have been refused; `open` lets through. Neither relaxes what is said of addresses. */
 export type EgressMode = (typeof egressModes)[number]
 
-export const egressProtocols = ['tls', 'http', 'https', 'tcp'] as const
+export const egressProtocols = ['tls', 'tls-inspected', 'http', 'https', 'tcp'] as const
 /**
- * What goes through: TLS whose server name is looked at, plain HTTP requests, requests that go on over verified TLS, or bytes
- * that nobody looks at.
+ * What goes through: TLS whose server name is looked at, TLS that ends here so that its requests are seen, plain HTTP requests,
+ * requests that go on over verified TLS, or bytes that nobody looks at.
  */
 export type EgressProtocol = (typeof egressProtocols)[number]
 
@@ -19,7 +19,7 @@ export type EgressTarget = {
   readonly host: string
   readonly isAddress: boolean
   readonly port: number
-  /** A tunnel asked for by CONNECT, or a request whose method and path are seen. */
+  /** A tunnel asked for by CONNECT, or a request whose method and path are seen: by itself, or within TLS that ended here. */
   readonly ask:
     | { readonly kind: 'tunnel' }
     | {
@@ -28,6 +28,7 @@ export type EgressTarget = {
         readonly method: string
         readonly path: string
       }
+    | { readonly kind: 'inspected'; readonly method: string; readonly path: string }
 }
 
 /** Why a destination was let through or not; the words that records, metrics and `egress suggest` go by. */
@@ -62,6 +63,8 @@ export type EgressDecision = {
   readonly encryptedClientHello: boolean
   /** Networks that are closed to all, and open to this. */
   readonly opened: readonly string[]
+  /** Within inspected TLS: whether a request may become a WebSocket. */
+  readonly webSockets: boolean
 }
 
 /** What is known of one address that a name leads to. */

@@ -107,6 +107,14 @@ export const problems = {
     status: 403,
     title: 'The TLS server name is not that of the tunnel.',
   },
+  'inspection-unavailable': {
+    status: 503,
+    title: 'No certificate to look into this connection can be had at the moment.',
+  },
+  'inspection-failed': {
+    status: 400,
+    title: 'The TLS of a connection that is looked into did not come about.',
+  },
   'tunnels-exceeded': { status: 429, title: 'This workload has too many tunnels open.' },
   'bytes-exceeded': { status: 429, title: 'This workload has moved all the bytes of its day.' },
 

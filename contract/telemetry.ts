@@ -247,6 +247,11 @@ export const metrics = {
     help: 'Tunnels that ended, by their rule and why.',
     labels: { rule: 'configured', closed_by: tunnelEnds },
   },
+  sallyport_inspection_certificates_total: {
+    kind: 'counter',
+    help: 'Certificates for hosts that are inspected: found, had from the exchange, or not to be had.',
+    labels: { result: ['known', 'issued', 'renewed-ahead', 'kept-while-down', 'failed'] },
+  },
   sallyport_egress_bytes_total: {
     kind: 'counter',
     help: 'Bytes that workloads moved, by their rule: to a destination or from it.',

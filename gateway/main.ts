@@ -229,7 +229,7 @@ export const openFirewall =
     for (const warning of ruleSet.warnings) log.warn({ warning }, 'firewall')
     if (options.mode !== 'off')
       warmUp(ruleSet.programFor()).catch((err: unknown) => log.warn({ err }, 'firewall: warm-up'))
-    return ({ waf: route }: Route) =>
+    return ({ waf: route }: Pick<Route, 'waf'>) =>
       options.mode === 'off' && route?.mode === undefined
         ? undefined
         : waf({ ruleSet, options, clock: systemClock, ...(route ? { route } : {}) })

@@ -142,14 +142,15 @@ const findContext = (
   return dot > 0 ? byName.get(`*${name.slice(dot)}`) : undefined
 }
 
-const contextOptions = (
+/** What one certificate is served with. */
+export const contextOptions = (
   {
     profile,
     clientCertificates,
     sessionTickets = clientCertificates === undefined,
     ticketKeys,
-  }: TlsSettings,
-  { certificate, key }: ServerCertificate,
+  }: Pick<TlsSettings, 'profile' | 'clientCertificates' | 'sessionTickets' | 'ticketKeys'>,
+  { certificate, key }: Pick<ServerCertificate, 'certificate' | 'key'>,
 ): SecureContextOptions => {
   const { minVersion, ciphers, groups } = tlsProfile(profile)
   return {

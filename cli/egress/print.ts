@@ -1,6 +1,12 @@
 import type { Suggestion } from './suggest.ts'
 
-const impliedPort = { tls: 443, tcp: 443, http: 80, https: 443 } as const
+const impliedPort = {
+  tls: 443,
+  'tls-inspected': 443,
+  tcp: 443,
+  http: 80,
+  https: 443,
+} as const
 
 /** YAML to be pasted: for each rule the entries that its `destinations` lack, each host with how often it was seen. */
 export const asYaml = (byRule: ReadonlyMap<string, readonly Suggestion[]>): string =>

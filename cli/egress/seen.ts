@@ -74,7 +74,7 @@ export const collect = (onlyRule: string | undefined, maxKept = 200_000): Collec
       place.times += 1
       if (time > place.last) place.last = time
       remember(place.workloads, spiffeId)
-      if ((protocol === 'http' || protocol === 'https') && request) {
+      if (request && request.path !== '') {
         const paths = place.pathsOf.get(request.method) ?? new Set()
         place.pathsOf.set(request.method, paths)
         remember(paths, request.path)

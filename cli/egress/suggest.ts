@@ -35,7 +35,7 @@ export const suggest = (seen: readonly Seen[]): ReadonlyMap<string, readonly Sug
 }
 
 const wantedBy = ({ protocol, port, pathsOf }: Seen): Omit<Suggestion, 'from'>[] => {
-  if (protocol !== 'http' && protocol !== 'https')
+  if (protocol === 'tls' || protocol === 'tcp')
     return [{ protocol, ports: [port], methods: [], paths: [] }]
   // Methods that go to the same paths share an entry; others must not get each other's.
   const methodsOf = new Map<string, { methods: string[]; paths: readonly string[] }>()

@@ -15,6 +15,7 @@ export const egress: Rule = (subject) => {
     ...overlapping(subject.egressRules),
     ...strangers(subject),
     ...invisible(subject),
+    ...uninspectable(subject),
     ...selfHarm(subject),
   ]
 }
@@ -101,30 +102,76 @@ const strangers = ({ egressRules, text }: Subject): Finding[] => {
   )
 }
 
+type Destination = EgressRule['destinations'][number]
+type Placed = { readonly pointer: string; readonly value: Destination }
+
+const destinationsOf = ({ egressRules, egressAllowed }: Subject): readonly Placed[] => [
+  ...egressAllowed.map(({ pointer, value }) => ({ pointer, value })),
+  ...egressRules.flatMap(({ pointer, value }) =>
+    value.destinations.map((destination, i) => ({
+      pointer: `${pointer}/destinations/${i}`,
+      value: destination,
+    })),
+  ),
+]
+
 /** Within TLS and opaque bytes there is no method to be seen: a list of them would promise what nobody holds. */
-const invisible = ({ egressRules, egressAllowed }: Subject): Finding[] =>
-  [
-    ...egressAllowed.map(({ pointer, value }) => ({ pointer, value })),
-    ...egressRules.flatMap(({ pointer, value }) =>
-      value.destinations.map((destination, i) => ({
-        pointer: `${pointer}/destinations/${i}`,
-        value: destination,
-      })),
-    ),
-  ].flatMap(({ pointer, value }): Finding[] =>
+const invisible = (subject: Subject): Finding[] =>
+  destinationsOf(subject).flatMap(({ pointer, value }): Finding[] =>
     (['methods', 'paths'] as const).flatMap((key) =>
-      value[key] === undefined || value.protocol === 'http' || value.protocol === 'https'
+      value[key] === undefined || (value.protocol !== 'tls' && value.protocol !== 'tcp')
         ? []
         : [
             {
               pointer: `${pointer}/${key}`,
               at: 'key',
               message: `${tick(key)} cannot be seen in a tunnel with \`protocol: ${value.protocol}\``,
-              remedy: 'take it out; only `protocol: http` and `https` show them',
+              remedy: 'take it out; only `http`, `https` and `tls-inspected` show them',
             },
           ],
     ),
   )
+
+/** Certificates are for names, and what inspection alone does must not seem to be done where there is none. */
+const uninspectable = (subject: Subject): Finding[] => [
+  ...destinationsOf(subject).flatMap(({ pointer, value }): Finding[] => {
+    if (value.protocol !== 'tls-inspected')
+      return value.webSockets ? [onlyInspected(`${pointer}/webSockets`, 'webSockets')] : []
+    if (!('networks' in value)) return []
+    return [
+      {
+        pointer: `${pointer}/networks`,
+        at: 'key',
+        message: 'TLS to an address cannot be inspected: certificates are for names',
+        remedy: 'name `hosts` instead',
+      },
+    ]
+  }),
+  ...subject.egressRules.flatMap(({ pointer, value }): Finding[] =>
+    value.waf === undefined || inspects(value) || subject.egressAllowed.some(isInspected)
+      ? []
+      : [
+          {
+            pointer: `${pointer}/waf`,
+            at: 'key',
+            message: '`waf` looks at nothing here: no destination is `tls-inspected`',
+            remedy: 'take it out, or inspect a host',
+          },
+        ],
+  ),
+]
+
+const isInspected = ({ value }: { readonly value: Destination }) =>
+  value.protocol === 'tls-inspected'
+const inspects = ({ destinations }: EgressRule) =>
+  destinations.some((value) => isInspected({ value }))
+
+const onlyInspected = (pointer: string, key: string): Finding => ({
+  pointer,
+  at: 'key',
+  message: `${tick(key)} has no effect without \`protocol: tls-inspected\``,
+  remedy: 'take it out, or inspect these hosts',
+})
 
 /** Where the mesh itself is: workloads get their identities there, and send what they measure. */
 const indispensable = [

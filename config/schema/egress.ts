@@ -1,6 +1,7 @@
 import { Type, type Static } from 'typebox'
-import { EgressAllowlistOptions } from '#plugins/egress-allowlist/options'
-import { File, Strict } from './words.ts'
+import { EgressAllowlistOptions, EgressRule } from '#plugins/egress-allowlist/options'
+import { RouteWafOptions } from '#plugins/waf/options'
+import { Described, File, Strict } from './words.ts'
 
 const Dns = Strict(
   {
@@ -48,10 +49,25 @@ const Dns = Strict(
   },
 )
 
+/** A rule, and what only the gateway knows of. */
+const Rule = Strict({
+  ...EgressRule.properties,
+  waf: Type.Optional(
+    Described(
+      RouteWafOptions,
+      'What the firewall does with inspected requests and their answers. Without it, it looks at none.',
+    ),
+  ),
+})
+
 /** Who may go where, and how. */
 export const Egress = Strict(
   {
     ...EgressAllowlistOptions.properties,
+    rules: Type.Array(Rule, {
+      default: [],
+      description: 'Who may go where. A workload without a rule goes nowhere.',
+    }),
     dns: Dns,
     audiences: Type.Array(Type.String({ minLength: 1 }), {
       default: [],
@@ -97,6 +113,13 @@ export const Egress = Strict(
       minimum: 0,
       default: 104_857_600,
       description: 'Of requests that are seen: larger bodies are refused.',
+    }),
+    maxInspectedHosts: Type.Integer({
+      minimum: 16,
+      maximum: 100_000,
+      default: 1000,
+      description:
+        'Hosts whose certificates for inspection are kept; of more, those not asked for longest are had anew.',
     }),
   },
   {

@@ -1,4 +1,4 @@
-import type { EgressAllowlist, EgressDecision } from '#contract/egress'
+import type { EgressAllowlist, EgressDecision, EgressTarget } from '#contract/egress'
 import type { Step } from '#contract/step'
 import type { Authority } from './authority.ts'
 import type { Workload } from './identify.ts'
@@ -22,13 +22,13 @@ export const allow =
     allowlist.decide({
       spiffeId: workload.spiffeId,
       ...ask.authority,
-      ask:
-        ask.kind === 'tunnel'
-          ? { kind: 'tunnel' }
-          : {
-              kind: 'request',
-              scheme: ask.scheme,
-              method: ask.head.method,
-              path: ask.head.path,
-            },
+      ask: targetOf(ask),
     })
+
+const targetOf = (ask: Ask): EgressTarget['ask'] => {
+  if (ask.kind === 'tunnel') return { kind: 'tunnel' }
+  const { method, path } = ask.head
+  return ask.isInspected
+    ? { kind: 'inspected', method, path }
+    : { kind: 'request', scheme: ask.scheme, method, path }
+}

@@ -8,25 +8,31 @@ import {
 import { causeText } from '#contract/cause'
 import { isoTime } from '#contract/clock'
 import type { EgressReason, JudgedAddress } from '#contract/egress'
-import type { Problem } from '#contract/problem'
+import type { Inspection, InspectionRecord } from '#contract/inspection'
+import type { Problem, ProblemTag } from '#contract/problem'
 import type { QuarantineEntry } from '#contract/quarantine'
 import type { Ending } from '../answer.ts'
 import { quarantineRecord } from '../quarantine-record.ts'
 import type { Admitted } from './pipeline.ts'
 import type { EgressReceived } from './received.ts'
 
-type Facts = EgressReceived & Partial<Admitted>
+type Facts = EgressReceived & Partial<Admitted> & { readonly inspection?: Inspection | undefined }
 
 /** What is known of a tunnel besides the facts of its request. */
 export type TunnelNotes = {
+  /** Which it came through. */
+  tunnel?: string
   serverName?: ServerNameVerdict
   closedBy?: TunnelEnd
   isFirst?: true
   bytesOut?: number
 }
 
-/** The step that a ClientHello is refused in: it comes after the answer, so it is no step of the way. */
-export const clientHelloStep = 'client hello'
+/** What comes after the answer to a CONNECT is no step of the way, and can still end it. */
+const stepsBehind: Partial<Record<ProblemTag, string>> = {
+  'server-name-refused': 'client hello',
+  'inspection-failed': 'handshake',
+}
 
 /** The record of how it ended, with every fact that was learned before. */
 export const closedRecord = (
@@ -35,7 +41,7 @@ export const closedRecord = (
 ): AuditEvent => {
   const { problem } = sent
   const isTunnel = facts.door === 'connect' && facts.connection !== undefined
-  const at = problem?.tag === 'server-name-refused' ? clientHelloStep : step
+  const at = (problem && stepsBehind[problem.tag]) ?? step
   return {
     ...recordOf(facts, notes, isTunnel ? 'closed' : 'whole', problem),
     outcome: outcomeOf(at, problem),
@@ -74,6 +80,7 @@ const recordOf = (
   problem: Problem | undefined,
 ): Common => {
   const { workload, decision, quota } = facts
+  const waf = facts.inspection?.record() ?? wafIn(problem)
   return {
     version: auditEventVersion,
     kind: 'egress',
@@ -92,9 +99,14 @@ const recordOf = (
           },
         }
       : {}),
+    ...(waf ? { waf } : {}),
     ...egressOf(facts, notes, phase, problem),
   }
 }
+
+/** A firewall's refusal has its record in its cause. */
+const wafIn = (problem: Problem | undefined): InspectionRecord | undefined =>
+  problem?.tag === 'attack-suspected' ? (problem.cause as InspectionRecord) : undefined
 
 const describeRequest = ({ raw, ask, peer, certificate }: Facts) => ({
   method: raw.method ?? '',
@@ -109,7 +121,7 @@ const describeRequest = ({ raw, ask, peer, certificate }: Facts) => ({
 
 const egressOf = (
   { ask, workload, decision, addresses, connection }: Facts,
-  { serverName, closedBy, isFirst }: TunnelNotes,
+  { serverName, closedBy, isFirst, tunnel }: TunnelNotes,
   phase: EgressRecord['phase'],
   problem: Problem | undefined,
 ): Pick<AuditEvent, 'egress'> => {
@@ -139,6 +151,7 @@ const egressOf = (
             connectMs: rounded(connection.connectMs),
           }
         : {}),
+      ...(tunnel ? { tunnel } : {}),
       ...(serverName ? { serverName } : {}),
       ...(closedBy ? { closedBy } : {}),
       ...(isFirst ? { isFirst } : {}),
@@ -155,7 +168,11 @@ const refusedBy = (problem: Problem | undefined): Partial<EgressRecord> => {
 const judgedIn = (problem: Problem | undefined): readonly JudgedAddress[] | undefined =>
   problem?.tag === 'address-denied' ? (problem.cause as readonly JudgedAddress[]) : undefined
 
-const hasOwnFields: ReadonlySet<string> = new Set(['destination-denied', 'address-denied'])
+const hasOwnFields: ReadonlySet<string> = new Set([
+  'destination-denied',
+  'address-denied',
+  'attack-suspected',
+])
 
 const causeOf = (problem: Problem | undefined): Pick<AuditEvent, 'cause' | 'quarantine'> => {
   if (problem?.cause === undefined || hasOwnFields.has(problem.tag)) return {}
@@ -173,6 +190,9 @@ const outcomeOf = (step: string, problem: Problem | undefined): AuditEvent['outc
 }
 
 const isUpstream = ({ tag }: Problem): boolean =>
-  tag === 'destination-unresolved' || tag === 'destination-timeout'
+  tag === 'destination-unresolved' ||
+  tag === 'destination-timeout' ||
+  tag === 'inspection-failed' ||
+  tag === 'inspection-unavailable'
 
 const rounded = (ms: number): number => Math.round(ms * 100) / 100

@@ -3,15 +3,18 @@ import type { SecureContext } from 'node:tls'
 import type { AuditSink } from '#contract/audit-event'
 import type { EgressAllowlist } from '#contract/egress'
 import type { Quarantine } from '#contract/quarantine'
+import type { Inspect } from '#contract/inspection'
 import type { Quota } from '#contract/quota'
 import type { Step } from '#contract/step'
 import type { Meter } from '#contract/telemetry'
 import type { Egress, GatewayConfig } from '#config/schema'
 import { rawGate, strictGate } from '#http/raw-gate'
 import type { Bundle } from '#identity/svid/bundle'
+import { ruleFiles } from '../ingress/build.ts'
 import type { LimitKey } from '../ingress/compiled-route.ts'
 import type { Hand } from '../shelf.ts'
 import type { Accounts } from './accounts.ts'
+import type { LeafCache } from './inspection/leaf-cache.ts'
 import type { EgressParts } from './parts.ts'
 import { nameResolver } from './resolver.ts'
 import { destinationRoots } from './secure.ts'
@@ -29,6 +32,10 @@ export type EgressPorts = {
     config: Egress,
     isOwn: (address: string, port: number) => boolean,
   ) => EgressAllowlist
+  /** The firewall, for the requests of a rule within inspected TLS; undefined where it is off. */
+  readonly openFirewall: (
+    config: GatewayConfig,
+  ) => (of: Pick<Egress['rules'][number], 'waf'>) => Inspect | undefined
   readonly limit: (limit: 'caller', of: string, options: LimitOptions) => Step<LimitKey, Quota>
   readonly quarantine: Pick<Quarantine, 'arriving'>
   /** Changes when one of these files does. */
@@ -40,21 +47,28 @@ export type EgressState = {
   readonly accounts: Accounts
   readonly bundle: () => Bundle | undefined
   readonly isOwn: (address: string, port: number) => boolean
+  readonly leaves: LeafCache
 }
 
 /** Makes of a configuration all that the way out needs. What did not change since the last one is taken over. */
 export const buildEgress = (
-  {
-    egress,
-    trustDomain,
-    spiffeId,
-  }: Pick<GatewayConfig, 'trustDomain' | 'spiffeId'> & {
-    readonly egress: Egress
-  },
+  config: GatewayConfig & { readonly egress: Egress },
+  ports: EgressPorts,
+  state: EgressState,
+  hand: Hand,
+): EgressParts => ({
+  ...ofConfig(config, ports, state, hand),
+  leaves: state.leaves,
+  inspectedGate: rawGate({ ...strictGate, allowGetBody: true }),
+  firewalls: firewallsOf(config, ports, hand),
+})
+
+const ofConfig = (
+  { egress, trustDomain, spiffeId }: GatewayConfig & { readonly egress: Egress },
   ports: EgressPorts,
   { accounts, bundle, isOwn }: EgressState,
   hand: Hand,
-): EgressParts => ({
+): Omit<EgressParts, 'leaves' | 'inspectedGate' | 'firewalls'> => ({
   audit: ports.audit,
   gate: rawGate({ ...strictGate, allowGetBody: true, allowWebSocket: false }),
   viaName: ports.viaName,
@@ -93,3 +107,23 @@ const rootsOf = ({ files, publicRoots }: Egress['destinationRoots']): SecureCont
     files.map((file) => readFileSync(file, 'utf8')),
     publicRoots,
   )
+
+const firewallsOf = (
+  config: GatewayConfig & { readonly egress: Egress },
+  ports: EgressPorts,
+  hand: Hand,
+): EgressParts['firewalls'] => {
+  const rules = config.egress.rules.filter(({ waf }) => waf !== undefined)
+  if (rules.length === 0) return new Map()
+  const firewall = hand.take(
+    'egress firewall',
+    [config.waf, rules.map(({ waf }) => waf), ports.stampOf(ruleFiles(config))],
+    () => ports.openFirewall(config),
+  )
+  return new Map(
+    rules.flatMap((rule) => {
+      const inspect = firewall(rule)
+      return inspect ? [[rule.id, inspect] as const] : []
+    }),
+  )
+}

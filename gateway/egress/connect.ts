@@ -1,6 +1,6 @@
 import type { SecureContext } from 'node:tls'
-import type { EgressDecision } from '#contract/egress'
-import { pass } from '#contract/problem'
+import type { EgressDecision, EgressProtocol } from '#contract/egress'
+import { pass, type Result } from '#contract/problem'
 import type { Step } from '#contract/step'
 import { placeOf } from './allow.ts'
 import { dial, type Dialled } from './dial.ts'
@@ -10,11 +10,12 @@ import type { EgressReceived } from './received.ts'
 
 export type Connection = Dialled & { readonly connectMs: number }
 
-type Options = {
+export type ConnectOptions = {
   readonly connectTimeoutMs: number
   readonly destinationRoots: SecureContext
 }
-type Needs = Pick<EgressReceived, 'gone'> & {
+
+export type ConnectNeeds = Pick<EgressReceived, 'gone'> & {
   readonly ask: Ask
   readonly decision: EgressDecision
   readonly addresses: Addresses
@@ -22,16 +23,35 @@ type Needs = Pick<EgressReceived, 'gone'> & {
 
 /** Opens the connection that all the steps before were about. The last step, so nothing can leave it lying open. */
 export const connect =
-  ({ connectTimeoutMs, destinationRoots: roots }: Options): Step<Needs, Connection> =>
-  async ({ ask, decision, addresses, gone }) => {
-    const began = performance.now()
-    const place = placeOf({ ask, decision })
-    const dialled = await dial({
-      addresses: addresses.open,
-      port: place.port,
-      timeoutMs: connectTimeoutMs,
-      signal: gone,
-      ...(decision.protocol === 'https' ? { tls: { ...place, roots, alpn: ['http/1.1'] } } : {}),
-    })
-    return dialled.ok ? pass({ ...dialled.value, connectMs: performance.now() - began }) : dialled
-  }
+  (options: ConnectOptions): Step<ConnectNeeds, Connection> =>
+  (needs) =>
+    openConnection(needs, offeredTo[needs.decision.protocol], options)
+
+/** What is offered to destinations (ALPN) where TLS is made here. */
+const offeredTo: Partial<Record<EgressProtocol, readonly string[]>> = {
+  https: ['http/1.1'],
+  'tls-inspected': ['h2', 'http/1.1'],
+}
+
+/**
+ * Opens a connection to a judged address.
+ *
+ * @param alpn What is offered; undefined where TLS is not made here.
+ * @returns Refuses as `dial` does.
+ */
+export const openConnection = async (
+  { ask, decision, addresses, gone }: ConnectNeeds,
+  alpn: readonly string[] | undefined,
+  { connectTimeoutMs, destinationRoots: roots }: ConnectOptions,
+): Promise<Result<Connection>> => {
+  const began = performance.now()
+  const place = placeOf({ ask, decision })
+  const dialled = await dial({
+    addresses: addresses.open,
+    port: place.port,
+    timeoutMs: connectTimeoutMs,
+    signal: gone,
+    ...(alpn ? { tls: { ...place, roots, alpn } } : {}),
+  })
+  return dialled.ok ? pass({ ...dialled.value, connectMs: performance.now() - began }) : dialled
+}

@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import { Transform, type Readable } from 'node:stream'
+import type { Inspection } from '#contract/inspection'
 import type { Problem, ProblemTag } from '#contract/problem'
 import type {
   UpstreamClient,
@@ -9,14 +10,18 @@ import type {
   UpstreamHandler,
 } from '#http/upstream-client'
 import type { Sent } from '../answer.ts'
+import { inspectAnswer } from '../ingress/inspect-answer.ts'
 import { placeOf } from './allow.ts'
 import { hostHeader } from './authority.ts'
+import { DialFault } from './dial-fault.ts'
 import type { Admitted } from './pipeline.ts'
 import type { Ask } from './read-ask.ts'
 
 export type Forwarding = {
   /** Reaches the place that was asked for, and no other. */
   readonly client: Pick<UpstreamClient, 'dispatch'>
+  /** What the firewall has to say of the answer. */
+  readonly inspection?: Inspection | undefined
   readonly refuse: (problem: Problem) => Sent
   readonly viaName: string
   readonly headersTimeoutMs: number
@@ -47,8 +52,16 @@ export const forward = (
 ): Promise<Sent> =>
   new Promise((resolve) => {
     const { ask, body, decisionId } = outgoing
-    const { client, refuse, viaName, headersTimeoutMs, idleTimeoutMs, maxBodyBytes, spend } =
-      forwarding
+    const {
+      client,
+      inspection,
+      refuse,
+      viaName,
+      headersTimeoutMs,
+      idleTimeoutMs,
+      maxBodyBytes,
+      spend,
+    } = forwarding
     let control: UpstreamControl | undefined
     let bytesOut = 0
     let isSettled = false
@@ -112,7 +125,7 @@ export const forward = (
         headersTimeoutMs,
         idleTimeoutMs,
       },
-      answering,
+      inspection?.answers ? inspectAnswer(inspection, answering, fail) : answering,
     )
   })
 
@@ -138,14 +151,15 @@ const counting = (
 
 const tagOf = {
   unreachable: 'destination-unreachable',
-  'identity-wrong': 'destination-broken',
+  'identity-wrong': 'destination-untrusted',
   broken: 'destination-broken',
   timeout: 'destination-timeout',
   busy: 'overloaded',
   aborted: 'caller-gone',
 } as const satisfies Record<UpstreamFaultKind, ProblemTag>
 
-const problemOf = ({ kind, cause }: UpstreamFault): Problem => ({ tag: tagOf[kind], cause })
+const problemOf = ({ kind, cause }: UpstreamFault): Problem =>
+  cause instanceof DialFault ? cause.problem : { tag: tagOf[kind], cause }
 
 /** That of the one authority, whatever Host was sent. */
 const authorityOf = (outgoing: Outgoing): string =>

@@ -2,11 +2,14 @@ import type { SecureContext } from 'node:tls'
 import type { AuditSink } from '#contract/audit-event'
 import type { EgressAllowlist } from '#contract/egress'
 import type { QuarantineJudge } from '#contract/quarantine'
+import type { Inspect } from '#contract/inspection'
 import type { Quota } from '#contract/quota'
 import type { Step } from '#contract/step'
 import type { Egress } from '#config/schema'
 import type { LimitKey } from '../ingress/compiled-route.ts'
 import type { Accounts } from './accounts.ts'
+import type { LeafCache } from './inspection/leaf-cache.ts'
+import type { ReadRequestOptions } from './inspection/read-request.ts'
 import type { IdentifyOptions } from './identify.ts'
 import type { RuleLimits } from './limit.ts'
 import type { AskOptions } from './read-ask.ts'
@@ -14,6 +17,7 @@ import type { NameResolver } from './resolver.ts'
 
 /** All that the way out is made of. */
 export type EgressParts = AskOptions &
+  ReadRequestOptions &
   IdentifyOptions & {
     readonly audit: AuditSink
     readonly quarantine: QuarantineJudge
@@ -25,6 +29,10 @@ export type EgressParts = AskOptions &
     readonly resolver: NameResolver
     readonly answers: Egress['dns']['answers']
     readonly connectTimeoutMs: number
+    /** Certificates for hosts that are looked into. */
+    readonly leaves: LeafCache
+    /** Of requests within inspected TLS, by rule. */
+    readonly firewalls: ReadonlyMap<string, Inspect>
     /** Whose certificates are believed, where TLS is made here. */
     readonly destinationRoots: SecureContext
     readonly clientHelloTimeoutMs: number

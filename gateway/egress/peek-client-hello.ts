@@ -30,7 +30,7 @@ export const peekClientHello = async (
   decision: EgressDecision,
   timeoutMs: number,
 ): Promise<Peeked> => {
-  if (decision.protocol !== 'tls')
+  if (decision.protocol !== 'tls' && decision.protocol !== 'tls-inspected')
     return { verdict: 'not-inspected', isAccepted: true, bytes: early }
   const { bytes, hello } = await firstBytes(socket, early, timeoutMs)
   if (typeof hello === 'string') return { verdict: hello, isAccepted: false, bytes }

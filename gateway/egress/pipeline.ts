@@ -2,6 +2,7 @@ import type { AuditSink } from '#contract/audit-event'
 import type { Guard } from '#contract/step'
 import { begin, type KnownOf } from '../compose.ts'
 import { allow } from './allow.ts'
+import { certify } from './certify.ts'
 import { connect } from './connect.ts'
 import { findAddresses } from './find-addresses.ts'
 import { identify, type Workload } from './identify.ts'
@@ -13,7 +14,8 @@ import type { EgressReceived } from './received.ts'
 
 /**
  * A workload's way out, top to bottom. What passes it goes through the connection that the last step opened: a tunnel once
- * its first bytes name the same host (`peek-client-hello.ts`, `tunnels.ts`), or one request (`forward.ts`).
+ * its first bytes name the same host (`peek-client-hello.ts`, `tunnels.ts`), or one request (`forward.ts`); or, where TLS is
+ * looked into, many, each of which has a way of its own (`inspection/pipeline.ts`).
  */
 export const egress = (parts: EgressParts) =>
   begin<EgressReceived>()
@@ -25,14 +27,17 @@ export const egress = (parts: EgressParts) =>
     .learn('quota', limitRequests(parts.requestLimits))
     .learn('slot', takeSlot(parts.limits, parts.accounts))
     .learn('addresses', findAddresses(parts)) // resolved once; every answer is judged
+    .learn('leaf', certify(parts.leaves)) // for a host that is looked into
     .learn('connection', connect(parts)) // to a judged address and no other; TLS where the rule says so
 
 /** What is known of what passed. */
 export type Admitted = KnownOf<ReturnType<typeof egress>>
 
-const recordable = (audit: AuditSink) => () => audit.ready()
+export const recordable = (audit: AuditSink) => () => audit.ready()
 
-const cutOff =
-  ({ quarantine }: EgressParts): Guard<EgressReceived & { readonly workload: Workload }> =>
+export const cutOff =
+  ({
+    quarantine,
+  }: Pick<EgressParts, 'quarantine'>): Guard<EgressReceived & { readonly workload: Workload }> =>
   (request) =>
     quarantinedOut(quarantine, request)

@@ -11,6 +11,8 @@ export type Ask =
   | {
       readonly kind: 'request'
       readonly scheme: 'http' | 'https'
+      /** It came within TLS that ended here. */
+      readonly isInspected?: true
       readonly authority: Authority
       readonly head: RequestHead
     }
@@ -95,10 +97,10 @@ const valuesOf = ({ rawHeaders }: RawHead, name: string): readonly string[] => {
   return values
 }
 
-const hasBeenHere = (raw: RawHead, viaName: string): boolean =>
+export const hasBeenHere = (raw: RawHead, viaName: string): boolean =>
   valuesOf(raw, 'via').some((value) => value.toLowerCase().includes(viaName.toLowerCase()))
 
-const circle = refuse('request-malformed', {
+export const circle = refuse('request-malformed', {
   detail: 'This request has been here before.',
   headers: { 'Proxy-Status': 'sallyport; error=proxy_loop_detected' },
 })

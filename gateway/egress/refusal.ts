@@ -10,6 +10,7 @@ const proxyErrors: Partial<Record<ProblemTag, string>> = {
   'destination-unreachable': 'destination_unavailable',
   'destination-untrusted': 'tls_certificate_error',
   'destination-broken': 'http_response_incomplete',
+  'inspection-unavailable': 'proxy_internal_error',
   'destination-timeout': 'connection_timeout',
   'tunnels-exceeded': 'connection_limit_reached',
 }

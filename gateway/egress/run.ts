@@ -14,17 +14,24 @@ import { buildEgress, type EgressPorts } from './build.ts'
 import { egressFigures } from './figures.ts'
 import { firstVisits } from './first-visits.ts'
 import { egressListener, readEgressCertificates, workloadCertificates } from './listener.ts'
+import { inspection } from './inspection/inspection.ts'
+import { leafCache } from './inspection/leaf-cache.ts'
+import { inspected, type InspectedAdmitted } from './inspection/pipeline.ts'
+import { leafRequester } from './inspection/request-leaf.ts'
+import type { InspectedReceived } from './inspection/tunnel.ts'
 import { ownListeners } from './own-listeners.ts'
 import type { EgressParts } from './parts.ts'
 import { egress, type Admitted } from './pipeline.ts'
 import type { EgressReceived } from './received.ts'
-import { takeEgress, type Serving } from './take-egress.ts'
+import { takeEgress } from './take-egress.ts'
+import type { Serving, Taking } from './taking.ts'
 import { tunnels } from './tunnels.ts'
 
 /** The way out of one configuration. */
 export type BuiltEgress = {
   readonly parts: EgressParts
   readonly way: Way<EgressReceived, Admitted>
+  readonly inspected: Way<InspectedReceived, InspectedAdmitted>
 }
 
 export type EgressRunning = {
@@ -60,35 +67,47 @@ export const runEgress = async (
 ): Promise<EgressRunning> => {
   const { meter, log, clock, ownSvid, audit } = ports
   const bundle = trustBundle({
-    exchange: {
-      url: config.exchange.url,
-      spiffeId: config.exchange.spiffeId as SpiffeId,
-      timeoutMs: config.exchange.timeoutMs,
-    },
+    exchange: exchangeOf(config),
     trustDomain: config.trustDomain as TrustDomain,
     roots: () => ownSvid.current().bundle,
     sleep: ports.sleep,
     randomBytes: ports.randomBytes,
     log,
   })
+  let maxHosts = config.egress?.maxInspectedHosts ?? 0
   const state = {
+    leaves: leafCache({
+      request: leafRequester({
+        exchange: exchangeOf(config),
+        ownSvid,
+        profile: listening.tls.profile,
+        clock,
+      }),
+      maxHosts: () => maxHosts,
+      ...ports,
+    }),
     accounts: accounts(),
     bundle: bundle.current,
     isOwn: ownListeners(ports.ownPorts),
   }
   const live = liveTable()
   const open = tunnels(state.accounts, clock)
-  const take = takeEgress({
+  const taking: Taking = {
     enter: ports.enter,
     live,
     audit,
     figures: egressFigures(meter, stepNames),
-    tunnels: open,
-    isFirstVisit: firstVisits(),
     clock,
     randomBytes: ports.randomBytes,
     bug: (decisionId, step, cause) =>
       log.error({ decisionId, step, err: cause }, 'a bug of ours: a request to go out got 500'),
+  }
+  const within = inspection(taking, listening.limits, ports)
+  const take = takeEgress({
+    ...taking,
+    tunnels: open,
+    inspectTunnel: within.inspectTunnel,
+    isFirstVisit: firstVisits(),
   })
   let certificates = await readEgressCertificates(listening, clock)
   const listener = egressListener({
@@ -109,16 +128,20 @@ export const runEgress = async (
       if (!section || !next.listeners.egress) return undefined
       const renewed = await readEgressCertificates(next.listeners.egress, clock)
       const parts = buildEgress({ ...next, egress: section }, ports, state, hand)
+      maxHosts = section.maxInspectedHosts
       certificates = renewed
       useRoots()
-      return { parts, way: egress(parts) }
+      return { parts, way: egress(parts), inspected: inspected(parts) }
     },
     listen: () => listener.listen(listening.host, listening.port),
     live,
     tunnels: open.size,
     connections: listener.connections,
     cutIdle: listener.cutIdle,
-    drain: listener.drain,
+    drain: () => {
+      listener.drain()
+      within.drain()
+    },
     close: async (graceMs) => {
       stopFollowing()
       const late = setTimeout(() => live.sweep(() => ({ tag: 'draining' })), graceMs)
@@ -126,11 +149,18 @@ export const runEgress = async (
       live.sweep(() => ({ tag: 'draining' }))
       await live.empty()
       clearTimeout(late)
+      within.close()
       open.close()
       bundle.close()
     },
   }
 }
+
+const exchangeOf = ({ exchange }: GatewayConfig) => ({
+  url: exchange.url,
+  spiffeId: exchange.spiffeId as SpiffeId,
+  timeoutMs: exchange.timeoutMs,
+})
 
 /** Between the cut of what drained too long and the end of its connections. */
 const lastRecordsMs = 500
@@ -144,5 +174,7 @@ const stepNames = [
   'quota',
   'slot',
   'addresses',
+  'leaf',
   'connection',
+  'inspection',
 ] as const

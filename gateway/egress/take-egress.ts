@@ -1,53 +1,33 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
-import type { AuditSink } from '#contract/audit-event'
-import type { Clock, RandomBytes } from '#contract/clock'
 import type { Problem } from '#contract/problem'
-import { bodyOf, defaultBodyLimits } from '#http/body'
+import { bodyOf } from '#http/body'
 import type { Doors } from '#http/doors'
 import { peerOf } from '#http/peer'
 import { replyProblem, replyProblemOnSocket, type Replied } from '#http/problem-reply'
 import { answer, type Door, type Exchange, type Sent } from '../answer.ts'
-import type { Way } from '../compose.ts'
-import type { LiveTable } from '../live.ts'
 import { placeOf } from './allow.ts'
 import { closedRecord, openedRecord, type TunnelNotes } from './audit-record.ts'
 import { clientCertificateOf } from './client-certificate.ts'
 import { clientOnSocket } from './client-on-socket.ts'
-import type { EgressFigures } from './figures.ts'
 import { forward } from './forward.ts'
+import type { InspectTunnel } from './inspection/inspect-tunnel.ts'
 import { spendBytes } from './limit.ts'
-import type { EgressParts } from './parts.ts'
 import type { Admitted } from './pipeline.ts'
 import type { EgressReceived } from './received.ts'
 import { toWorkload } from './refusal.ts'
 import { takeTunnel } from './take-tunnel.ts'
-import type { OpenTunnel, Tunnels } from './tunnels.ts'
+import { bodyLimits, closed, idleMsOf, type Serving, type Taking } from './taking.ts'
+import type { Tunnels } from './tunnels.ts'
 
-/** What serves one request, of the configuration that is current when it comes. */
-export type Serving = {
-  readonly way: Way<EgressReceived, Admitted>
-  readonly parts: EgressParts
-  /** The request is over. */
-  readonly leave: () => void
-}
-
-export type Taking = {
-  /** Undefined once the configuration has no way out any more. */
-  readonly enter: () => Serving | undefined
-  readonly live: LiveTable
-  readonly audit: AuditSink
-  readonly figures: EgressFigures
+export type TakingAll = Taking & {
   readonly tunnels: Tunnels
+  readonly inspectTunnel: InspectTunnel
   readonly isFirstVisit: (spiffeId: string, place: string) => boolean
-  readonly clock: Clock
-  readonly randomBytes: RandomBytes
-  /** Told of every failure that is a bug of ours, with its stack. */
-  readonly bug: (decisionId: string, step: string, cause: unknown) => void
 }
 
 /** Takes what comes in at any door of the egress listener and brings it to its end: answered, recorded and counted, once. */
-export const takeEgress = (taking: Taking): Pick<Doors, 'request' | 'upgrade' | 'connect'> => {
+export const takeEgress = (taking: TakingAll): Pick<Doors, 'request' | 'upgrade' | 'connect'> => {
   const { enter, live, audit, figures, clock, randomBytes } = taking
 
   const run = async (
@@ -98,7 +78,7 @@ export const takeEgress = (taking: Taking): Pick<Doors, 'request' | 'upgrade' | 
             refuse,
             viaName: serving.parts.viaName,
             headersTimeoutMs: serving.parts.headersTimeoutMs,
-            idleTimeoutMs: idleMsOf(serving.parts, admitted),
+            idleTimeoutMs: idleMsOf(serving.parts, admitted.decision),
             maxBodyBytes: serving.parts.maxBodyBytes,
             spend: spendBytes(serving.parts.limits, serving.parts.accounts, clock, admitted),
           }).finally(() => socket.destroy())
@@ -123,7 +103,7 @@ export const takeEgress = (taking: Taking): Pick<Doors, 'request' | 'upgrade' | 
       const { received, leave } = receive(door, req, undefined)
       const notes: TunnelNotes = {}
       let cutFor: Problem | undefined
-      let tunnel: OpenTunnel | undefined
+      let cutTunnel: (() => void) | undefined
       const refuse = (problem: Problem): Replied & { readonly problem: Problem } => ({
         ...replyProblemOnSocket(socket, toWorkload(cutFor ?? problem), received.decisionId),
         problem: cutFor ?? problem,
@@ -137,10 +117,11 @@ export const takeEgress = (taking: Taking): Pick<Doors, 'request' | 'upgrade' | 
             return takeTunnel(admitted, socket, head, {
               parts: serving.parts,
               tunnels: taking.tunnels,
+              inspectTunnel: taking.inspectTunnel,
               figures,
               notes,
               opened: (given) => {
-                tunnel = given
+                cutTunnel = given
                 audit.write(openedRecord(admitted, notes, performance.now() - began))
               },
               cutFor: () => cutFor,
@@ -150,7 +131,7 @@ export const takeEgress = (taking: Taking): Pick<Doors, 'request' | 'upgrade' | 
           cut: (problem) => {
             cutFor ??= problem
             leave()
-            tunnel?.cut()
+            cutTunnel?.()
             socket.destroy()
           },
         },
@@ -182,16 +163,4 @@ export const takeEgress = (taking: Taking): Pick<Doors, 'request' | 'upgrade' | 
   }
 
   return { request, upgrade: onSocket('upgrade'), connect: onSocket('connect') }
-}
-
-const closed: Problem = { tag: 'draining', detail: 'Nobody goes out through here any more.' }
-
-/** The limit on the size is the configuration's; it is applied when the body is taken. Nothing is read before. */
-const bodyLimits = { ...defaultBodyLimits, maxBodyBytes: Number.MAX_SAFE_INTEGER }
-
-const defaultIdleMs = 300_000
-
-const idleMsOf = ({ limits }: EgressParts, { decision }: Admitted): number => {
-  const limit = limits.get(decision.rule)
-  return limit ? limit.idleSeconds * 1000 : defaultIdleMs
 }

@@ -3,23 +3,27 @@ import type { Problem } from '#contract/problem'
 import type { Sent } from '../answer.ts'
 import type { TunnelNotes } from './audit-record.ts'
 import type { EgressFigures } from './figures.ts'
+import type { InspectTunnel } from './inspection/inspect-tunnel.ts'
 import { peekClientHello } from './peek-client-hello.ts'
 import type { EgressParts } from './parts.ts'
 import type { Admitted } from './pipeline.ts'
-import type { OpenTunnel, Tunnels } from './tunnels.ts'
+import type { Tunnels } from './tunnels.ts'
 
 export type Tunnelling = {
   readonly parts: EgressParts
   readonly tunnels: Tunnels
   readonly figures: EgressFigures
   readonly notes: TunnelNotes
+  readonly inspectTunnel: InspectTunnel
   /** Told when bytes begin to pass: what cuts it. */
-  readonly opened: (tunnel: OpenTunnel) => void
+  readonly opened: (cut: () => void) => void
   /** Why it was cut, if it was. */
   readonly cutFor: () => Problem | undefined
 }
 
 const establishedStatus = 200
+/** Of a workload whose rule is gone. */
+const defaultTunnelSeconds = 86_400
 
 /**
  * Says yes to a CONNECT, looks at the first bytes, and then passes all of them until one side ends. A ClientHello that is
@@ -29,7 +33,7 @@ export const takeTunnel = async (
   admitted: Admitted,
   socket: Duplex,
   early: Buffer,
-  { parts, tunnels, figures, notes, opened, cutFor }: Tunnelling,
+  { parts, tunnels, inspectTunnel, figures, notes, opened, cutFor }: Tunnelling,
 ): Promise<Sent> => {
   const { ask, decision, connection, workload, decisionId } = admitted
   if (socket.destroyed) {
@@ -60,14 +64,32 @@ export const takeTunnel = async (
       },
     }
   }
+  const limits = parts.limits.get(decision.rule)
+  if (decision.protocol === 'tls-inspected') {
+    const inspected = await inspectTunnel(admitted, socket, {
+      first: peeked.bytes,
+      handshakeTimeoutMs: parts.clientHelloTimeoutMs,
+      lifeMs: (limits?.tunnelSeconds ?? defaultTunnelSeconds) * 1000,
+      opened,
+    })
+    const problem = cutFor() ?? inspected.problem
+    notes.closedBy = inspected.by
+    notes.bytesOut = inspected.bytesFromWorkload
+    figures.tunnelEnded(decision.rule, inspected.by) // what moved is counted with each request
+    return {
+      status: inspected.status,
+      bytesOut: inspected.bytesOut,
+      ...(problem ? { problem } : {}),
+    }
+  }
   const tunnel = tunnels.open({
     workload: socket,
     destination: connection.socket,
     first: peeked.bytes,
     spiffeId: workload.spiffeId,
-    limits: parts.limits.get(decision.rule),
+    limits,
   })
-  opened(tunnel)
+  opened(tunnel.cut)
   const { by, bytesOut, bytesIn } = await tunnel.ended
   notes.closedBy = by
   notes.bytesOut = bytesOut

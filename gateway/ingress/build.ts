@@ -53,7 +53,9 @@ export type IngressPorts = {
   /** @param of A name that is the same for the same limit after a reload. */
   readonly limit: (limit: Quota['name'], of: string, options: LimitOptions) => Step<LimitKey, Quota>
   /** The firewall with its rules loaded; gives what each route asks, undefined where it is off. */
-  readonly openFirewall: (config: GatewayConfig) => (route: Route) => Inspect | undefined
+  readonly openFirewall: (
+    config: GatewayConfig,
+  ) => (route: Pick<Route, 'waf'>) => Inspect | undefined
   readonly quotaHeaders: QuotaHeaders
 }
 
@@ -135,7 +137,7 @@ export const buildIngress = async (
 }
 
 /** A rule file may include others beside it. */
-const ruleFiles = ({ waf: { crs, ruleFiles } }: GatewayConfig): readonly string[] => [
+export const ruleFiles = ({ waf: { crs, ruleFiles } }: GatewayConfig): readonly string[] => [
   ...(crs ? [crs] : []),
   ...ruleFiles.flatMap((file) => [file, `${dirname(file)}/*`]),
 ]

@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream'
-import { errors, Pool, type Dispatcher } from 'undici'
+import { errors, Pool, type buildConnector, type Dispatcher } from 'undici'
 import type { SpiffeId } from '#contract/spiffe-id'
 import { endToEndHeaders } from '#http/hop-by-hop'
 import type {
@@ -43,15 +43,39 @@ export type UpgradingClient = UpstreamClient & {
 }
 
 /** HTTP/1.1 to one endpoint, over connections on which it proved to be `expected`. */
-export const undiciClient = (options: UndiciClientOptions): UpgradingClient => {
-  const pool = new Pool(options.endpoint, {
-    connections: options.maxConnections,
+export const undiciClient = (options: UndiciClientOptions): UpgradingClient =>
+  http1Client({
+    origin: options.endpoint,
+    maxConnections: options.maxConnections,
+    idleMs: keepAliveMs,
+    connect: mutualTlsConnector(options.endpoint, () => options),
+  })
+
+export type Http1ClientOptions = {
+  /** `https://HOST:PORT`. Where it is and who must answer there is for `connect` to know. */
+  readonly origin: string
+  readonly maxConnections: number
+  /** How long a connection without a request is kept. */
+  readonly idleMs: number
+  /** What it is given is not to be gone by: undici takes names from the Host header. */
+  readonly connect: buildConnector.connector
+}
+
+/** HTTP/1.1 over connections that someone else makes, and has verified. */
+export const http1Client = ({
+  origin,
+  maxConnections,
+  idleMs,
+  connect,
+}: Http1ClientOptions): UpgradingClient => {
+  const pool = new Pool(origin, {
+    connections: maxConnections,
     pipelining: 1,
     allowH2: false,
-    keepAliveTimeout: keepAliveMs,
-    keepAliveMaxTimeout: keepAliveMs, // else the peer's `Keep-Alive: timeout` would beat ours
+    keepAliveTimeout: idleMs,
+    keepAliveMaxTimeout: idleMs, // else the peer's `Keep-Alive: timeout` would beat ours
     maxHeaderSize: maxResponseHeaderBytes,
-    connect: mutualTlsConnector(options.endpoint, () => options),
+    connect,
   })
 
   const send = (
@@ -61,7 +85,7 @@ export const undiciClient = (options: UndiciClientOptions): UpgradingClient => {
   ) => {
     pool.dispatch(
       {
-        origin: options.endpoint,
+        origin,
         path: request.path,
         method: request.method,
         headers: ['host', request.authority, ...withoutTe(request.headers)],

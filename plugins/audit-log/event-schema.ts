@@ -139,6 +139,9 @@ const Egress = Record(
     serverName: Type.Optional(
       Type.Enum([...serverNameVerdicts], { description: 'What the ClientHello named.' }),
     ),
+    tunnel: Type.Optional(
+      Type.String({ description: 'Of an inspected request: the `decisionId` of its tunnel.' }),
+    ),
     isFirst: Type.Optional(
       Type.Literal(true, {
         description: 'The first time since the start that this workload went there.',

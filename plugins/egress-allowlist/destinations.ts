@@ -9,6 +9,7 @@ export type Destination = {
   readonly withoutServerName: boolean
   readonly encryptedClientHello: boolean
   readonly opened: readonly string[]
+  readonly webSockets: boolean
 }
 
 /** The destination that takes a target, and by which port; or how near the nearest one came. */
@@ -20,10 +21,13 @@ export type Miss = Extract<
   'not-listed' | 'port-not-listed' | 'method-or-path-not-listed' | 'address-not-listed'
 >
 
-const usualPorts = { tls: [443], http: [80], https: [443], tcp: [443] } as const satisfies Record<
-  EgressProtocol,
-  readonly number[]
->
+const usualPorts = {
+  tls: [443],
+  'tls-inspected': [443],
+  http: [80],
+  https: [443],
+  tcp: [443],
+} as const satisfies Record<EgressProtocol, readonly number[]>
 
 /** Compiles a list of destinations to the function that finds the one for a target; exact names cost one look-up. */
 export const destinations = (
@@ -69,10 +73,18 @@ type Compiled = {
   readonly isRequest: (target: EgressTarget) => boolean
 }
 
-const fitsKind = (protocol: EgressProtocol, { ask }: EgressTarget): boolean =>
-  ask.kind === 'tunnel'
-    ? protocol === 'tls' || protocol === 'tcp'
-    : protocol === 'https' || (protocol === 'http' && ask.scheme === 'http')
+const fitsKind = (protocol: EgressProtocol, { ask }: EgressTarget): boolean => {
+  switch (ask.kind) {
+    case 'tunnel':
+      return protocol === 'tls' || protocol === 'tls-inspected' || protocol === 'tcp'
+    case 'inspected':
+      return protocol === 'tls-inspected'
+    case 'request':
+      return protocol === 'https' || (protocol === 'http' && ask.scheme === 'http')
+    default:
+      return ask satisfies never
+  }
+}
 
 const httpPort = 80
 const httpsPort = 443
@@ -84,18 +96,22 @@ const portFor = (protocol: EgressProtocol, { ask, port }: EgressTarget): number 
     : port
 
 const showsRequests = (protocol: EgressProtocol): boolean =>
-  protocol === 'http' || protocol === 'https'
+  protocol === 'http' || protocol === 'https' || protocol === 'tls-inspected'
 
 const compile = (option: EgressDestination): Compiled => {
   const { protocol, withoutServerName, encryptedClientHello, methods, paths } = option
   if (!showsRequests(protocol) && (methods ?? paths) !== undefined)
-    throw new TypeError('methods and paths can only be seen with `protocol: http` or `https`')
+    throw new TypeError('methods and paths cannot be seen in TLS and TCP that nobody looks into')
+  const isInspected = protocol === 'tls-inspected'
+  if (isInspected && 'networks' in option)
+    throw new TypeError('TLS to an address cannot be inspected: certificates are for names')
   return {
     destination: {
       protocol,
       withoutServerName,
       encryptedClientHello,
       opened: 'networks' in option ? option.networks : (option.opens ?? []),
+      webSockets: isInspected && option.webSockets === true,
     },
     ports: new Set(option.ports ?? usualPorts[protocol]),
     isPlace: placeMatcher(option),

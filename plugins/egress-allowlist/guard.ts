@@ -2,6 +2,7 @@ import { pass, refuse, type Refusal } from '#contract/problem'
 import type {
   EgressAllowlist,
   EgressDecision,
+  EgressProtocol,
   EgressReason,
   EgressTarget,
   JudgedAddress,
@@ -104,11 +105,25 @@ const decided = (
 ): EgressDecision => ({ reason, rule: id, team, mode, ...destination, port })
 
 const impliedDestination = ({ ask }: EgressTarget): Destination => ({
-  protocol: ask.kind === 'request' ? ask.scheme : 'tls',
+  protocol: impliedProtocol(ask),
   withoutServerName: false,
   encryptedClientHello: false,
   opened: [],
+  webSockets: false,
 })
+
+const impliedProtocol = (ask: EgressTarget['ask']): EgressProtocol => {
+  switch (ask.kind) {
+    case 'tunnel':
+      return 'tls'
+    case 'inspected':
+      return 'tls-inspected'
+    case 'request':
+      return ask.scheme
+    default:
+      return ask satisfies never
+  }
+}
 
 /** Of two lists that do not have it, the one that came nearer tells why. */
 const nearer = (own: Found, common: Found): Miss => {
@@ -126,7 +141,7 @@ const deny = (target: EgressTarget, reason: EgressReason, rule: string): Refusal
 
 const placeOf = ({ host, port, ask }: EgressTarget): string => {
   const place = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
-  return ask.kind === 'request' ? `${place} with ${ask.method} ${ask.path}` : place
+  return ask.kind === 'tunnel' ? place : `${place} with ${ask.method} ${ask.path}`
 }
 
 /** Each says which rule it was, so that whoever reads it knows what to ask for. */

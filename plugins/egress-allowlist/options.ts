@@ -32,13 +32,14 @@ const common = {
   protocol: Type.Enum([...egressProtocols], {
     default: 'tls',
     description:
-      '`tls`: a tunnel whose ClientHello must name the host asked for. `http`: plain requests. `https`: requests with an absolute `https://` or `http://` URL, which go on over verified TLS; `http://HOST/` goes to port 443. `tcp`: a tunnel that nobody looks into, for databases and the like.',
+      '`tls`: a tunnel whose ClientHello must name the host asked for. `tls-inspected`: TLS that ends here, with a certificate of the inspection CA of the exchange, so that requests and answers are seen, and begins anew to the host. `http`: plain requests. `https`: requests with an absolute `https://` or `http://` URL, which go on over verified TLS; `http://HOST/` goes to port 443. `tcp`: a tunnel that nobody looks into, for databases and the like.',
   }),
   methods: Type.Optional(
     Type.Array(Type.String({ pattern: '^[A-Z]+$', expects: 'a method in upper case' }), {
       minItems: 1,
       uniqueItems: true,
-      description: 'For `http` and `https`, where a method can be seen. All, if absent.',
+      description:
+        'For `http`, `https` and `tls-inspected`, where a method can be seen. All, if absent.',
     }),
   ),
   paths: Type.Optional(
@@ -46,7 +47,13 @@ const common = {
       minItems: 1,
       uniqueItems: true,
       description:
-        'For `http` and `https`: paths and all below them, by whole segments. All, if absent.',
+        'For `http`, `https` and `tls-inspected`: paths and all below them, by whole segments. All, if absent.',
+    }),
+  ),
+  webSockets: Type.Optional(
+    Type.Boolean({
+      description:
+        'For `tls-inspected`: whether a request may become a WebSocket, into which nobody looks. It may not, if absent.',
     }),
   ),
   withoutServerName: Type.Boolean({

@@ -15,6 +15,7 @@ import type { Egress, GatewayConfig } from '#config/schema'
 import { runEgress, type BuiltEgress } from '#gateway/egress/run'
 import type { EgressPorts } from '#gateway/egress/build'
 import { fileStamp } from '#http/file-stamp'
+import { openFirewall } from '#gateway/main'
 import { cutQuarantined } from '#gateway/cut-quarantined'
 import { liveTable } from '#gateway/live'
 import { runtimes, type Runtimes } from '#gateway/runtime'
@@ -31,6 +32,28 @@ export const shop = `spiffe://${trustDomain}/ns/shop/sa/shop`
 export const gatewayId = `spiffe://${trustDomain}/gateway`
 export const exchangeId = `spiffe://${trustDomain}/exchange`
 
+const wafDefaults = {
+  mode: 'enforce',
+  ruleFiles: [],
+  paranoia: 1,
+  inboundThreshold: 5,
+  outboundThreshold: 4,
+  earlyBlocking: false,
+  methods: ['GET', 'HEAD', 'POST', 'OPTIONS', 'PUT', 'PATCH', 'DELETE'],
+  contentTypes: ['application/json', 'application/x-www-form-urlencoded'],
+  exclusions: [],
+  samplingPercent: 100,
+  responses: false,
+  overLimit: 'refuse',
+  limits: {
+    maxBodyBytes: 131_072,
+    maxValueBytes: 65_536,
+    maxArguments: 1000,
+    maxDepth: 512,
+    maxResponseBodyBytes: 131_072,
+  },
+} as const
+
 type Rule = Partial<Omit<Egress['rules'][number], 'limits' | 'destinations'>> & {
   readonly destinations?: readonly Partial<Egress['rules'][number]['destinations'][number]>[]
   readonly limits?: Partial<Egress['rules'][number]['limits']>
@@ -43,6 +66,9 @@ export type RigOptions = {
   readonly ports?: Partial<EgressPorts>
   /** Where the bundle is; nowhere, if absent. */
   readonly exchangeUrl?: string
+  /** Of the gateway; one of the mesh root, if absent. `bundle` besides the mesh root. */
+  readonly gateway?: { readonly cert: string; readonly key: string; readonly bundle: string }
+  readonly waf?: Partial<GatewayConfig['waf']>
 }
 
 /** A mesh root, an outside root, and certificates of both: made once for a test file. */
@@ -107,6 +133,7 @@ export const runRig = async (certs: Certificates, options: RigOptions) => {
     clientHelloTimeoutMs: 5000,
     headersTimeoutMs: 2000,
     maxBodyBytes: 1_000_000,
+    maxInspectedHosts: 100,
     ...more,
     rules: rules.map(ruleOf),
     dns: {
@@ -144,7 +171,7 @@ export const runRig = async (certs: Certificates, options: RigOptions) => {
       exchange: {
         url: options.exchangeUrl ?? 'https://127.0.0.1:1',
         spiffeId: exchangeId,
-        timeoutMs: 200,
+        timeoutMs: options.gateway ? 10_000 : 200,
         caFile: '',
       },
       listeners: {
@@ -153,14 +180,15 @@ export const runRig = async (certs: Certificates, options: RigOptions) => {
           tls: { ...listening.tls, certificates: [...listening.tls.certificates] },
         },
       },
+      waf: { ...wafDefaults, ...changed.waf },
       egress: egressOf(changed),
     }) as unknown as GatewayConfig
   const ownSvid: OwnSvid = {
     current: () => ({
       spiffeId: gatewayId as SpiffeId,
-      certificateChain: certs.gateway.pem,
-      privateKey: secret(certs.gateway.keyPem),
-      bundle: certs.meshRoot.pem,
+      certificateChain: options.gateway?.cert ?? certs.gateway.pem,
+      privateKey: secret(options.gateway?.key ?? certs.gateway.keyPem),
+      bundle: (options.gateway?.bundle ?? '') + certs.meshRoot.pem,
       notBeforeMs: 0,
       notAfterMs: Number.POSITIVE_INFINITY,
     }),
@@ -184,6 +212,7 @@ export const runRig = async (certs: Certificates, options: RigOptions) => {
     uptimeMs: () => performance.now(),
     viaName: 'sallyport-test',
     openAllowlist: egressAllowlist,
+    openFirewall: openFirewall(noLog),
     quarantine: cutOff,
     stampOf: fileStamp,
     limit: () => () =>

@@ -1,0 +1,119 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import type { Problem } from '#contract/problem'
+import { bodyOf } from '#http/body'
+import type { Doors } from '#http/doors'
+import { replyProblem, replyProblemOnSocket } from '#http/problem-reply'
+import { answer, type Door, type Exchange, type Sent } from '../../answer.ts'
+import { closedRecord } from '../audit-record.ts'
+import { forward } from '../forward.ts'
+import { spendBytes } from '../limit.ts'
+import { toWorkload } from '../refusal.ts'
+import { bodyLimits, closed, idleMsOf, type Serving, type Taking } from '../taking.ts'
+import type { InspectedAdmitted } from './pipeline.ts'
+import type { InspectedReceived, InspectedTunnel } from './tunnel.ts'
+
+/** Takes what comes through inspected tunnels and brings it to its end: answered, recorded and counted, once. */
+export const takeInspected = (
+  { enter, live, audit, figures, clock, randomBytes, bug }: Taking,
+  tunnelOf: (socket: Socket) => InspectedTunnel,
+): Pick<Doors, 'request' | 'upgrade' | 'connect'> => {
+  const run = async (
+    serving: Serving,
+    exchange: Exchange<InspectedReceived, InspectedAdmitted>,
+  ): Promise<void> => {
+    await answer(serving.inspected, exchange, {
+      open: live.add,
+      watch: figures.watch,
+      record: (ending) => {
+        const { decision, body, tunnel } = ending.facts
+        const event = closedRecord(ending, { tunnel: tunnel.decisionId })
+        audit.write(event)
+        figures.ended(ending, event.step, event.outcome)
+        if (decision) figures.moved(decision.rule, body.bytesIn(), ending.sent.bytesOut)
+        if (event.problem === 'internal')
+          bug(event.decisionId, event.step, ending.sent.problem?.cause)
+      },
+    })
+    serving.leave()
+  }
+
+  const request = (req: IncomingMessage, res: ServerResponse) => {
+    const serving = enter()
+    if (!serving) return void replyProblem(res, closed)
+    const { received, leave } = receive('request', req, res)
+    let cutFor: Problem | undefined
+    const refuse = (problem: Problem): Sent => ({
+      ...replyProblem(res, toWorkload(cutFor ?? problem), received.decisionId),
+      problem: cutFor ?? problem,
+    })
+    return run(serving, {
+      received,
+      send: (admitted) => {
+        const { ask, tunnel, decision, inspection } = admitted
+        if (ask.kind !== 'request') throw new Error('a tunnel within a tunnel')
+        tunnel.decided(decision)
+        return forward({ ...admitted, ask }, res, {
+          client: tunnel.client,
+          inspection,
+          refuse,
+          viaName: serving.parts.viaName,
+          headersTimeoutMs: serving.parts.headersTimeoutMs,
+          idleTimeoutMs: idleMsOf(serving.parts, decision),
+          maxBodyBytes: serving.parts.maxBodyBytes,
+          spend: spendBytes(serving.parts.limits, serving.parts.accounts, clock, admitted),
+        })
+      },
+      refuse,
+      cut: (problem) => {
+        cutFor ??= problem
+        leave()
+        res.destroy()
+      },
+    })
+  }
+
+  /** Neither is served here; the gate says so of a CONNECT, and the record of both. */
+  const onSocket =
+    (door: 'connect' | 'upgrade') => (req: IncomingMessage, socket: Duplex, early: Buffer) => {
+      const serving = enter()
+      if (!serving) return void replyProblemOnSocket(socket, closed)
+      const { received, leave } = receive(door, req, undefined)
+      const refuse = (problem: Problem): Sent => ({
+        ...replyProblemOnSocket(socket, toWorkload(problem), received.decisionId),
+        problem,
+      })
+      return run(serving, {
+        received: { ...received, early },
+        send: async () => refuse({ tag: 'upgrade-refused' }),
+        refuse,
+        cut: () => {
+          leave()
+          socket.destroy()
+        },
+      })
+    }
+
+  const receive = (door: Door, req: IncomingMessage, res: ServerResponse | undefined) => {
+    const tunnel = tunnelOf(req.socket)
+    const left = new AbortController()
+    const leave = () => left.abort('gone')
+    req.socket.once('close', leave)
+    const received: InspectedReceived = {
+      door,
+      raw: req,
+      peer: tunnel.peer,
+      certificate: tunnel.certificate,
+      nowMs: clock(),
+      decisionId: randomBytes(16).toString('hex'),
+      body: bodyOf(req, res, bodyLimits),
+      gone: left.signal,
+      tunnel,
+    }
+    res?.once('close', () => req.socket.off('close', leave)) // the next request has its own
+    return { received, leave }
+  }
+
+  return { request, upgrade: onSocket('upgrade'), connect: onSocket('connect') }
+}
