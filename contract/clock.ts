@@ -39,3 +39,17 @@ export const systemSleep: Sleep = (ms, signal) =>
 
 /** An instant as ISO 8601, for records. */
 export const isoTime = (ms: number): string => new Date(ms).toISOString()
+
+/** The same for records of one time after the other: what is written of a second is written once. */
+export const isoTimes = (): ((ms: number) => string) => {
+  let second = Number.NaN
+  let beginning = ''
+  return (ms) => {
+    const part = ms % 1000
+    if (ms - part !== second) {
+      second = ms - part
+      beginning = isoTime(second).slice(0, -'000Z'.length)
+    }
+    return `${beginning}${part < 10 ? '00' : part < 100 ? '0' : ''}${part}Z`
+  }
+}

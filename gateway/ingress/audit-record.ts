@@ -1,16 +1,16 @@
 import { auditEventVersion, type AuditEvent } from '#contract/audit-event'
 import { causeText } from '#contract/cause'
-import { isoTime } from '#contract/clock'
-import type { Inspection, InspectionRecord } from '#contract/inspection'
+import { isoTime, isoTimes } from '#contract/clock'
+import type { InspectionRecord } from '#contract/inspection'
+import { oncePer } from '#contract/once-per'
 import type { PolicyDecision } from '#contract/policy'
 import type { Problem } from '#contract/problem'
 import type { QuarantineEntry } from '#contract/quarantine'
 import type { Quota } from '#contract/quota'
+import type { VerifiedToken } from '#identity/jwt/verified-token'
 import { forwardStep, type Ending } from '../answer.ts'
 import type { Mint } from '../mint-cache.ts'
 import { quarantineRecord } from '../quarantine-record.ts'
-import type { Picked } from '../upstream/upstream-group.ts'
-import type { Caller } from './authenticate.ts'
 import type { CompiledRoute } from './compiled-route.ts'
 import type { Admitted } from './pipeline.ts'
 import type { Received } from './received.ts'
@@ -18,39 +18,52 @@ import type { Received } from './received.ts'
 /** What is put into a record of a token's fingerprint: enough to find it again, not enough to be one. */
 const fingerprintChars = 16
 
-/** The one record of a request: every fact that was learned before it ended, and how it ended. */
-export const auditRecord = ({
-  facts,
-  step,
-  sent,
-  durationMs,
-}: Ending<Received, Admitted>): AuditEvent => {
-  const { problem } = sent
-  const { route, caller, subject, decision, identity, endpoint } = facts
-  return {
-    version: auditEventVersion,
-    kind: 'ingress',
-    time: isoTime(facts.nowMs),
-    decisionId: facts.decisionId,
-    outcome: outcomeOf(step, problem),
-    step,
-    problem: problem?.tag ?? 'none',
-    ...(problem?.detail === undefined ? {} : { detail: problem.detail }),
-    ...whyOf(problem),
-    status: sent.status,
-    durationMs,
-    bytesIn: sent.bytesIn ?? facts.body.bytesIn(),
-    bytesOut: sent.bytesOut,
-    door: facts.door,
-    request: describeRequest(facts),
-    ...(route ? { route: { id: route.id, team: route.team } } : {}),
-    ...(caller?.kind === 'token' ? { caller: describeCaller(caller) } : {}),
-    ...(subject ? { spiffeId: subject.spiffeId, mapping: subject.rule } : {}),
-    ...quotaOf(facts.callerQuota ?? facts.routeQuota ?? facts.addressQuota),
-    ...inspectionOf(facts.inspection),
-    ...(decision ? { policy: decision } : {}),
-    ...(identity ? { minted: describeMint(identity) } : {}),
-    ...(route ? { upstream: describeUpstream(route, endpoint) } : {}),
+type Writable<T> = { -readonly [Key in keyof T]: T[Key] }
+
+/**
+ * Makes the one record of a request: every fact that was learned before it ended, and how it ended. What is said of a route,
+ * a token, a minted identity or an endpoint is the same, frozen object in all records of it.
+ */
+export const auditRecords = (): ((ending: Ending<Received, Admitted>) => AuditEvent) => {
+  const timeOf = isoTimes()
+  const routeOf = oncePer(({ id, team }: CompiledRoute) => Object.freeze({ id, team }))
+  const callerOf = oncePer(describeToken)
+  const mintedOf = oncePer(describeMint)
+  const upstreamOf = oncePer(upstreamsOf)
+
+  return ({ facts, step, sent, durationMs }) => {
+    const { problem } = sent
+    const { route, caller, subject, inspection, decision, identity, endpoint } = facts
+    const event: Writable<AuditEvent> = {
+      version: auditEventVersion,
+      kind: 'ingress',
+      time: timeOf(facts.nowMs),
+      decisionId: facts.decisionId,
+      outcome: outcomeOf(step, problem),
+      step,
+      problem: problem?.tag ?? 'none',
+      status: sent.status,
+      durationMs: Math.round(durationMs * 1000) / 1000,
+      bytesIn: sent.bytesIn ?? facts.body.bytesIn(),
+      bytesOut: sent.bytesOut,
+      door: facts.door,
+      request: describeRequest(facts),
+    }
+    if (route) event.route = routeOf(route)
+    if (caller?.kind === 'token') event.caller = callerOf(caller.token)
+    if (subject) {
+      event.spiffeId = subject.spiffeId
+      event.mapping = subject.rule
+    }
+    const quota = facts.callerQuota ?? facts.routeQuota ?? facts.addressQuota
+    if (quota) event.quota = describeQuota(quota)
+    const found = inspection?.record()
+    if (found && (found.rules.length > 0 || found.partly)) event.waf = found // only where a rule had something to say
+    if (decision) event.policy = decision
+    if (identity) event.minted = mintedOf(identity)
+    if (route) event.upstream = upstreamOf(route)(endpoint?.endpoint ?? 'none')
+    if (problem) addWhy(event, problem)
+    return event
   }
 }
 
@@ -75,66 +88,61 @@ const describeRequest = ({ raw, head, origin, peer }: Ending<Received, Admitted>
 const pathSent = (url: string): string =>
   url.startsWith('/') ? (url.split('?', 1)[0]?.slice(0, 2048) ?? '') : ''
 
-const describeCaller = ({
-  token,
-}: Extract<Caller, { kind: 'token' }>): NonNullable<AuditEvent['caller']> => ({
-  issuer: token.issuerName,
-  subject: token.subject,
-  tokenFingerprint: token.fingerprint.slice(0, fingerprintChars),
-  kid: token.kid,
-  ...(token.jti === undefined ? {} : { jti: token.jti }),
-  expiresAt: isoTime(token.expiresAtMs),
-})
+const describeToken = (token: VerifiedToken): NonNullable<AuditEvent['caller']> =>
+  Object.freeze({
+    issuer: token.issuerName,
+    subject: token.subject,
+    tokenFingerprint: token.fingerprint.slice(0, fingerprintChars),
+    kid: token.kid,
+    ...(token.jti === undefined ? {} : { jti: token.jti }),
+    expiresAt: isoTime(token.expiresAtMs),
+  })
 
-const quotaOf = (quota: Quota | undefined): Pick<AuditEvent, 'quota'> =>
-  quota
-    ? {
-        quota: {
-          limit: quota.limit,
-          remaining: quota.remaining,
-          ...(quota.reportOnly ? { reportOnly: true } : {}),
-        },
-      }
-    : {}
+const describeQuota = ({ limit, remaining, reportOnly }: Quota): NonNullable<AuditEvent['quota']> =>
+  reportOnly ? { limit, remaining, reportOnly } : { limit, remaining }
 
-const describeMint = ({ minted, fromCache }: Mint): NonNullable<AuditEvent['minted']> => ({
-  tokenType: minted.tokenType,
-  subject: minted.subject,
-  audience: minted.audience,
-  jti: minted.jti,
-  kid: minted.kid,
-  expiresAt: isoTime(minted.expiresAtMs),
-  fromCache,
-})
+const describeMint = ({ minted, fromCache }: Mint): NonNullable<AuditEvent['minted']> =>
+  Object.freeze({
+    tokenType: minted.tokenType,
+    subject: minted.subject,
+    audience: minted.audience,
+    jti: minted.jti,
+    kid: minted.kid,
+    expiresAt: isoTime(minted.expiresAtMs),
+    fromCache,
+  })
 
-const describeUpstream = (
-  route: CompiledRoute,
-  endpoint: Picked | undefined,
-): NonNullable<AuditEvent['upstream']> => ({
-  name: route.upstream.name,
-  endpoint: endpoint?.endpoint ?? 'none',
-  spiffeId: route.upstream.spiffeId,
-})
-
-/** What lay behind a problem. Findings of the firewall, entries of the quarantine and the policy's decision have fields of their own. */
-const whyOf = (
-  problem: Problem | undefined,
-): Pick<AuditEvent, 'cause' | 'waf' | 'policy' | 'quarantine'> => {
-  if (problem?.cause === undefined) return {}
-  switch (problem.tag) {
-    case 'attack-suspected':
-      return { waf: problem.cause as InspectionRecord }
-    case 'quarantined':
-      return quarantineRecord(problem.cause as QuarantineEntry)
-    case 'policy-denied':
-      return { policy: problem.cause as PolicyDecision }
-    default:
-      return { cause: causeText(problem.cause) }
+/** By endpoint: as many as the configuration names, and their addresses. */
+const upstreamsOf = ({ upstream: { name, spiffeId } }: CompiledRoute) => {
+  const known = new Map<string, NonNullable<AuditEvent['upstream']>>()
+  return (endpoint: string) => {
+    const before = known.get(endpoint)
+    if (before !== undefined) return before
+    if (known.size >= maxEndpoints) known.clear()
+    const described = Object.freeze({ name, endpoint, spiffeId })
+    known.set(endpoint, described)
+    return described
   }
 }
 
-/** Only where a rule had something to say. */
-const inspectionOf = (inspection: Inspection | undefined): Pick<AuditEvent, 'waf'> => {
-  const record = inspection?.record()
-  return record && (record.rules.length > 0 || record.partly) ? { waf: record } : {}
+/** Addresses of names come and go. */
+const maxEndpoints = 1000
+
+/** What lay behind a problem. Findings of the firewall, entries of the quarantine and the policy's decision have fields of their own. */
+const addWhy = (event: Writable<AuditEvent>, { tag, detail, cause }: Problem): void => {
+  if (detail !== undefined) event.detail = detail
+  if (cause === undefined) return
+  switch (tag) {
+    case 'attack-suspected':
+      event.waf = cause as InspectionRecord
+      break
+    case 'quarantined':
+      Object.assign(event, quarantineRecord(cause as QuarantineEntry))
+      break
+    case 'policy-denied':
+      event.policy = cause as PolicyDecision
+      break
+    default:
+      event.cause = causeText(cause)
+  }
 }

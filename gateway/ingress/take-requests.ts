@@ -13,7 +13,7 @@ import type { Watch, Way } from '../compose.ts'
 import { cutting, type Cut } from '../cut.ts'
 import type { LiveTable } from '../live.ts'
 import { answerWriter } from './answer-out.ts'
-import { auditRecord } from './audit-record.ts'
+import { auditRecords } from './audit-record.ts'
 import type { IngressFigures } from './figures.ts'
 import { forward } from './forward.ts'
 import type { IngressParts } from './parts.ts'
@@ -50,6 +50,7 @@ export type Taken = Pick<Doors, 'request' | 'upgrade' | 'connect'>
 export const takeRequests = (taking: Taking): Taken => {
   const { enter } = taking
   const answerOut = answerWriter()
+  const auditRecord = auditRecords()
 
   const run = async (serving: Serving, exchange: Exchange<Received, Admitted>): Promise<void> => {
     const { live, figures } = taking

@@ -2,26 +2,62 @@ import type { AuditEvent } from '#contract/audit-event'
 import { scrub, scrubPath } from './scrub.ts'
 
 /**
- * One line of JSON, with its newline; `cause`, `detail`, the path and the reason of a quarantine are scrubbed.
+ * Makes the encoder of records: one line of JSON with its newline, as `JSON.stringify` would write it; `cause`, `detail`,
+ * the path and the reason of a quarantine are scrubbed.
  *
- * `JSON.stringify` is the fast way: 4.1 µs of a loaded core for a whole record of 1.2 kB on Node 24. Putting the known shape
- * together by hand took 4.7 as a string, and 3.9 byte by byte in a buffer.
+ * Most of a record is the same for every request of a token: parts that are frozen are shared between records, and of each
+ * the text is made once. What is left are a dozen short fields.
  */
-export const encodeEvent = (event: AuditEvent): string => `${JSON.stringify(cleaned(event))}\n`
+export const eventEncoder = (): ((event: AuditEvent) => string) => {
+  const texts = new WeakMap<object, string>()
+  const shared = (part: object): string => {
+    const known = texts.get(part)
+    if (known !== undefined) return known
+    const text = JSON.stringify(part)
+    if (Object.isFrozen(part)) texts.set(part, text)
+    return text
+  }
 
-const cleaned = (event: AuditEvent): AuditEvent => {
-  const { cause, detail, request, quarantine } = event
-  const path = request && scrubPath(request.path)
-  const isClean = cause === undefined && detail === undefined && quarantine === undefined
-  if (isClean && path === request?.path) return event
-  return {
-    ...event,
-    ...(detail !== undefined && { detail: scrub(detail) }),
-    ...(cause !== undefined && { cause: scrub(cause) }),
-    ...(request && path !== undefined && { request: { ...request, path } }),
-    ...(quarantine && { quarantine: { ...quarantine, reason: scrub(quarantine.reason) } }),
+  return (event) => {
+    const { detail, cause, request, quarantine } = event
+    let line = `{"version":${event.version},"kind":"${event.kind}","time":${quoted(event.time)},"decisionId":${quoted(event.decisionId)},"outcome":"${event.outcome}","step":${quoted(event.step)},"problem":"${event.problem}"`
+    if (detail !== undefined) line += `,"detail":${JSON.stringify(scrub(detail))}`
+    if (cause !== undefined) line += `,"cause":${JSON.stringify(scrub(cause))}`
+    line += `,"status":${event.status},"durationMs":${event.durationMs},"bytesIn":${event.bytesIn},"bytesOut":${event.bytesOut}`
+    if (event.door !== undefined) line += `,"door":"${event.door}"`
+    if (request !== undefined) line += `,"request":${requestText(request)}`
+    if (event.route !== undefined) line += `,"route":${shared(event.route)}`
+    if (event.caller !== undefined) line += `,"caller":${shared(event.caller)}`
+    line += text('spiffeId', event.spiffeId) + text('mapping', event.mapping)
+    if (event.quota !== undefined) line += `,"quota":${quotaText(event.quota)}`
+    if (event.waf !== undefined) line += `,"waf":${JSON.stringify(event.waf)}`
+    if (event.policy !== undefined) line += `,"policy":${shared(event.policy)}`
+    if (event.minted !== undefined) line += `,"minted":${shared(event.minted)}`
+    if (event.upstream !== undefined) line += `,"upstream":${shared(event.upstream)}`
+    if (event.egress !== undefined) line += `,"egress":${JSON.stringify(event.egress)}`
+    line += text('parent', event.parent) + text('client', event.client)
+    line += text('actor', event.actor) + text('grant', event.grant)
+    if (quarantine !== undefined)
+      line += `,"quarantine":${JSON.stringify({ ...quarantine, reason: scrub(quarantine.reason) })}`
+    return `${line}${text('orderedBy', event.orderedBy)}}\n`
   }
 }
+
+const requestText = (request: NonNullable<AuditEvent['request']>): string => {
+  const { method, host, path, protocol, address, tls, clientSpiffeId } = request
+  const always = `"method":${quoted(method)},"host":${quoted(host)},"path":${quoted(scrubPath(path))},"protocol":${quoted(protocol)},"address":${quoted(address)}`
+  return `{${always}${text('tls', tls)}${text('clientSpiffeId', clientSpiffeId)}}`
+}
+
+const quotaText = ({ limit, remaining, reportOnly }: NonNullable<AuditEvent['quota']>): string =>
+  `{"limit":${limit},"remaining":${remaining}${reportOnly ? ',"reportOnly":true' : ''}}`
+
+const text = (name: keyof AuditEvent | 'tls' | 'clientSpiffeId', value: string | undefined) =>
+  value === undefined ? '' : `,"${name}":${quoted(value)}`
+
+/** What JSON writes as it is. */
+const plain = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/
+const quoted = (value: string): string => (plain.test(value) ? `"${value}"` : JSON.stringify(value))
 
 // What JSON leaves as it is and a terminal or an editor acts on: DEL and C1 controls, separators of lines and paragraphs,
 // marks that turn the direction of text. JSON has them inside of strings only.

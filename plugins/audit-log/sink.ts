@@ -2,7 +2,7 @@ import type { AuditSink } from '#contract/audit-event'
 import { admitted, refuse } from '#contract/problem'
 import type { Log, Meter } from '#contract/telemetry'
 import { appendedFile, standardOutput } from './destination.ts'
-import { encodeEvent } from './encode.ts'
+import { eventEncoder } from './encode.ts'
 import { lineWriter } from './line-writer.ts'
 import type { AuditLogOptions } from './options.ts'
 
@@ -35,11 +35,12 @@ export const auditLog = (
       log.error({ file: destination.name, reason, whenUnwritable }, 'audit records do not get out'),
     recovered: () => log.info({ file: destination.name }, 'audit records get out again'),
   })
+  const encode = eventEncoder()
   const unavailable = refuse('audit-unavailable', { cause: `audit log ${destination.name}` })
 
   return {
     write: (event) => {
-      if (!writer.append(encodeEvent(event))) countDropped()
+      if (!writer.append(encode(event))) countDropped()
     },
     ready: () => (whenUnwritable === 'continue' || writer.isWell() ? admitted : unavailable),
     reopen: writer.reopen,

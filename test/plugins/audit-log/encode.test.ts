@@ -5,9 +5,11 @@ import * as fc from 'fast-check'
 import type { AuditEvent } from '#contract/audit-event'
 import { problems, type ProblemTag } from '#contract/problem'
 import { quarantineKinds } from '#contract/quarantine'
-import { bytesOf, encodeEvent } from '#plugins/audit-log/encode'
+import { bytesOf, eventEncoder } from '#plugins/audit-log/encode'
 import { AuditEventSchema } from '#plugins/audit-log/event-schema'
 import { scrub, scrubPath } from '#plugins/audit-log/scrub'
+
+const encodeEvent = eventEncoder()
 
 /** Any text at all: controls, halves of pairs, marks of direction. */
 const text = fc.string({
@@ -149,6 +151,16 @@ suite('an encoded record', () => {
     const given = plain()
     assert.equal(encodeEvent(given), `${JSON.stringify(given)}\n`)
     assert.equal(bytesOf(encodeEvent(given)).toString('latin1'), encodeEvent(given))
+  })
+
+  test('writes what is shared once, and what may change anew each time', () => {
+    const route = Object.freeze({ id: 'orders', team: 'shop' })
+    const caller = { issuer: 'a', subject: 's', tokenFingerprint: 'f', kid: 'k', expiresAt: 'e' }
+    for (const subject of ['s', 't']) {
+      caller.subject = subject
+      const given = { ...plain(), route, caller }
+      assert.equal(encodeEvent(given), `${JSON.stringify(given)}\n`)
+    }
   })
 
   test('does not change the event', () => {

@@ -242,7 +242,7 @@ suite('the audit log on standard output', () => {
     const { auditLog } = await import('#plugins/audit-log/sink')
     const { noLog, noMeter } = await import('#contract/telemetry')
     const audit = auditLog({ file: 'stdout', whenUnwritable: 'refuse', maxBufferedBytes: 8388608 }, { log: noLog, meter: noMeter })
-    for (let i = 0; i < 3000; i++) audit.write({ decisionId: 'd-' + i, cause: 'x'.repeat(100) })
+    for (let i = 0; i < 3000; i++) audit.write({ version: 1, kind: 'ingress', time: '', decisionId: 'd-' + i, outcome: 'failed', step: 'a', problem: 'internal', cause: 'x'.repeat(100), status: 500, durationMs: 1, bytesIn: 0, bytesOut: 0 })
     await audit.close()`
 
   test('comes through a pipe whole, though its reader is slow', async () => {
