@@ -20,6 +20,10 @@ export const problems = {
   'expectation-failed': { status: 417, title: 'This expectation cannot be met.' },
   'connection-idle': { status: 408, title: 'Nothing was sent on this connection for too long.' },
   'host-misdirected': { status: 421, title: 'This host is not served on this connection.' },
+  'connection-abused': {
+    status: 400,
+    title: 'This connection broke the rules of HTTP/2 or its limits.',
+  },
   'headers-too-large': { status: 431, title: 'The headers are too large.' },
 
   // Who is calling.

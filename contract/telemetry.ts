@@ -52,6 +52,8 @@ export const metrics = {
         'expectation',
         'too-many-connections',
         'requests-per-socket',
+        'http2-stream',
+        'http2-connection',
         'tls',
         'other',
       ],

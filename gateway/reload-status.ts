@@ -72,7 +72,7 @@ const changedForGood = (started: GatewayConfig, next: GatewayConfig): readonly s
 }
 
 const fixedSettings = (config: GatewayConfig): Readonly<Record<string, unknown>> => {
-  const { host, port, limits, healthPath, tls } = config.listeners.ingress
+  const { host, port, limits, http2, healthPath, tls } = config.listeners.ingress
   const { maxTargetBytes: _read, ...listenerLimits } = limits // at each request
   return {
     workers: config.workers,
@@ -82,6 +82,7 @@ const fixedSettings = (config: GatewayConfig): Readonly<Record<string, unknown>>
     'listeners.ingress.host': host,
     'listeners.ingress.port': port,
     'listeners.ingress.limits': listenerLimits,
+    'listeners.ingress.http2': http2,
     'listeners.ingress.healthPath': healthPath,
     'listeners.ingress.tls.profile': tls.profile,
     'listeners.ingress.tls.clientCertificates': tls.clientCertificates !== undefined,

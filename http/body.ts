@@ -1,7 +1,7 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
 import { pass, type Problem, type Result } from '#contract/problem'
 import type { Soon } from '#contract/step'
+import type { CallerRequest, CallerResponse } from './caller.ts'
 import { discardRest } from './discard.ts'
 import { slownessWatch, type SlownessLimits } from './slow-body.ts'
 import { faultOf } from './socket-fault.ts'
@@ -49,7 +49,7 @@ export const defaultBodyLimits: BodyLimits = {
   slowGraceMs: 5000,
 }
 
-type Response = Pick<ServerResponse, 'writeContinue' | 'once'>
+type Response = Pick<CallerResponse, 'writeContinue' | 'once'>
 
 const noBody: Body = {
   expected: false,
@@ -66,11 +66,7 @@ const noBody: Body = {
  *   nobody has read of the body is thrown away.
  * @see RFC 9110 §10.1.1
  */
-export const bodyOf = (
-  req: IncomingMessage,
-  res: Response | undefined,
-  limits: BodyLimits,
-): Body => {
+export const bodyOf = (req: CallerRequest, res: Response | undefined, limits: BodyLimits): Body => {
   const declared = req.headers['content-length']
   const declaredBytes = declared === undefined ? undefined : Number(declared)
   const expected = req.headers['transfer-encoding'] !== undefined || (declaredBytes ?? 0) > 0
@@ -78,7 +74,7 @@ export const bodyOf = (
 }
 
 const expectedBody = (
-  req: IncomingMessage,
+  req: CallerRequest,
   res: Response | undefined,
   limits: BodyLimits,
   declaredBytes: number | undefined,
@@ -140,7 +136,7 @@ const expectedBody = (
     stopReading()
     discardRest(req)
   }
-  const onGone = () => fail({ tag: faultOf(req.socket) ?? 'caller-gone' })
+  const onGone = () => fail({ tag: faultOf(req) ?? 'caller-gone' })
   const startReading = () => {
     if (isAsked) return
     isAsked = true

@@ -37,13 +37,16 @@ export type Connections = {
 const maxSweepIntervalMs = 1000
 const minSweepIntervalMs = 50
 
+export const sweepIntervalMs = ({ slowReadGraceMs }: SlowReaderLimits): number =>
+  Math.max(minSweepIntervalMs, Math.min(maxSweepIntervalMs, slowReadGraceMs / 4))
+
 /** Judges a server's new connections before Node sees them, keeps the list of those open, and cuts slow readers. */
 export const trackConnections = (
   server: HttpServer | HttpsServer,
   { limits, proxyProtocol, turnedAway }: ConnectionOptions,
 ): Connections => {
   const raw = new Set<Socket>() // TCP, some perhaps still in their handshake
-  const ready = new Set<Socket>() // those that HTTP is spoken on
+  const ready = new Set<Socket>() // those that HTTP/1.1 is spoken on
   const claims = new Map<string, ProxyHeader & { readonly kind: 'proxied' }>()
   const perAddress = boundedCounts(limits.maxConnectionsPerAddress)
   const isSlow = slowReaderJudge(limits)
@@ -81,8 +84,10 @@ export const trackConnections = (
     )
   })
   const add = (socket: Socket) => {
-    ready.add(socket)
-    socket.once('close', () => ready.delete(socket))
+    if (!speaksHttp2(socket)) {
+      ready.add(socket)
+      socket.once('close', () => ready.delete(socket))
+    }
     const claim = claims.get(connectionId(socket))
     if (claim) setPeerAddress(socket, claim.address, claim.port)
   }
@@ -92,11 +97,7 @@ export const trackConnections = (
     const nowMs = performance.now()
     for (const socket of ready) if (isSlow(socket, nowMs)) socket.destroy()
   }
-  const sweepIntervalMs = Math.max(
-    minSweepIntervalMs,
-    Math.min(maxSweepIntervalMs, limits.slowReadGraceMs / 4),
-  )
-  const sweep = setInterval(cutSlowReaders, sweepIntervalMs).unref()
+  const sweep = setInterval(cutSlowReaders, sweepIntervalMs(limits)).unref()
 
   return {
     count: () => raw.size,
@@ -118,6 +119,8 @@ export const trackConnections = (
     stop: () => clearInterval(sweep),
   }
 }
+
+const speaksHttp2 = (socket: Socket): boolean => (socket as TLSSocket).alpnProtocol === 'h2'
 
 /** Puts a check before all that Node does with a new connection; without `goOn` nothing of it happens. */
 const beforeNode = (

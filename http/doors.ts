@@ -3,6 +3,7 @@ import type { Server as HttpsServer } from 'node:https'
 import type { Duplex } from 'node:stream'
 import type { ProblemTag } from '#contract/problem'
 import type { LabelsOf } from '#contract/telemetry'
+import type { CallerResponse } from './caller.ts'
 import { perTurn } from './per-turn.ts'
 import { replyProblem, replyProblemOnSocket } from './problem-reply.ts'
 import { markFault } from './socket-fault.ts'
@@ -80,14 +81,12 @@ export const openDoors = (server: HttpServer | HttpsServer, doors: Doors): void 
   })
 }
 
-/** The connection was ended in the middle of a request. */
-const callerLeft = 'HPE_INVALID_EOF_STATE'
-
-/** The door of requests, whichever connection they came by. */
-export const requestDoor = (
-  doors: Pick<Doors, 'request' | 'failed'>,
-): ((req: IncomingMessage, res: ServerResponse) => void) =>
-  perTurn((req: IncomingMessage, res: ServerResponse) =>
+/** A door for requests: those of one turn of the event loop come in one after the other. */
+export const requestDoor = <Req, Res extends CallerResponse>(doors: {
+  readonly request: (req: Req, res: Res) => void | Promise<void>
+  readonly failed: (cause: unknown) => void
+}): ((req: Req, res: Res) => void) =>
+  perTurn((req: Req, res: Res) =>
     guarded(
       () => doors.request(req, res),
       (cause) => {
@@ -96,6 +95,9 @@ export const requestDoor = (
       },
     ),
   )
+
+/** The connection was ended in the middle of a request. */
+const callerLeft = 'HPE_INVALID_EOF_STATE'
 
 type ParserProblem = { readonly tag: ProblemTag; readonly reason: TurnedAwayReason }
 

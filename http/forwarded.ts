@@ -40,10 +40,13 @@ const maxHops = 20
  */
 export const originReader = ({ trustedProxies, viaName }: OriginOptions) => {
   const ownVia = `1.1 ${viaName}`
+  const ownViaOf = (httpVersion: string) =>
+    httpVersion === '1.1' ? ownVia : `${httpVersion} ${viaName}`
   return (
     rawHeaders: readonly string[],
     peer: Pick<Peer, 'address' | 'tlsVersion'>,
     head: Pick<RequestHead, 'host' | 'port'>,
+    httpVersion: string = '1.1',
   ): Result<Origin> => {
     const via = valueOf(rawHeaders, 'via')
     if (via !== undefined && viaNames(via).includes(viaName.toLowerCase()))
@@ -59,7 +62,7 @@ export const originReader = ({ trustedProxies, viaName }: OriginOptions) => {
       forwardedProto,
       forwardedHost,
       forwarded: forwardedText(chain, forwardedProto, forwardedHost),
-      via: via === undefined ? ownVia : `${via}, ${ownVia}`,
+      via: via === undefined ? ownViaOf(httpVersion) : `${via}, ${ownViaOf(httpVersion)}`,
     })
   }
 }

@@ -9,6 +9,7 @@ import Fastify, {
 import { problemDetails, problemMediaType } from '#contract/problem-details'
 import { problems, type Problem } from '#contract/problem'
 import type { Log } from '#contract/telemetry'
+import type { CallerRequest, CallerResponse } from './caller.ts'
 import type { Doors, TurnedAwayReason } from './doors.ts'
 import { headOf, type H2DoorOptions } from './h2-door.ts'
 import { listenOn, type ListeningAt } from './listen-on.ts'
@@ -21,6 +22,7 @@ import {
   hardenedServer,
   type Handshake,
   type HardenedServer,
+  type Http2Serving,
   type ListenerLimits,
 } from './server.ts'
 import { serveTls, type TlsServing, type TlsSettings } from './tls.ts'
@@ -60,10 +62,16 @@ export type ListenerOptions = {
 
 export type EdgeOptions = ListenerOptions & {
   /** Whether a request is for us and not to be forwarded, such as a health path: compare `req.url` exactly. */
-  readonly isOwn: (req: IncomingMessage) => boolean
+  readonly isOwn: (req: Pick<CallerRequest, 'url'>) => boolean
   readonly doors: Pick<Doors, 'request' | 'upgrade' | 'connect'>
   readonly proxyProtocol?: ProxyProtocolOptions | undefined
   readonly handshaken?: ((handshake: Handshake) => void) | undefined
+  /** HTTP/2 is offered beside HTTP/1.1 then. */
+  readonly http2?:
+    | (Omit<Http2Serving, 'request'> & {
+        readonly request: (req: CallerRequest, res: CallerResponse) => void | Promise<void>
+      })
+    | undefined
 }
 
 /**
@@ -71,11 +79,20 @@ export type EdgeOptions = ListenerOptions & {
  * enters its router.
  */
 export const edgeListener = (options: EdgeOptions): Listener =>
-  listener(options, (toFastify) => ({
-    ...options.doors,
-    request: (req, res) =>
-      options.isOwn(req) ? toFastify(req, res) : options.doors.request(req, res),
-  }))
+  listener(
+    options,
+    (toFastify) => ({
+      ...options.doors,
+      request: (req, res) =>
+        options.isOwn(req) ? toFastify(req, res) : options.doors.request(req, res),
+    }),
+    (toFastify) =>
+      options.http2 && {
+        ...options.http2,
+        request: (req, res) =>
+          options.isOwn(req) ? toFastify(...req.asNodeHasThem()) : options.http2?.request(req, res),
+      },
+  )
 
 export type PlainOptions = ListenerOptions & {
   /** The gate before the router; only what differs from `strictGate`. */
@@ -112,6 +129,7 @@ export const plainListener = (options: PlainOptions): Listener => {
       upgrade: (_req, socket) => void replyProblemOnSocket(socket, { tag: 'upgrade-refused' }),
       connect: (_req, socket) => void replyProblemOnSocket(socket, { tag: 'method-not-allowed' }),
     }),
+    () => undefined,
     options.maxBodyBytes,
   )
 }
@@ -123,16 +141,18 @@ const listener = (
     Pick<EdgeOptions, 'proxyProtocol' | 'handshaken'> &
     Pick<PlainOptions, 'h2'>,
   doorsTo: (toFastify: ToFastify) => Pick<Doors, 'request' | 'upgrade' | 'connect'>,
+  http2To: (toFastify: ToFastify) => Http2Serving | undefined,
   maxBodyBytes: number = defaultMaxBodyBytes,
 ): Listener => {
   const { log, turnedAway } = options
   const { h2 } = options
-  const tls: TlsServing | undefined =
-    options.tls && serveTls({ ...options.tls, offersH2: h2 !== undefined })
+  let tls: TlsServing | undefined
   const failed = (cause: unknown) => log.error({ err: cause }, 'a bug of ours: a request failed')
   let hardened: HardenedServer | undefined
   const settings: FastifyServerOptions = {
     serverFactory: (toFastify) => {
+      const http2 = http2To(toFastify)
+      tls = options.tls && serveTls({ ...options.tls, protocols: protocolsOf(http2, h2) })
       hardened = hardenedServer(
         {
           limits: { ...defaultLimits, ...options.limits },
@@ -140,6 +160,7 @@ const listener = (
           proxyProtocol: options.proxyProtocol,
           handshaken: options.handshaken,
           h2,
+          http2,
         },
         { ...doorsTo(toFastify), turnedAway, failed },
       )
@@ -176,6 +197,7 @@ const listener = (
     cutIdle: connections.cutIdle,
     close: async (graceMs) => {
       connections.drain()
+      connections.finish()
       const end = setTimeout(connections.destroyAll, graceMs)
       await app.close()
       clearTimeout(end)
@@ -185,6 +207,15 @@ const listener = (
       tls.reload(server as HttpsServer, certificates, clientCertificates)
     },
   }
+}
+
+/** Peers of the mesh that want HTTP/2 offer nothing else. */
+const protocolsOf = (
+  http2: object | undefined,
+  h2: object | undefined,
+): NonNullable<TlsSettings['protocols']> => {
+  if (http2) return ['h2', 'http/1.1']
+  return h2 ? ['http/1.1', 'h2'] : ['http/1.1']
 }
 
 /** Answers with a problem from a Fastify handler or hook. */

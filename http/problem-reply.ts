@@ -1,7 +1,8 @@
-import { STATUS_CODES, type IncomingMessage, type ServerResponse } from 'node:http'
+import { STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { problemDetails, problemMediaType } from '#contract/problem-details'
 import { problems, type Problem, type ProblemTag } from '#contract/problem'
+import type { CallerRequest, CallerResponse } from './caller.ts'
 import { discardRest } from './discard.ts'
 
 /** What went over the wire, for the record. */
@@ -36,7 +37,7 @@ const lingerMs = 500
  * @see RFC 9457
  */
 export const replyProblem = (
-  res: ServerResponse,
+  res: CallerResponse,
   problem: Problem,
   decisionId?: string,
 ): Replied => {
@@ -48,15 +49,15 @@ export const replyProblem = (
   const text = JSON.stringify(problemDetails(problem, decisionId))
   const bytesOut = Buffer.byteLength(text)
   const isWhole = isReadWhole(res.req)
+  const isHttp2 = res.req.httpVersionMajor === 2
   for (const name of res.getHeaderNames()) res.removeHeader(name) // whatever was meant for another answer
   res.writeHead(status, [
     ...headersOf(problem, bytesOut, decisionId),
     // HTTP/2 has no such header: its streams end one by one.
-    ...(res.req.httpVersionMajor === 2 || (isWhole && !endsConnection.has(problem.tag))
-      ? []
-      : ['connection', 'close']),
+    ...(isHttp2 || (isWhole && !endsConnection.has(problem.tag)) ? [] : ['connection', 'close']),
   ])
-  if (isWhole) res.end(text)
+  // Over HTTP/2 the rest of a body is refused apart from the answer, and loses it nothing.
+  if (isWhole || isHttp2) res.end(text)
   else endLater(res, text)
   return { status, bytesOut: res.req.method === 'HEAD' ? 0 : bytesOut }
 }
@@ -86,7 +87,7 @@ export const replyProblemOnSocket = (
 }
 
 /** Of a request without a body Node says so only after its first event. */
-const isReadWhole = ({ complete, headers }: IncomingMessage): boolean =>
+const isReadWhole = ({ complete, headers }: CallerRequest): boolean =>
   complete ||
   (headers['transfer-encoding'] === undefined && Number(headers['content-length'] ?? 0) === 0)
 
@@ -114,7 +115,7 @@ const notInHeader = /[^\t\x20-\x7e]/g
  * The caller is still sending. The answer is complete for it at once, by its Content-Length; the end, which closes the
  * connection, waits until it has sent all or the time is over.
  */
-const endLater = (res: ServerResponse, text: string): void => {
+const endLater = (res: CallerResponse, text: string): void => {
   res.write(text)
   const end = () => {
     clearTimeout(timer)

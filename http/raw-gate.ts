@@ -1,15 +1,20 @@
-import { pass, refuse, type Result } from '#contract/problem'
+import { pass, refuse, type Refusal, type Result } from '#contract/problem'
 import type { RequestHead } from '#contract/request-head'
 import type { HeaderTableOptions } from './header-table.ts'
 import { targetReader, type PathPolicy } from './normalise-path.ts'
 import { headerReader } from './read-headers.ts'
 
-/** The head of a request as Node's parser delivers it; an IncomingMessage is one. */
+/**
+ * The head of a request as Node's parser delivers it; an IncomingMessage is one. One of HTTP/2 is `2`, which no request line
+ * can say, and comes from `h2-server/request-head.ts`.
+ */
 export type RawHead = {
   readonly method?: string | undefined
   readonly url?: string | undefined
   readonly httpVersion: string
   readonly rawHeaders: readonly string[]
+  /** Of HTTP/2, larger than a head may be. Node itself refuses one of HTTP/1.1. */
+  readonly isTooLarge?: boolean
 }
 
 export type RawGateOptions = HeaderTableOptions & {
@@ -60,8 +65,10 @@ export const rawGate = (
 
   return (raw, early) => {
     const { method = '', url = '', httpVersion, rawHeaders } = raw
-    if (httpVersion !== '1.1' && !(httpVersion === '1.0' && options.allowHttp10))
-      return refuse('request-malformed', { detail: `HTTP/${httpVersion} is not served here.` })
+    if (httpVersion !== '1.1') {
+      const fault = versionFault(raw, options)
+      if (fault !== undefined) return fault
+    }
     if (!methods.has(method)) return refuse('method-not-allowed', { headers: { allow } })
     if (rawHeaders.length > 2 * options.maxHeaderPairs) return refuse('headers-too-large')
     if (url.length > options.maxTargetBytes) return refuse('target-too-long')
@@ -90,6 +97,32 @@ export const rawGate = (
     })
   }
 }
+
+const versionFault = (
+  { httpVersion, rawHeaders, isTooLarge }: RawHead,
+  { allowHttp10 }: RawGateOptions,
+): Refusal | undefined => {
+  if (httpVersion === '2')
+    return isTooLarge ? refuse('headers-too-large') : connectionFault(rawHeaders)
+  if (httpVersion === '1.0' && allowHttp10) return undefined
+  return malformed(`HTTP/${httpVersion} is not served here.`)
+}
+
+/** They would speak of a connection that is many requests' (RFC 9113 §8.2.2). nghttp2 refuses them before us. */
+const connectionFault = (rawHeaders: readonly string[]): Refusal | undefined => {
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] ?? ''
+    if (aboutConnection.has(name)) return refuse('header-invalid', { detail: name })
+  }
+  return undefined
+}
+
+const aboutConnection: ReadonlySet<string> = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'upgrade',
+])
 
 const malformed = (detail: string) => refuse('request-malformed', { detail })
 const notOriginForm = malformed('The request target is not a path.')

@@ -1,9 +1,19 @@
 import { createServer as createHttpServer, type Server as HttpServer } from 'node:http'
 import { createServer as createHttpsServer, type Server as HttpsServer } from 'node:https'
 import type { TLSSocket } from 'node:tls'
-import { trackConnections, type Connections, type ConnectionLimits } from './connections.ts'
+import {
+  sweepIntervalMs,
+  trackConnections,
+  type Connections,
+  type ConnectionLimits,
+} from './connections.ts'
 import { openDoors, requestDoor, type Doors } from './doors.ts'
 import { h2Door, type H2Door, type H2DoorOptions } from './h2-door.ts'
+import type { H2Request } from './h2-server/caller-request.ts'
+import type { H2Response } from './h2-server/caller-response.ts'
+import type { Http2Limits } from './h2-server/limits.ts'
+import { serveHttp2, type Http2Connections } from './h2-server/serve-http2.ts'
+import type { Peer } from './peer.ts'
 import type { ProxyProtocolOptions } from './proxy-protocol.ts'
 import type { TlsServing } from './tls.ts'
 
@@ -44,8 +54,18 @@ export type ServerOptions = {
   readonly proxyProtocol: ProxyProtocolOptions | undefined
   /** Told of each finished handshake. */
   readonly handshaken: ((handshake: Handshake) => void) | undefined
-  /** Who may speak HTTP/2, where `tls` offers it. */
+  /** Who may speak HTTP/2 to a listener that is not for callers from outside, where `tls` offers it. */
   readonly h2?: H2DoorOptions | undefined
+  /** HTTP/2 from callers from outside, where `tls` offers it; undefined where it is not offered. */
+  readonly http2: Http2Serving | undefined
+}
+
+/** Who takes what comes over HTTP/2. */
+export type Http2Serving = {
+  readonly limits: Http2Limits
+  readonly request: (req: H2Request, res: H2Response) => void | Promise<void>
+  /** Told of each connection that broke the protocol or its limits and was ended for it. */
+  readonly abused: (peer: Peer, cause: string) => void
 }
 
 export type Handshake = {
@@ -56,7 +76,10 @@ export type Handshake = {
 
 export type HardenedServer = {
   readonly server: HttpServer | HttpsServer
-  readonly connections: Connections
+  readonly connections: Connections & {
+    /** Ends those that would wait for more once what is open is answered. Those of HTTP/1.1 end with their answers. */
+    readonly finish: () => void
+  }
 }
 
 /** Node looks for requests that are too slow only so often; its own 30 s would make every shorter limit a lie. */
@@ -71,7 +94,7 @@ const tcpKeepAliveMs = 30_000
  * @see docs of each limit in Node's `http.createServer`; CVE-2026-58044 for the version that `maxHeadersCount` needs
  */
 export const hardenedServer = (
-  { limits, tls, proxyProtocol, handshaken, h2 }: ServerOptions,
+  { limits, tls, proxyProtocol, handshaken, h2, http2 }: ServerOptions,
   doors: Doors,
 ): HardenedServer => {
   requireFixedHeaderCount(process.versions.node)
@@ -108,10 +131,11 @@ export const hardenedServer = (
     turnedAway: doors.turnedAway,
   })
   openDoors(server, withDraining(doors, connections))
-  return {
-    server,
-    connections: door ? { ...connections, drain: drainBoth(connections, door) } : connections,
-  }
+  const http1 = { ...connections, finish: () => {} }
+  if (door) return { server, connections: { ...http1, drain: drainBoth(connections, door) } }
+  if (!tls || !http2) return { server, connections: http1 }
+  const all = withHttp2(server as HttpsServer, limits, http2, doors)
+  return { server, connections: both(connections, all) }
 }
 
 /** Node's own listener takes every connection for one of HTTP/1.1. */
@@ -128,6 +152,54 @@ const drainBoth = (connections: Connections, door: H2Door) => () => {
   connections.drain()
   door.drain()
 }
+
+const withHttp2 = (
+  server: HttpsServer,
+  limits: ListenerLimits,
+  http2: Http2Serving,
+  { turnedAway, failed }: Doors,
+): Http2Connections =>
+  serveHttp2(server, {
+    limits: { ...limits, ...http2.limits },
+    request: requestDoor({
+      // Cancelled before we have looked at it: a flood of those is to cost nothing more than that.
+      request: (req: H2Request, res: H2Response) =>
+        res.destroyed ? turnedAway('http2-stream') : http2.request(req, res),
+      failed,
+    }),
+    refusedStreams: (count) => {
+      for (let i = 0; i < Math.min(count, maxCounted); i++) turnedAway('http2-stream')
+    },
+    abused: (peer, cause) => {
+      turnedAway('http2-connection')
+      http2.abused(peer, cause)
+    },
+    sweepIntervalMs: sweepIntervalMs(limits),
+  })
+
+/** A caller may leave out as many numbers of streams as it likes. */
+const maxCounted = 100
+
+const both = (http1: Connections, http2: Http2Connections): HardenedServer['connections'] => ({
+  ...http1,
+  drain: () => {
+    http1.drain()
+    http2.drain()
+  },
+  finish: http2.finish,
+  cutIdle: (isCutOff) => {
+    http1.cutIdle(isCutOff)
+    http2.cutOff(isCutOff)
+  },
+  destroyAll: () => {
+    http2.destroyAll()
+    http1.destroyAll()
+  },
+  stop: () => {
+    http1.stop()
+    http2.stop()
+  },
+})
 
 const tellOfHandshakes = (
   server: HttpServer | HttpsServer,

@@ -1,5 +1,8 @@
 import type { Socket } from 'node:net'
 
+/** Something that is written to: a socket, or an answer on one. */
+type Written = Pick<Socket, 'writableLength' | 'bytesWritten'>
+
 export type SlowReaderLimits = {
   /** A connection whose caller takes its answer slower than this is cut. 0: no limit. */
   readonly minReadBytesPerSecond: number
@@ -25,8 +28,8 @@ type Progress = {
 export const slowReaderJudge = ({
   minReadBytesPerSecond,
   slowReadGraceMs,
-}: SlowReaderLimits): ((socket: Socket, nowMs: number) => boolean) => {
-  const progressOf = new WeakMap<Socket, Progress>()
+}: SlowReaderLimits): ((socket: Written, nowMs: number) => boolean) => {
+  const progressOf = new WeakMap<Written, Progress>()
   return (socket, nowMs) => {
     const pendingBytes = socket.writableLength
     if (minReadBytesPerSecond === 0) return false

@@ -24,10 +24,10 @@ export type TlsSettings = {
   readonly sessionTickets?: boolean
   /** What they are sealed with, 48 bytes: shared by processes that serve one port. By default this process's own. */
   readonly ticketKeys?: Buffer | undefined
+  /** What may be spoken, best first (RFC 7301); HTTP/1.1 alone. */
+  readonly protocols?: readonly ('h2' | 'http/1.1')[]
   /** How long a caller may take for its handshake; 10 seconds. */
   readonly handshakeTimeoutMs?: number
-  /** Whether `h2` is spoken with who offers nothing else; who offers both gets HTTP/1.1. */
-  readonly offersH2?: boolean
 }
 
 export type ClientCertificates = {
@@ -73,7 +73,7 @@ export const serveTls = (settings: TlsSettings): TlsServing => {
   return {
     options: {
       ...contextOptions(settings, firstOf(settings.certificates)),
-      ALPNProtocols: settings.offersH2 === true ? ['http/1.1', 'h2'] : ['http/1.1'],
+      ALPNProtocols: [...(settings.protocols ?? ['http/1.1'])],
       SNICallback: serverNameChosen,
       requestCert: settings.clientCertificates !== undefined,
       rejectUnauthorized: settings.clientCertificates?.mode === 'require',

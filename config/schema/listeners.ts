@@ -85,6 +85,70 @@ export const ListenerLimits = Strict(
 )
 export type ListenerLimits = Static<typeof ListenerLimits>
 
+export const Http2 = Strict(
+  {
+    offered: Type.Boolean({
+      default: true,
+      description: 'Whether callers may choose HTTP/2 (ALPN) instead of HTTP/1.1.',
+    }),
+    maxConcurrentStreams: Type.Integer({
+      minimum: 1,
+      maximum: 1000,
+      default: 100,
+      description: 'Requests that may be open on one connection; announced. More are refused.',
+    }),
+    resetBurst: Type.Integer({
+      minimum: 1,
+      default: 100,
+      description:
+        'Requests that a connection may cancel at once; one that goes on is ended (rapid reset, CVE-2023-44487).',
+    }),
+    resetsPerSecond: Type.Integer({
+      minimum: 1,
+      default: 20,
+      description: 'Requests that it may cancel each second from then on.',
+    }),
+    controlFrameBurst: Type.Integer({
+      minimum: 10,
+      default: 100,
+      description: 'PING and SETTINGS that a connection may send without a request between them.',
+    }),
+    controlFramesPerSecond: Type.Integer({
+      minimum: 1,
+      default: 20,
+      description: 'How many of those it may send each second from then on.',
+    }),
+    maxInvalidFrames: Type.Integer({
+      minimum: 1,
+      default: 100,
+      description: 'Frames against the protocol of which each costs its stream; then all end.',
+    }),
+    maxMemoryMegabytes: Type.Integer({
+      minimum: 1,
+      maximum: 1024,
+      default: 10,
+      description: 'What may be held for one connection: headers, bodies, frames to be sent.',
+    }),
+    receiveWindowBytes: Type.Integer({
+      minimum: 65_535,
+      maximum: 16_777_216,
+      default: 65_535,
+      description:
+        'How much of a body, and of all bodies of a connection, may be on its way. More makes uploads over long distances faster and costs so much memory for each connection.',
+    }),
+    idleTimeoutMs: Type.Integer({
+      minimum: 100,
+      default: 30_000,
+      description: 'How long a connection without a request is kept.',
+    }),
+  },
+  {
+    default: {},
+    description:
+      'HTTP/2 from callers, and what a connection of it may ask for besides what `limits` says. WebSocket is not offered on it.',
+  },
+)
+
 /** Where callers from outside come in. */
 export const IngressListener = Strict(
   {
@@ -118,6 +182,7 @@ export const IngressListener = Strict(
       { description: 'How connections are encrypted.' },
     ),
     limits: ListenerLimits,
+    http2: Http2,
     paths: Type.Enum(['reject', 'istio-decode-and-merge'], {
       default: 'reject',
       description:

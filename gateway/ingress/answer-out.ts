@@ -1,4 +1,4 @@
-import type { ServerResponse } from 'node:http'
+import type { CallerResponse } from '#http/caller'
 import { perTurn } from '#http/per-turn'
 
 /** One answer on its way to the caller. */
@@ -24,7 +24,7 @@ export const answerWriter = () => {
   const flushSoon = perTurn((flush: () => void) => flush())
 
   /** @param broken Told of what Node does not let us write: a bug of ours, or the upstream's header. */
-  return (res: ServerResponse, broken: (cause: unknown) => void): AnswerOut => {
+  return (res: CallerResponse, broken: (cause: unknown) => void): AnswerOut => {
     let head: { readonly status: number; readonly headers: string[] } | undefined
     let first: Buffer | undefined
     let hasEnded = false
@@ -73,7 +73,7 @@ export const answerWriter = () => {
   }
 }
 
-const endWith = (res: ServerResponse, body: Buffer): void => {
+const endWith = (res: CallerResponse, body: Buffer): void => {
   if (body.length > maxBytesWithHead) res.end(body)
   else res.end(body.toString('latin1'), 'latin1') // byte for byte; Node joins strings with the head
 }

@@ -4,9 +4,10 @@ import { isoTime, isoTimes } from '#contract/clock'
 import type { InspectionRecord } from '#contract/inspection'
 import { oncePer } from '#contract/once-per'
 import type { PolicyDecision } from '#contract/policy'
-import type { Problem } from '#contract/problem'
+import { problems, type Problem } from '#contract/problem'
 import type { QuarantineEntry } from '#contract/quarantine'
 import type { Quota } from '#contract/quota'
+import type { Peer } from '#http/peer'
 import type { VerifiedToken } from '#identity/jwt/verified-token'
 import { forwardStep, type Ending } from '../answer.ts'
 import type { Mint } from '../mint-cache.ts'
@@ -66,6 +67,28 @@ export const auditRecords = (): ((ending: Ending<Received, Admitted>) => AuditEv
     return event
   }
 }
+
+/** The record of a connection that was ended for what its caller did on it; its requests have records of their own. */
+export const abuseRecord = (
+  { address, tlsVersion }: Pick<Peer, 'address' | 'tlsVersion'>,
+  cause: string,
+  nowMs: number,
+  decisionId: string,
+): AuditEvent => ({
+  version: auditEventVersion,
+  kind: 'ingress',
+  time: isoTime(nowMs),
+  decisionId,
+  outcome: 'refused',
+  step: 'connection',
+  problem: 'connection-abused',
+  cause,
+  status: problems['connection-abused'].status,
+  durationMs: 0,
+  bytesIn: 0,
+  bytesOut: 0,
+  request: { method: '', host: '', path: '', protocol: 'HTTP/2', address, tls: tlsVersion },
+})
 
 const outcomeOf = (step: string, problem: Problem | undefined): AuditEvent['outcome'] => {
   if (!problem) return 'forwarded'

@@ -1,4 +1,4 @@
-import type { ServerResponse } from 'node:http'
+import type { CallerResponse } from '#http/caller'
 import type { Sent } from '../answer.ts'
 import type { RequestOutcome } from '../upstream/ejection.ts'
 import type { Admitted } from './pipeline.ts'
@@ -16,7 +16,7 @@ export type Forwarding = Relaying & {
  */
 export const forward = async (
   request: Admitted,
-  res: ServerResponse,
+  res: CallerResponse,
   forwarding: Forwarding,
   agreed?: Agreed,
 ): Promise<Sent> => {

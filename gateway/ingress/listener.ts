@@ -50,6 +50,9 @@ export const ingressListener = (listening: IngressListening): Listener => {
     handshaken: countHandshakes(meter),
     isOwn: (req) => healthPath !== undefined && req.url === healthPath,
     doors: take,
+    http2: config.http2.offered
+      ? { limits: config.http2, request: take.request, abused: take.abused }
+      : undefined,
     turnedAway: (reason) => {
       const count =
         turnedAway.get(reason) ??

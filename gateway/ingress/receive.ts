@@ -22,5 +22,5 @@ export const findOrigin = (
   options: OriginOptions,
 ): Step<Pick<Received, 'raw' | 'peer'> & { readonly head: RequestHead }, Origin> => {
   const read = originReader(options)
-  return ({ raw, peer, head }) => read(raw.rawHeaders, peer, head)
+  return ({ raw, peer, head }) => read(raw.rawHeaders, peer, head, raw.httpVersion)
 }

@@ -1,7 +1,7 @@
-import type { ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { Problem, ProblemTag } from '#contract/problem'
 import type { QuotaHeaders } from '#contract/quota'
+import type { CallerResponse } from '#http/caller'
 import { faultOf } from '#http/socket-fault'
 import type {
   UpstreamControl,
@@ -48,7 +48,7 @@ const problemOf = {
  */
 export const relay = (
   request: Admitted,
-  res: ServerResponse,
+  res: CallerResponse,
   { quotaHeaders, refuse, cut, answerOut }: Relaying,
   agreed?: Agreed,
 ): Promise<Relayed> =>
@@ -167,8 +167,8 @@ export const relay = (
   })
 
 /** Why the caller's connection is gone: it left, or it was we who ended it, for what came behind this request. */
-const goneOf = ({ req }: ServerResponse): Problem => ({
-  tag: faultOf(req.socket) ?? 'caller-gone',
+const goneOf = ({ req }: CallerResponse): Problem => ({
+  tag: faultOf(req) ?? 'caller-gone',
 })
 
 /** Of these a second one changes nothing more (RFC 9110 §9.2.2). */

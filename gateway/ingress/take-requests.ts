@@ -4,16 +4,17 @@ import type { Duplex } from 'node:stream'
 import type { AuditSink } from '#contract/audit-event'
 import type { Clock, RandomBytes } from '#contract/clock'
 import type { Problem } from '#contract/problem'
+import type { CallerRequest, CallerResponse } from '#http/caller'
 import { bodyOf, defaultBodyLimits } from '#http/body'
 import type { Doors } from '#http/doors'
-import { peerOf } from '#http/peer'
+import { peerOf, type Peer } from '#http/peer'
 import { replyProblem, replyProblemOnSocket, type Replied } from '#http/problem-reply'
 import { answer, type Door, type Exchange, type Sent } from '../answer.ts'
 import type { Watch, Way } from '../compose.ts'
 import { cutting, type Cut } from '../cut.ts'
 import type { LiveTable } from '../live.ts'
 import { answerWriter } from './answer-out.ts'
-import { auditRecords } from './audit-record.ts'
+import { abuseRecord, auditRecords } from './audit-record.ts'
 import type { IngressFigures } from './figures.ts'
 import { forward } from './forward.ts'
 import type { IngressParts } from './parts.ts'
@@ -44,7 +45,12 @@ export type Taking = {
 }
 
 /** Whoever stands at the doors. */
-export type Taken = Pick<Doors, 'request' | 'upgrade' | 'connect'>
+export type Taken = Pick<Doors, 'upgrade' | 'connect'> & {
+  /** Of whichever version of HTTP. */
+  readonly request: (req: CallerRequest, res: CallerResponse) => Promise<void>
+  /** Records a connection that was ended for what its caller did on it. */
+  readonly abused: (peer: Peer, cause: string) => void
+}
 
 /** Takes what comes in at any door and brings it to its end: answered, recorded and counted, once. */
 export const takeRequests = (taking: Taking): Taken => {
@@ -73,7 +79,7 @@ export const takeRequests = (taking: Taking): Taken => {
     }
   }
 
-  const request = (req: IncomingMessage, res: ServerResponse) => {
+  const request = (req: CallerRequest, res: CallerResponse) => {
     const serving = enter()
     const received = receive('request', req, res, taking)
     const refuse = once((problem) => replyProblem(res, problem, received.decisionId))
@@ -127,7 +133,10 @@ export const takeRequests = (taking: Taking): Taken => {
     ended: taking.figures.upstreamEnded,
   })
 
-  return { request, upgrade, connect }
+  const abused = (peer: Peer, cause: string) =>
+    taking.audit.write(abuseRecord(peer, cause, taking.clock(), newDecisionId(taking)))
+
+  return { request, upgrade, connect, abused }
 }
 
 /** What was refused once stays refused, with the problem that it was refused with. */
@@ -152,13 +161,16 @@ const responseOn = (socket: Duplex, req: IncomingMessage): ServerResponse => {
 /** The limit on the size is the route's; it is applied once that is known. Nothing is read before. */
 const bodyLimits = { ...defaultBodyLimits, maxBodyBytes: Number.MAX_SAFE_INTEGER }
 
+const newDecisionId = ({ randomBytes }: Taking): string => randomBytes(16).toString('hex')
+
 const receive = (
   door: Door,
-  req: IncomingMessage,
-  res: ServerResponse | undefined,
-  { clock, randomBytes, trace }: Taking,
+  req: CallerRequest,
+  res: CallerResponse | undefined,
+  taking: Taking,
 ): Received => {
-  const decisionId = randomBytes(16).toString('hex')
+  const { clock, trace } = taking
+  const decisionId = newDecisionId(taking)
   return {
     door,
     raw: req,

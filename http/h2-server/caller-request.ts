@@ -1,0 +1,131 @@
+import {
+  constants,
+  Http2ServerRequest,
+  Http2ServerResponse,
+  type IncomingHttpHeaders,
+  type ServerHttp2Stream,
+} from 'node:http2'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import { Readable } from 'node:stream'
+import type { CallerRequest } from '../caller.ts'
+import { markFault } from '../socket-fault.ts'
+import { requestHead } from './request-head.ts'
+
+/**
+ * A request of HTTP/2, as the pipeline knows requests.
+ *
+ * It ends only where the caller has ended it. Node's stream also ends when it was reset, whatever had arrived; taken for
+ * the end of the body, that would make a whole request of half of one.
+ */
+export class H2Request extends Readable implements CallerRequest {
+  readonly method: string | undefined
+  readonly url: string | undefined
+  readonly httpVersion: string
+  readonly httpVersionMajor = 2
+  readonly rawHeaders: readonly string[]
+  readonly headers: CallerRequest['headers']
+  readonly socket: Socket
+  complete: boolean
+  /** Of the body, as far as it was read. */
+  bodyBytes = 0
+  readonly headBytes: number
+  /** Its head is larger than was announced, which callers who have not acknowledged it are not held to. */
+  readonly isTooLarge: boolean
+  readonly #stream: ServerHttp2Stream
+  readonly #received: ReceivedHead
+  #isReading = false
+
+  constructor(stream: ServerHttp2Stream, received: ReceivedHead, socket: Socket) {
+    super()
+    const head = requestHead(received.raw, !stream.endAfterHeaders)
+    this.headBytes = listBytes(received.raw)
+    this.isTooLarge = this.headBytes > received.maxHeaderBytes
+    this.#stream = stream
+    this.#received = received
+    this.method = head.method
+    this.url = head.url
+    this.httpVersion = head.httpVersion
+    this.rawHeaders = head.rawHeaders
+    this.headers = aboutBody(head.rawHeaders)
+    this.socket = socket
+    this.complete = stream.endAfterHeaders
+    const broken = () => this.#broken()
+    stream.once('aborted', broken).once('close', broken)
+  }
+
+  override _read(): void {
+    if (this.#isReading) return void this.#stream.resume()
+    this.#isReading = true
+    this.#stream
+      .on('data', (chunk: Buffer) => {
+        this.bodyBytes += chunk.length
+        if (!this.push(chunk)) this.#stream.pause()
+      })
+      .on('end', () => {
+        if (this.#stream.aborted || this.#stream.closed) return this.#broken()
+        this.complete = true
+        this.push(null)
+      })
+  }
+
+  /** Somebody waits for its body, and will be told if that does not come. */
+  get isBeingRead(): boolean {
+    return this.#isReading
+  }
+
+  override _destroy(error: Error | null, done: (error: Error | null) => void): void {
+    // Before its answer is out, that is the answer's to do.
+    if (!this.complete && this.#stream.writableFinished)
+      this.#stream.close(constants.NGHTTP2_NO_ERROR)
+    done(error)
+  }
+
+  /** As Node's own servers would have made them, for Fastify. Nobody may read the request any other way. */
+  asNodeHasThem(): [IncomingMessage, ServerResponse] {
+    const { headers, raw } = this.#received
+    const req: unknown = new Http2ServerRequest(this.#stream, headers, {}, raw)
+    const res: unknown = new Http2ServerResponse(this.#stream)
+    return [req as IncomingMessage, res as ServerResponse] // alike in all that Fastify asks of them
+  }
+
+  #broken(): void {
+    const { rstCode, session } = this.#stream
+    // Whoever only left had its streams cancelled; anything else is what nghttp2 ended the whole connection for.
+    if (session?.destroyed && rstCode !== constants.NGHTTP2_CANCEL)
+      markFault(this, 'connection-abused')
+    if (this.complete || this.destroyed) return
+    // nghttp2 counts the bytes of a body, and resets the stream where they are not those that were announced.
+    const isShort = rstCode === constants.NGHTTP2_PROTOCOL_ERROR
+    if (isShort && this.headers['content-length'] !== undefined)
+      markFault(this, 'request-malformed')
+    this.destroy()
+  }
+}
+
+/** A head as nghttp2 delivers it. */
+export type ReceivedHead = {
+  readonly headers: IncomingHttpHeaders
+  readonly raw: readonly string[]
+  readonly maxHeaderBytes: number
+}
+
+/** RFC 9113 §6.5.2 */
+const fieldOverheadBytes = 32
+
+const listBytes = (raw: readonly string[]): number => {
+  let bytes = (raw.length / 2) * fieldOverheadBytes
+  for (const part of raw) bytes += part.length
+  return bytes
+}
+
+/** What is asked of `headers` before the gate has read them. */
+const aboutBody = (raw: readonly string[]): CallerRequest['headers'] => {
+  const headers: Record<string, string> = {}
+  for (let i = 0; i + 1 < raw.length; i += 2) {
+    const name = raw[i] as string
+    if (name === 'content-length' || name === 'transfer-encoding' || name === 'expect')
+      headers[name] = raw[i + 1] as string
+  }
+  return headers
+}

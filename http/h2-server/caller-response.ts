@@ -1,0 +1,115 @@
+import { constants, type ServerHttp2Stream } from 'node:http2'
+import { Writable } from 'node:stream'
+import type { CallerResponse } from '../caller.ts'
+import type { H2Request } from './caller-request.ts'
+
+type Done = (error?: Error | null) => void
+
+/**
+ * Where an answer over HTTP/2 goes, as the pipeline knows answers. What is written waits for the caller's window; a body
+ * that an answer may not have (HEAD, 204, 304) is swallowed, as Node does it for HTTP/1.1.
+ */
+export class H2Response extends Writable implements CallerResponse {
+  readonly req: H2Request
+  headersSent = false
+  statusCode = 200
+  /** HTTP/1.1 says with each answer whether its connection goes on. Here that is not an answer's to say. */
+  shouldKeepAlive = true
+  readonly #stream: ServerHttp2Stream
+  #sentBytes = 0
+  #hasNoBody = false
+  #nextIsLast = false
+
+  constructor(stream: ServerHttp2Stream, req: H2Request) {
+    super()
+    this.#stream = stream
+    this.req = req
+    this.on('error', () => {}) // its 'close' follows
+    stream.on('error', () => {})
+    stream.once('aborted', () => this.destroy())
+  }
+
+  /** @throws TypeError for a value that cannot stand in a header. */
+  writeHead(status: number, headers: string[]): this {
+    const kept: (string | number)[] = [':status', status]
+    for (let i = 0; i + 1 < headers.length; i += 2) {
+      const [name, value] = [headers[i] as string, headers[i + 1] as string]
+      if (notInValue.test(value)) throw new TypeError(`a value that ${name} cannot have`)
+      if (!aboutConnection.has(name)) kept.push(name, value)
+    }
+    this.#hasNoBody = this.req.method === 'HEAD' || status === 204 || status === 304
+    this.statusCode = status
+    this.headersSent = true
+    this.#stream.respond(kept as string[], { endStream: this.#hasNoBody })
+    return this
+  }
+
+  writeContinue(): void {
+    if (!this.headersSent && !this.#stream.destroyed)
+      this.#stream.additionalHeaders({ ':status': 100 })
+  }
+
+  /** Of the body: what has fitted into the caller's window, and what waits for it. */
+  get bytesWritten(): number {
+    return this.#sentBytes + this.writableLength
+  }
+
+  /** None are set beforehand. */
+  getHeaderNames(): string[] {
+    return []
+  }
+
+  removeHeader(): void {}
+
+  /** A last chunk goes out with the mark that it is the last. */
+  override end(done?: () => void): this
+  override end(chunk: unknown, done?: () => void): this
+  override end(chunk: unknown, encoding: BufferEncoding, done?: () => void): this
+  override end(chunk?: unknown, encoding?: unknown, done?: unknown): this {
+    const isData = typeof chunk === 'string' || Buffer.isBuffer(chunk)
+    this.#nextIsLast = isData && chunk.length > 0 && this.writableLength === 0
+    return super.end(chunk, encoding as BufferEncoding, done as () => void)
+  }
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, done: Done): void {
+    if (this.#hasNoBody) return done()
+    const sent = (error?: Error | null) => {
+      if (!error) this.#sentBytes += chunk.length
+      done(error)
+    }
+    if (this.#nextIsLast) this.#stream.end(chunk, sent)
+    else this.#stream.write(chunk, sent)
+  }
+
+  override _final(done: Done): void {
+    if (!this.headersSent) this.writeHead(this.statusCode, [])
+    if (this.#hasNoBody || this.#nextIsLast) done()
+    else this.#stream.end(done)
+  }
+
+  override _destroy(error: Error | null, done: (error: Error | null) => void): void {
+    if (!this.writableFinished) this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR)
+    else if (!this.req.complete) this.#refuseRest()
+    done(error)
+  }
+
+  /** The answer is whole and the caller still sends: it need not (RFC 9113 §8.1). What is on its way may arrive first. */
+  #refuseRest(): void {
+    const timer = setTimeout(() => this.#stream.close(constants.NGHTTP2_NO_ERROR), lingerMs).unref()
+    this.#stream.once('close', () => clearTimeout(timer))
+  }
+}
+
+const lingerMs = 200
+
+/** RFC 9113 §8.2.2: an answer with one of these is malformed. */
+const aboutConnection: ReadonlySet<string> = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'transfer-encoding',
+  'upgrade',
+])
+
+// eslint-disable-next-line no-control-regex -- it is controls that are meant
+const notInValue = /[^\t\x20-\x7e\x80-\xff]/
