@@ -18,6 +18,7 @@ export const disagreements = (gateway: Subject, exchange: Subject): readonly Dis
   ...issuers(gateway, exchange),
   ...identities(gateway, exchange),
   ...audiences(gateway, exchange),
+  ...legacyCredentials(gateway, exchange),
 ]
 
 const trustDomains = (gateway: Subject, exchange: Subject): Disagreement[] => {
@@ -164,6 +165,27 @@ const differences = <Value extends object>(
       message: `${tick(key)} of ${what} ${tick(ours.name)} is not the same at the exchange`,
       remedy: 'say the same in both, best in one file that both `include:`',
     }))
+}
+
+/** By what a gateway's callers prove who they are, the exchange takes from gateways. */
+const legacyCredentials = (gateway: Subject, exchange: Subject): Disagreement[] => {
+  const taken = exchange.texts('/legacy/atGateways')
+  return gateway.routes.flatMap(({ name, pointer, value }) => {
+    const methods = value.authenticate === 'none' ? [] : (value.authenticate.legacy ?? [])
+    return methods.flatMap((method, i): Disagreement[] =>
+      taken.includes(method)
+        ? []
+        : [
+            {
+              in: 'gateway',
+              pointer: `${pointer}/authenticate/legacy/${i}`,
+              at: 'value',
+              message: `route ${tick(name)} takes ${tick(method)}, and the exchange knows nobody by that from gateways`,
+              remedy: `add \`${method}\` to \`legacy.atGateways\` of the exchange`,
+            },
+          ],
+    )
+  })
 }
 
 /** Every audience that a route asks for is one that the exchange mints for. */

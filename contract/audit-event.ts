@@ -1,5 +1,6 @@
 import type { ProblemTag, Result } from './problem.ts'
 import type { EgressMode, EgressProtocol, EgressReason, JudgedAddress } from './egress.ts'
+import type { LegacyMethod } from './legacy.ts'
 import type { InspectionRecord } from './inspection.ts'
 import type { PolicyReason } from './policy.ts'
 import type { QuarantineKind } from './quarantine.ts'
@@ -49,6 +50,8 @@ export type AuditEvent = {
     readonly jti?: string
     readonly expiresAt: string
   }
+  /** How a caller without a token proved who it is. */
+  readonly credential?: LegacyMethod
   readonly spiffeId?: string
   /** Name of the identity mapping that gave `spiffeId`. */
   readonly mapping?: string

@@ -65,6 +65,9 @@ export const problems = {
     title: 'This token is bound to a key that its sender does not prove to hold.',
   },
   'token-not-bound': { status: 401, title: 'A token that is bound to a key is needed here.' },
+  'credential-missing': { status: 401, title: 'A credential is required.' },
+  'credential-ambiguous': { status: 400, title: 'There is more than one credential.' },
+  'credential-refused': { status: 401, title: 'The credential is not acceptable.' },
   'client-certificate-refused': {
     status: 403,
     title: 'A client certificate that is trusted here is needed.',

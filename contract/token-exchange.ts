@@ -24,6 +24,8 @@ export const subjectIssuerParameter = 'subject_issuer'
 /** What the gateway asks of the exchange. */
 export type MintRequest = {
   readonly subjectToken: Secret<string>
+  /** By default that of a JWT. */
+  readonly subjectTokenType?: string
   /** The `iss` of a token that does not say it itself: only who issued it can read it. */
   readonly subjectIssuer?: string
   /** Sole audience of the minted token: the upstream's SPIFFE ID, or what its route says. */

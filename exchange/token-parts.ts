@@ -106,8 +106,11 @@ export const tokenParts = async (options: TokenPartsOptions) => {
             budget: failureBudget(config.legacy, options.clock, options.randomBytes),
             spendOnce,
             lifetimeSeconds: lifetimes.legacyTokenSeconds,
+            certificateLifetimeMs: lifetimes.legacyX509SvidSeconds * 1000,
+            atGateways: new Set(config.legacy.atGateways),
             authority: new URL(locations.tokenEndpoint).host,
             path: new URL(locations.tokenEndpoint).pathname,
+            svidPath: `${locations.prefix}/svid/x509`,
           },
     offered: offeredBy(config, clients.methods),
   }

@@ -1,3 +1,4 @@
+import { legacyCredentialType } from '#contract/legacy'
 import { pass, refuse, type Result } from '#contract/problem'
 import { secret } from '#contract/secret'
 import { parseSpiffeId } from '#contract/spiffe-id'
@@ -60,10 +61,21 @@ export const exchangeClient = ({ client, authority, timeoutMs }: ExchangeClientO
   }
 }
 
-const isDown = (answer: Answer | NoAnswer): boolean => 'fault' in answer || answer.status >= 500
+/** What is not to be had for the callers of one issuer only, or for what is good once, is no reason to ask for nobody. */
+const onlyForSome: readonly unknown[] = [
+  'issuer-unavailable',
+  'introspection-unavailable',
+  'replay-unavailable',
+]
+
+const isDown = (answer: Answer | NoAnswer): boolean =>
+  'fault' in answer ||
+  (answer.status >= 500 &&
+    !onlyForSome.includes(parseObject(answer.body.toString('utf8'))?.['problem']))
 
 const formOf = ({
   subjectToken,
+  subjectTokenType = tokenTypes.jwt,
   subjectIssuer,
   audience,
   requestedTokenType,
@@ -71,7 +83,7 @@ const formOf = ({
   const form = new URLSearchParams({
     grant_type: tokenExchangeGrant,
     subject_token: subjectToken.reveal(),
-    subject_token_type: subjectIssuer === undefined ? tokenTypes.jwt : tokenTypes.accessToken,
+    subject_token_type: subjectTokenType,
     ...(subjectIssuer === undefined ? {} : { [subjectIssuerParameter]: subjectIssuer }),
     requested_token_type: requestedTokenType,
     audience,
@@ -83,6 +95,8 @@ const readAnswer = (answer: Answer | NoAnswer, request: MintRequest): Result<Min
   if ('fault' in answer) return unavailable(answer.fault.cause)
   const body = parseObject(answer.body.toString('utf8'))
   if (answer.status !== 200) {
+    const passedOn = forCaller(answer, body, request)
+    if (passedOn) return passedOn
     const error = typeof body?.['error'] === 'string' ? body['error'] : 'no error code'
     const said = `the exchange answered ${answer.status}, ${error.slice(0, 64)}`
     return answer.status >= 500 || answer.status === 429 || answer.status === 401
@@ -95,6 +109,30 @@ const readAnswer = (answer: Answer | NoAnswer, request: MintRequest): Result<Min
     return unavailable('the exchange answered with another kind of token')
   return readMinted(token, request)
 }
+
+/** What the exchange found wrong with a credential that a caller showed here is told to that caller. */
+const forCaller = (
+  { status, headers }: Answer,
+  body: Record<string, unknown> | undefined,
+  { subjectTokenType }: MintRequest,
+): Result<never> | undefined => {
+  if (subjectTokenType !== legacyCredentialType) return undefined
+  const tag = forCallers.find((one) => one === body?.['problem'])
+  if (tag === undefined) return undefined
+  const at = headers.findIndex((name, i) => i % 2 === 0 && name.toLowerCase() === 'retry-after')
+  const retryAfter = at < 0 ? undefined : headers[at + 1]
+  return refuse(tag, {
+    cause: `the exchange answered ${status}`,
+    ...(retryAfter === undefined ? {} : { headers: { 'Retry-After': retryAfter } }),
+  })
+}
+
+const forCallers = [
+  'credential-refused',
+  'token-replayed',
+  'replay-unavailable',
+  'rate-exceeded',
+] as const
 
 /**
  * Reads what was minted. It came from the exchange itself over mTLS, so its signature is not checked here; the upstream

@@ -35,6 +35,7 @@ import { ingress } from './ingress/pipeline.ts'
 import { traceRequests } from './ingress/request-trace.ts'
 import { takeRequests } from './ingress/take-requests.ts'
 import type { Received } from './ingress/received.ts'
+import { legacyIdentities } from './legacy-identities.ts'
 import { liveTable, type LiveTable } from './live.ts'
 import { mintCache } from './mint-cache.ts'
 import { reloadNotes } from './reload-status.ts'
@@ -43,7 +44,7 @@ import { exchangePool } from './upstream/exchange-pool.ts'
 import { h2Upstream } from './upstream/h2-upstream.ts'
 
 /** What the gateway is given: plugins, clocks, its own identity. */
-export type GatewayPorts = Omit<IngressPorts, 'mints' | 'load'> &
+export type GatewayPorts = Omit<IngressPorts, 'mints' | 'legacy' | 'load'> &
   Pick<EgressPorts, 'openAllowlist'> & {
     readonly quarantine: Quarantine
     readonly metrics: () => Promise<{ readonly contentType: string; readonly body: string }>
@@ -101,6 +102,12 @@ export const runGateway = async (
 
   const exchange = exchangeAsker(config, ports)
   const mints = mintCache(exchange.ask, config.caches.maxMints, meter)
+  const legacy = legacyIdentities({
+    ask: exchange.ask,
+    maxEntries: config.caches.maxMints,
+    meter,
+    randomBytes: ports.randomBytes,
+  })
   type Served = BuiltIngress & {
     readonly way: ReturnType<typeof ingress>
     readonly egress: BuiltEgress | undefined
@@ -110,7 +117,7 @@ export const runGateway = async (
   const all: Runtimes<GatewayConfig, Served> = runtimes(async (next, hand) => {
     const certificates = await readIngressCertificates(next.listeners.ingress, clock)
     const clientCertificates = await readClientCertificates(next.listeners.ingress)
-    const built = await buildIngress(next, { ...ports, mints, load: load.guard }, hand)
+    const built = await buildIngress(next, { ...ports, mints, legacy, load: load.guard }, hand)
     const wayOut = await egressAt?.build(next, hand)
     for (const upstream of built.upstreams.values()) void upstream.start()
     ingressAt?.reloadTls(certificates, clientCertificates) // last, for it throws or is done

@@ -13,6 +13,8 @@ export type Peer = {
   readonly serverName: string
   /** SHA-256 of the certificate that it showed, 64 hex digits; whether anyone trusts it is for others to say. */
   readonly certificateSha256?: string
+  /** The same certificate, in DER. */
+  readonly certificate?: Buffer
   /** The same certificate, if it leads to a root that the listener trusts. Its times were looked at in the handshake. */
   readonly trustedCertificate?: Buffer
 }
@@ -39,6 +41,7 @@ const readPeer = (socket: Socket): Peer => {
     serverName: typeof servername === 'string' ? servername.toLowerCase() : '',
     ...(certificate && {
       certificateSha256: certificate.fingerprint256.replaceAll(':', '').toLowerCase(),
+      certificate: certificate.raw,
       ...(authorized === true ? { trustedCertificate: certificate.raw } : {}),
     }),
   }

@@ -105,6 +105,10 @@ const offlinePorts = (config: GatewayConfig) => ({
   },
   quarantine: { arriving: { where: () => admitted, who: () => admitted } },
   mints: noMints,
+  legacy: {
+    take: () => refuse('identity-unavailable', { cause: 'only the exchange knows whose it is' }),
+    size: () => 0,
+  },
   holder: { spendOnce: () => admitted, nonces: undefined },
   resolveName: async () => [],
   stampOf: () => '',

@@ -32,7 +32,9 @@ const sentences = {
     caller &&
     (caller.kind === 'token'
       ? `${caller.token.subject} of issuer ${caller.token.issuerName}, until ${new Date(caller.token.expiresAtMs).toISOString()}`
-      : 'nobody has to say who they are here'),
+      : caller.kind === 'legacy'
+        ? `${caller.mint.minted.subject} by ${caller.method}`
+        : 'nobody has to say who they are here'),
   subject: ({ subject }) =>
     subject
       ? `${subject.spiffeId}, by rule ${subject.rule}`

@@ -1,9 +1,42 @@
 import { parseSpiffeId, trustDomainOf } from '#contract/spiffe-id'
 import { tick, type Finding } from '../faults.ts'
-import type { Rule } from './rule.ts'
+import type { Rule, Subject } from './rule.ts'
 
 /** Legacy callers are marked by their SPIFFE ID, and nobody else is meant by it or by their name. */
-export const legacy: Rule = ({ legacyCallers, clients, text, texts }) => {
+export const legacy: Rule = (subject) => [...callers(subject), ...routesOf(subject)]
+
+/** A route lets somebody in, and what it takes can come. */
+const routesOf = ({ routes, has }: Subject): Finding[] =>
+  routes.flatMap(({ name, pointer, value }): Finding[] => {
+    if (value.authenticate === 'none') return []
+    const { issuers, legacy: methods, bound } = value.authenticate
+    const found: Finding[] = []
+    const fault = (key: string, message: string, remedy: string) =>
+      found.push({ pointer: `${pointer}/authenticate${key}`, at: 'key', message, remedy })
+    if (issuers.length === 0 && methods === undefined)
+      fault(
+        '',
+        `route ${tick(name)} does not say whom it lets in`,
+        'name `issuers` or `legacy` credentials, or write `authenticate: none` to let strangers in',
+      )
+    if (methods !== undefined && bound === 'required')
+      fault(
+        '/bound',
+        `route ${tick(name)} wants tokens that are bound to a key, and takes credentials that are bound to nothing`,
+        'take one of `bound` and `legacy` out',
+      )
+    if (methods?.includes('client_certificate') && !has(clientCertificates))
+      fault(
+        '/legacy',
+        `route ${tick(name)} takes client certificates, and the listener asks nobody for one`,
+        'write `listeners.ingress.tls.clientCertificates: {}`',
+      )
+    return found
+  })
+
+const clientCertificates = '/listeners/ingress/tls/clientCertificates'
+
+const callers = ({ legacyCallers, clients, text, texts }: Subject): Finding[] => {
   const domain = text('/trustDomain')
   const ours = [text('/spiffeId'), ...texts('/gateways')]
   const seen = new Map<string, string>()

@@ -76,6 +76,12 @@ const Lifetimes = Strict(
       default: 120,
       description: 'Longest life of a token for a caller of `legacy`.',
     }),
+    legacyX509SvidSeconds: Type.Integer({
+      minimum: 60,
+      maximum: 3600,
+      default: 600,
+      description: 'Of an X.509-SVID for a caller of `legacy`. It cannot be renewed by itself.',
+    }),
   },
   { default: {}, description: 'How long what it issues is good for.' },
 )

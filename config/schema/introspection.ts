@@ -83,8 +83,8 @@ export const Introspection = Strict(
     timeoutMs: Type.Integer({
       minimum: 50,
       maximum: 30_000,
-      default: 2000,
-      description: 'For one question.',
+      default: 1500,
+      description: 'For one question. Less than a gateway waits for the exchange, which asks, too.',
     }),
   },
   {

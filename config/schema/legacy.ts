@@ -1,4 +1,5 @@
 import { Type, type Static } from 'typebox'
+import { legacyMethods } from '#contract/legacy'
 import { secretFileSchema, type Secret } from '#contract/secret'
 import { SecretHash } from './clients.ts'
 import { File, Named, SpiffeIdText, Strict } from './words.ts'
@@ -74,6 +75,12 @@ export const Legacy = Strict(
     callers: Named(LegacyCaller, {
       default: {},
       description: 'By a name of your own, which is their user name or key id.',
+    }),
+    atGateways: Type.Array(Type.Enum([...legacyMethods]), {
+      uniqueItems: true,
+      default: [],
+      description:
+        'By which of these a gateway may ask for such a caller, on routes with `authenticate: { legacy: … }`. Of a certificate the gateway alone has seen that the caller holds its key.',
     }),
     failures: Type.Integer({
       minimum: 1,

@@ -1,4 +1,5 @@
 import { Type, type Static } from 'typebox'
+import { legacyMethods } from '#contract/legacy'
 import { RateLimitOptions } from '#plugins/rate-limit/options'
 import { RouteWafOptions } from '#plugins/waf/options'
 import { Described, HeaderName, Id, Strict } from './words.ts'
@@ -66,10 +67,18 @@ export const Route = Strict({
       Type.Literal('none'),
       Strict({
         issuers: Type.Array(Type.String(), {
-          minItems: 1,
           uniqueItems: true,
+          default: [],
           description: 'Names of the issuers whose tokens are accepted here.',
         }),
+        legacy: Type.Optional(
+          Type.Array(Type.Enum([...legacyMethods]), {
+            minItems: 1,
+            uniqueItems: true,
+            description:
+              'Besides tokens, or instead of them: an API key in `X-API-Key`, a password, a signed request (RFC 9421) or a client certificate. The exchange knows whose they are (`legacy.callers`); a signed body may have 1 MiB.',
+          }),
+        ),
         bound: Type.Enum(['optional', 'required'], {
           default: 'optional',
           description:
@@ -78,7 +87,7 @@ export const Route = Strict({
       }),
     ],
     {
-      description: '`none`, said aloud, or the issuers whose callers are let in.',
+      description: '`none`, said aloud, or whose tokens and which other credentials are accepted.',
       whenMissing:
         'say whose tokens are accepted with `authenticate: { issuers: [NAME] }`, or `authenticate: none` to let strangers in',
     },

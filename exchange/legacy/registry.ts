@@ -1,5 +1,6 @@
 import { createHash, createHmac, timingSafeEqual, X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
+import type { LegacyMethod } from '#contract/legacy'
 import type { SpiffeId } from '#contract/spiffe-id'
 import type { ExchangeConfig, LegacyCaller } from '#config/schema'
 import type { CertificateRule } from '#identity/credentials/client-certificate'
@@ -7,9 +8,6 @@ import { secretHash, type FitsSecret } from '#identity/credentials/secret-hash'
 import { acceptJwkSet } from '#identity/jwt/jwks'
 import { certificatesOf } from '#identity/svid/pem'
 import { revocationFile } from './revocation-file.ts'
-
-/** How a legacy caller proved who it is; the `legacy` claim of its tokens says it. */
-export type LegacyMethod = LegacyCaller['credential']['method']
 
 export type LegacyIdentity = {
   readonly name: string

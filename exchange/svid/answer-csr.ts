@@ -5,7 +5,7 @@ import type { AuthoritySnapshot } from '../ca/snapshot.ts'
 import { publicKeyOfCsr } from '../ca/csr.ts'
 import type { IssuedRegister } from '../issued/register.ts'
 import type { ExchangeRecord } from '../record.ts'
-import type { Applicant } from './applicant.ts'
+import type { Applicant } from './application.ts'
 import { issueX509Svid } from './x509.ts'
 
 export type AnswerCsrParts = {

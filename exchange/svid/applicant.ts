@@ -1,30 +1,25 @@
-import { admitted, pass, refuse, type Problem, type Result } from '#contract/problem'
+import { admitted, pass, refuse, type Result } from '#contract/problem'
 import type { SpendOnce } from '#contract/replay'
 import type { SpiffeId } from '#contract/spiffe-id'
 import type { Soon } from '#contract/step'
 import { confirmationOf } from '#identity/jwt/confirmation'
 import type { VerifiedToken, VerifyToken } from '#identity/jwt/verified-token'
 import type { JoinTokens } from '../join-tokens.ts'
-import type { Peer } from '../peer.ts'
-import type { ExchangeRecord } from '../record.ts'
-import { decideExchange, type ExchangePolicy } from '../token/decide.ts'
+import type { ExchangePolicy } from '../token/decide.ts'
 import type { TakeOne } from '../token/limit.ts'
 import { factsOf } from '../token/notes.ts'
 import type { FindGrant } from '../token/grants.ts'
 import { refuseToken } from '#identity/jwt/challenge'
 import type { MapIdentity } from '../token/party.ts'
-
-/** Who asks for a certificate, and by what: each gives the one SPIFFE ID that it can be for. */
-export type Applicant = {
-  readonly by: 'join-token' | 'certificate' | 'token'
-  readonly spiffeId: SpiffeId
-  /** The certificate ends then at the latest: with the token that it came from. */
-  readonly notAfterMs: number
-  /** Fingerprint of that token, '' without one. */
-  readonly parent: string
-  /** Spends what can be used once. */
-  readonly spend: () => Soon<Result<void>>
-}
+import {
+  applicant,
+  mayHaveCertificate,
+  problemOf,
+  type Applicant,
+  type ApplicantNotes,
+  type ApplicantQuestion,
+} from './application.ts'
+import { byLegacy, showsLegacy, type LegacyApplicants } from './legacy-applicant.ts'
 
 export type ApplicantParts = {
   readonly joinTokens: JoinTokens
@@ -42,24 +37,16 @@ export type ApplicantParts = {
   readonly decide: ExchangePolicy
   readonly limits: { readonly subject: TakeOne | undefined }
   readonly spendOnce: SpendOnce
+  /** Undefined where no legacy caller is known. */
+  readonly legacy: LegacyApplicants | undefined
 }
-
-/** What the connection and the head of a request show. */
-export type ApplicantQuestion = {
-  readonly authorization: string | undefined
-  readonly peer: Peer
-  readonly address: string
-  readonly tlsVersion: string
-}
-
-type Notes = Pick<ExchangeRecord, 'at' | 'learn'>
 
 const jwtBearer = /^Bearer +([A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+)$/i
 const joinTokenBearer = /^Bearer +([\w.~+/-]{1,200}=*)$/i
 
 /**
  * Finds out who asks. A bearer token counts before the certificate of the connection: one method a request. A JWT is that of
- * a platform, any other a join token.
+ * a platform, any other a join token. An API key, a password, a signature or a certificate of another CA is a legacy caller's.
  *
  * @returns Refuses with `join-token-refused`, `client-unauthenticated`, `client-not-allowed`, or as the token, the mapping,
  *   the limit or the policy does.
@@ -69,9 +56,10 @@ export const applicantOf = (
   question: ApplicantQuestion,
   parts: ApplicantParts,
   nowMs: number,
-  record: Notes,
+  record: ApplicantNotes,
 ): Soon<Result<Applicant>> => {
   const { authorization, peer } = question
+  if (parts.legacy && showsLegacy(question)) return byLegacy(question, parts, nowMs, record)
   if (authorization !== undefined) {
     const [, jwt] = jwtBearer.exec(authorization) ?? []
     return jwt === undefined
@@ -107,7 +95,7 @@ const byPlatformToken = async (
   question: ApplicantQuestion,
   parts: ApplicantParts,
   nowMs: number,
-  record: Notes,
+  record: ApplicantNotes,
 ): Promise<Result<Applicant>> => {
   record.at('subject token')
   const verified = await parts.verify(jwt, parts.issuers, nowMs)
@@ -127,34 +115,18 @@ const byPlatformToken = async (
   const allowed = allow(token, spiffeId, parts)
   if (!allowed.ok) return allowed
   const grant = allowed.value
-  if (grant !== undefined) record.learn({ grant: grant.name })
-  record.at('subject limit')
-  const inLimit = parts.limits.subject && (await parts.limits.subject(spiffeId))
-  if (inLimit !== undefined && !inLimit.ok) return inLimit
-  record.at('policy')
-  const asked = {
-    client: 'self',
-    tokenType: 'x509-svid',
-    audience: '',
-    scopes: [],
-    actor: null,
-  } as const
-  const { decision, problem } = await decideExchange(
-    parts.decide,
-    {
-      ...question,
-      path: '/svid/x509',
-      clientSpiffeId: undefined,
-      subject: { spiffeId, token },
-      grant,
-      asked,
-    },
+  const mayHave = await mayHaveCertificate(
+    question,
+    { spiffeId, token },
+    { client: 'self', grant },
+    parts,
     nowMs,
+    record,
   )
-  if (decision !== undefined) record.learn({ policy: decision })
-  if (problem !== undefined) return { ok: false, problem }
+  if (!mayHave.ok) return mayHave
   return pass(
     applicant('token', spiffeId, {
+      client: 'self',
       notAfterMs: token.expiresAtMs,
       parent: token.fingerprint,
       spend: () =>
@@ -194,20 +166,5 @@ const allow = (
     scopes: [],
   })
   if (granted.ok) return pass(granted.value)
-  const { problem: tag, cause } = granted.error
-  const problem: Problem = { tag, ...(cause === undefined ? {} : { cause }) }
-  return { ok: false, problem }
+  return problemOf(granted.error)
 }
-
-const applicant = (
-  by: Applicant['by'],
-  spiffeId: SpiffeId,
-  more: Partial<Applicant> = {},
-): Applicant => ({
-  by,
-  spiffeId,
-  notAfterMs: Infinity,
-  parent: '',
-  spend: () => admitted,
-  ...more,
-})

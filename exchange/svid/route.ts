@@ -11,9 +11,10 @@ import { bodyProblemOf } from '../body-error.ts'
 import { maxCsrBytes } from '../ca/csr.ts'
 import type { MintFigures } from '../mint-figures.ts'
 import type { Visits } from '../visits.ts'
-import { tlsVersionOf } from '../token/route.ts'
+import { certificateOf, joined, tlsVersionOf } from '../token/route.ts'
 import { answerCsr, type AnswerCsrParts } from './answer-csr.ts'
-import { applicantOf, type Applicant, type ApplicantParts } from './applicant.ts'
+import { applicantOf, type ApplicantParts } from './applicant.ts'
+import type { Applicant } from './application.ts'
 
 export type X509RouteParts = AnswerCsrParts &
   ApplicantParts & {
@@ -60,14 +61,16 @@ export const x509Route = (parts: X509RouteParts) => async (app: FastifyInstance)
     record.at('applicant')
     const question = {
       authorization: request.headers.authorization,
+      headers: joined(request.headers),
+      certificate: certificateOf(request),
       peer,
       address: request.socket.remoteAddress ?? '',
       tlsVersion: tlsVersionOf(request),
     }
     const applicant = await applicantOf(question, parts, nowMs, record)
     if (!applicant.ok) return turnDown(request, reply, applicant.problem)
-    const { by, spiffeId } = applicant.value
-    record.learn({ client: by === 'token' ? 'self' : spiffeId, spiffeId })
+    const { client, spiffeId } = applicant.value
+    record.learn({ client, spiffeId })
     record.at('body')
     applicants.set(request, applicant.value)
   })
@@ -77,6 +80,8 @@ export const x509Route = (parts: X509RouteParts) => async (app: FastifyInstance)
     const applicant = applicants.get(request)
     if (applicant === undefined) throw new TypeError('the applicant was not authenticated')
     const csr = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0)
+    const covered = applicant.seesBody?.(csr)
+    if (covered && !covered.ok) return turnDown(request, reply, covered.problem)
     const answer = await answerCsr(parts, applicant, csr, nowMs, record)
     if (!answer.ok) return turnDown(request, reply, answer.problem)
     figures.issued('x509-svid', performance.now() - beganAt)

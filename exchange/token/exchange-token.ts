@@ -11,6 +11,7 @@ import type { MintKind } from '../mint-figures.ts'
 import { admit, type AdmitParts } from './admit.ts'
 import { grant, grantKindOf, type GrantPolicy } from './grant.ts'
 import { clientCredentialsGrant, legacyToken, type LegacyTokenParts } from './legacy-token.ts'
+import { legacyOnBehalf, type LegacyAtGateways } from './legacy-on-behalf.ts'
 import { takeOne, type TakeOne } from './limit.ts'
 import { mint, type Minted, type MintParts } from './mint.ts'
 import { factsOf, noteMinted, type Notes } from './notes.ts'
@@ -23,7 +24,7 @@ import {
   type Party,
 } from './party.ts'
 import type { Exchanged, TokenQuestion } from './question.ts'
-import { exchangeParameters, parseExchangeRequest, readForm } from './request.ts'
+import { exchangeParameters, parseExchangeRequest, readForm, subjectTokenTypes } from './request.ts'
 
 export type TokenExchangeParts = MintParts &
   AdmitParts & {
@@ -41,7 +42,7 @@ export type TokenExchangeParts = MintParts &
     /** Undefined where no caller of AWS is known. */
     readonly checkAwsCaller: CheckAwsCaller | undefined
     /** Undefined where no legacy caller is known. */
-    readonly legacy: LegacyTokenParts['legacy'] | undefined
+    readonly legacy: (LegacyTokenParts['legacy'] & LegacyAtGateways) | undefined
   }
 
 /**
@@ -78,6 +79,8 @@ export const exchangeToken =
     const request = parseExchangeRequest(form.value)
     if (!request.ok) return stop(request)
     kind = grantKindOf(request.value.requestedTokenType)
+    if (request.value.subjectTokenType === subjectTokenTypes.legacyCredential)
+      return legacyOnBehalf(question, request.value, asker.value, parts, nowMs, record)
 
     record.at('dpop')
     const jkt = await provenKey(question, parts, nowMs)

@@ -259,7 +259,11 @@ const timesOf = (
       )
 }
 
-const isAudienceAllowed = (audience: string, { audiences, trustDomain }: GrantPolicy): boolean => {
+/** Whether gateways may have tokens for this audience. */
+export const isAudienceAllowed = (
+  audience: string,
+  { audiences, trustDomain }: Pick<GrantPolicy, 'audiences' | 'trustDomain'>,
+): boolean => {
   if (audiences.has(audience)) return true
   const id = parseSpiffeId(audience)
   return id.ok && trustDomainOf(id.value) === trustDomain && spiffePathOf(id.value) !== ''

@@ -55,7 +55,7 @@ export const legacyToken = async (
   const { headers, body, certificate } = question
   const { authority, path } = parts.legacy
   const credentials = {
-    request: { method: 'POST', authority, path, headers, body },
+    request: { method: 'POST', authority, path, query: '', headers, body },
     certificate,
   }
   const proved = await authenticateLegacy(credentials, parts.legacy, nowMs)

@@ -91,6 +91,8 @@ const isOfType = ({ own }: Party, type: ExchangeRequest['subjectTokenType']): bo
       return own === 'txn-token'
     case subjectTokenTypes.awsCallerIdentity:
       return own === undefined
+    case subjectTokenTypes.legacyCredential:
+      return false // it is no token at all: `legacy-on-behalf.ts`
     default:
       return type satisfies never
   }

@@ -5,6 +5,7 @@ import {
   tokenTypes,
   type TokenType,
 } from '#contract/token-exchange'
+import { legacyCredentialType } from '#contract/legacy'
 import { secret, type Secret } from '#contract/secret'
 import { parseStrictObject, type JsonObject } from '#identity/json-strict'
 import { clientParameters } from '../clients/authenticate.ts'
@@ -36,6 +37,7 @@ export const subjectTokenTypes = {
   accessToken: tokenTypes.accessToken,
   txnToken: tokenTypes.txnToken,
   awsCallerIdentity: awsCallerIdentityType,
+  legacyCredential: legacyCredentialType,
 } as const
 export type SubjectTokenType = (typeof subjectTokenTypes)[keyof typeof subjectTokenTypes]
 

@@ -47,7 +47,8 @@ export const tokenRoute = (parts: TokenRouteParts): ((app: FastifyInstance) => P
   })
 }
 
-const joined = (headers: FastifyRequest['headers']): Record<string, string | undefined> =>
+/** Headers, several of one name joined by commas. */
+export const joined = (headers: FastifyRequest['headers']): Record<string, string | undefined> =>
   Object.fromEntries(
     Object.entries(headers).map(([name, value]) => [
       name,
@@ -55,7 +56,8 @@ const joined = (headers: FastifyRequest['headers']): Record<string, string | und
     ]),
   )
 
-const certificateOf = ({ socket }: FastifyRequest): X509Certificate | undefined =>
+/** Of the connection, whoever issued it. */
+export const certificateOf = ({ socket }: FastifyRequest): X509Certificate | undefined =>
   'getPeerX509Certificate' in socket ? (socket as TLSSocket).getPeerX509Certificate() : undefined
 
 export const tlsVersionOf = ({ socket }: FastifyRequest): string =>

@@ -23,6 +23,7 @@ export const assumeIdentity =
   (mints: MintCache): Step<Needs, Mint | null> =>
   ({ route, caller, subject, nowMs, decisionId }) => {
     if (caller.kind === 'anonymous' || !subject) return pass(null)
+    if (caller.kind === 'legacy') return pass(caller.mint) // the exchange had to be asked who it is
     const tokenType =
       route.config.identity.token === 'jwt-svid' ? tokenTypes.jwt : tokenTypes.accessToken
     const soon = mints.take(
@@ -33,7 +34,9 @@ export const assumeIdentity =
       },
       {
         subjectToken: caller.bearer,
-        ...(caller.token.kid === '' ? { subjectIssuer: caller.token.issuer } : {}),
+        ...(caller.token.kid === ''
+          ? { subjectIssuer: caller.token.issuer, subjectTokenType: tokenTypes.accessToken }
+          : {}),
         audience: route.audience,
         requestedTokenType: tokenType,
         decisionId,

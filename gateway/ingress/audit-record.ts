@@ -52,6 +52,7 @@ export const auditRecords = (): ((ending: Ending<Received, Admitted>) => AuditEv
     }
     if (route) event.route = routeOf(route)
     if (caller?.kind === 'token') event.caller = callerOf(caller.token)
+    if (caller?.kind === 'legacy') event.credential = caller.method
     if (subject) {
       event.spiffeId = subject.spiffeId
       event.mapping = subject.rule

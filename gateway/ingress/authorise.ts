@@ -70,6 +70,8 @@ const describe = (
   issuers: ReadonlyMap<string, IssuerForPolicy>,
 ): PolicyInput['subject'] => {
   if (caller.kind === 'anonymous' || !subject) return nobody
+  if (caller.kind === 'legacy')
+    return { spiffeId: subject.spiffeId, issuer: null, kind: 'legacy', claims: {} }
   const { issuerName, claims: all } = caller.token
   const issuer = issuers.get(issuerName)
   const claims: Record<string, unknown> = {}

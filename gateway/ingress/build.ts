@@ -17,6 +17,7 @@ import { trustedIssuers, type TrustedIssuers } from '#identity/jwt/issuers'
 import { tokenVerifier } from '#identity/jwt/verify'
 import { identityMapping } from '#identity/mapping'
 import type { OwnSvid } from '#identity/svid/svid'
+import type { LegacyIdentities } from '../legacy-identities.ts'
 import type { MintCache } from '../mint-cache.ts'
 import type { Hand } from '../shelf.ts'
 import { negotiatedClient } from '../upstream/negotiated-client.ts'
@@ -44,6 +45,7 @@ export type IngressPorts = {
   readonly ownSvid: OwnSvid
   readonly quarantine: Pick<Quarantine, 'arriving'>
   readonly mints: MintCache
+  readonly legacy: LegacyIdentities
   readonly holder: HolderParts
   /** Changes when one of these files does; folders and patterns stand for what is in them. */
   readonly stampOf: (paths: readonly string[]) => string
@@ -131,6 +133,7 @@ export const buildIngress = async (
     trustDomain: config.trustDomain,
     issuers: new Map(Object.entries(config.issuers)),
     mints: ports.mints,
+    legacy: ports.legacy,
     quotaHeaders: ports.quotaHeaders,
   }
   return { parts, upstreams, issuers }
@@ -170,6 +173,10 @@ const compileRoute = (
     team: config.team,
     config,
     issuers: config.authenticate === 'none' ? undefined : new Set(config.authenticate.issuers),
+    legacy:
+      config.authenticate === 'none' || config.authenticate.legacy === undefined
+        ? undefined
+        : new Set(config.authenticate.legacy),
     mustBeBound: config.authenticate !== 'none' && config.authenticate.bound === 'required',
     upstream,
     audience: config.identity.audience ?? upstream.spiffeId,

@@ -1,3 +1,4 @@
+import type { LegacyMethod } from '#contract/legacy'
 import type { Step } from '#contract/step'
 import type { Route } from '#config/schema'
 import type { UpstreamGroup } from '../upstream/upstream-group.ts'
@@ -11,6 +12,8 @@ export type CompiledRoute = {
   readonly config: Route
   /** Names of the issuers whose callers are let in; undefined for `authenticate: none`. */
   readonly issuers: ReadonlySet<string> | undefined
+  /** By what a caller may prove who it is without a token; undefined for nothing. */
+  readonly legacy: ReadonlySet<LegacyMethod> | undefined
   /** Only a token that is bound to a key or a certificate will do. */
   readonly mustBeBound: boolean
   readonly upstream: UpstreamGroup

@@ -17,4 +17,10 @@ export const identify =
     mapping: (token: VerifiedToken) => Result<Subject>,
   ): Step<{ readonly caller: Caller }, Subject | null> =>
   ({ caller }) =>
-    caller.kind === 'anonymous' ? pass(null) : mapping(caller.token)
+    caller.kind === 'token' ? mapping(caller.token) : pass(subjectOf(caller))
+
+/** Of a legacy caller the exchange has said it. */
+const subjectOf = (caller: Exclude<Caller, { kind: 'token' }>): Subject | null =>
+  caller.kind === 'anonymous'
+    ? null
+    : { spiffeId: caller.mint.minted.subject, rule: `legacy ${caller.method}` }

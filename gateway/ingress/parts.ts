@@ -7,6 +7,7 @@ import type { Step } from '#contract/step'
 import type { OriginOptions } from '#http/forwarded'
 import type { RawHead } from '#http/raw-gate'
 import type { VerifiedToken, VerifyToken } from '#identity/jwt/verified-token'
+import type { LegacyIdentities } from '../legacy-identities.ts'
 import type { MintCache } from '../mint-cache.ts'
 import type { IssuerForPolicy } from './authorise.ts'
 import type { CompiledRoute, LimitKey } from './compiled-route.ts'
@@ -31,5 +32,6 @@ export type IngressParts = {
   readonly trustDomain: string
   readonly issuers: ReadonlyMap<string, IssuerForPolicy>
   readonly mints: MintCache
+  readonly legacy: LegacyIdentities
   readonly quotaHeaders: QuotaHeaders
 }

@@ -1,5 +1,5 @@
 import { admitted, type Problem } from '#contract/problem'
-import type { QuarantineJudge } from '#contract/quarantine'
+import type { QuarantineJudge, WhoCalls } from '#contract/quarantine'
 import type { Guard } from '#contract/step'
 import type { Origin } from '#http/forwarded'
 import type { Peer } from '#http/peer'
@@ -24,7 +24,7 @@ export const quarantinedHere =
 export const quarantinedCaller =
   ({ who }: QuarantineJudge): Guard<Who> =>
   ({ caller, subject, nowMs }) =>
-    caller.kind === 'token' ? who(identityOf(caller, subject ?? undefined), nowMs) : admitted
+    caller.kind === 'anonymous' ? admitted : who(identityOf(caller, subject ?? undefined), nowMs)
 
 /** The same of something open, by as much as is known of it now; what it learns later, the guards judge. */
 export const quarantinedNow = (
@@ -34,7 +34,7 @@ export const quarantinedNow = (
 ): Problem | undefined => {
   const here = where(placeOf(peer, origin, route), nowMs)
   if (!here.ok) return here.problem
-  if (caller?.kind !== 'token') return undefined
+  if (caller === undefined || caller.kind === 'anonymous') return undefined
   const known = who(identityOf(caller, subject ?? undefined), nowMs)
   return known.ok ? undefined : known.problem
 }
@@ -47,14 +47,28 @@ const placeOf = (peer: Peer, origin: Origin | undefined, route: CompiledRoute | 
 })
 
 const identityOf = (
-  { token }: Extract<Caller, { kind: 'token' }>,
+  caller: Exclude<Caller, { kind: 'anonymous' }>,
   subject: Subject | undefined,
-) => ({
-  issuerName: token.issuerName,
-  issuer: token.issuer,
-  subject: token.subject,
-  kid: token.kid,
-  jti: token.jti,
-  issuedAtMs: token.issuedAtMs,
-  spiffeId: subject?.spiffeId,
+): WhoCalls =>
+  caller.kind === 'legacy'
+    ? legacyOf(caller)
+    : {
+        issuerName: caller.token.issuerName,
+        issuer: caller.token.issuer,
+        subject: caller.token.subject,
+        kid: caller.token.kid,
+        jti: caller.token.jti,
+        issuedAtMs: caller.token.issuedAtMs,
+        spiffeId: subject?.spiffeId,
+      }
+
+/** No issuer and no outside subject; its credential was issued nobody knows when. */
+const legacyOf = ({ mint: { minted } }: Extract<Caller, { kind: 'legacy' }>): WhoCalls => ({
+  issuerName: '',
+  issuer: '',
+  subject: '',
+  kid: minted.kid,
+  jti: minted.jti,
+  issuedAtMs: undefined,
+  spiffeId: minted.subject,
 })

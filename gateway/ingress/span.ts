@@ -79,6 +79,7 @@ const describeWho = (
   return {
     ...(route ? { 'sallyport.route.id': route.id, 'sallyport.team': route.team } : {}),
     ...(caller?.kind === 'token' ? describeToken(caller.token) : {}),
+    ...(caller?.kind === 'legacy' ? { 'sallyport.credential': caller.method } : {}),
     ...(subject
       ? { 'sallyport.subject.spiffe_id': subject.spiffeId, 'sallyport.subject.rule': subject.rule }
       : {}),

@@ -11,19 +11,23 @@ const notForwarded = new Set([
   'x-request-id', // the decision id: under one that the caller chose nobody would find its record
 ])
 
-const notForwardedTraced = new Set([...notForwarded, 'traceparent', 'tracestate'])
+const ofTraces = ['traceparent', 'tracestate'] as const
+/** Where callers prove who they are by these. Elsewhere they are a service's own. */
+const ofLegacy = ['x-api-key', 'signature', 'signature-input'] as const
+const dropped = [notForwarded, new Set([...notForwarded, ...ofTraces])] as const
+const droppedLegacy = dropped.map((names) => new Set([...names, ...ofLegacy]))
 
 /**
  * Headers for the upstream: what the caller sent (the gate has removed hop-by-hop, reserved and repeated ones), then ours.
  * Ours come last and nothing of the caller's can name them, so nothing of the caller's can take them away.
  */
 export const upstreamHeaders = (request: Admitted): readonly string[] => {
-  const { head, origin, identity, decisionId, trace } = request
-  const dropped = trace ? notForwardedTraced : notForwarded
+  const { head, origin, identity, decisionId, trace, route } = request
+  const names = (route.legacy ? droppedLegacy : dropped)[trace ? 1 : 0] ?? notForwarded
   const headers: string[] = []
   for (let i = 0; i + 1 < head.headers.length; i += 2) {
     const name = head.headers[i] as string
-    if (!dropped.has(name)) headers.push(name, head.headers[i + 1] as string)
+    if (!names.has(name)) headers.push(name, head.headers[i + 1] as string)
   }
   headers.push(
     'x-forwarded-for',

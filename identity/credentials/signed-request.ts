@@ -6,10 +6,12 @@ export type SignableRequest = {
   readonly method: string
   /** The one that callers know us by, from the configuration: a request that was signed for another server is not for us. */
   readonly authority: string
-  /** Without a query. */
   readonly path: string
+  /** With its `?`; '' if there is none. */
+  readonly query: string
   readonly headers: Readonly<Record<string, string | undefined>>
-  readonly body: Buffer
+  /** `elsewhere` where whoever has it compares it with the signed digest (`isDigestOf`). */
+  readonly body: Buffer | 'none' | 'elsewhere'
 }
 
 /** A signature that is well-formed and covers all that it must; who made it is for the caller to check. */
@@ -25,9 +27,19 @@ export type RequestSignature = {
 }
 
 /** What must be signed: without it a signature could be put on another request. */
-const mustCover = ['@method', '@authority', '@path', 'content-digest', 'content-type'] as const
-/** Fields that mean something here: one that came must be signed. */
-const meaningful = ['authorization', 'dpop', 'x-api-key', 'x-request-id'] as const
+const mustCover = ['@method', '@authority', '@path'] as const
+const mustCoverOfBody = ['content-digest', 'content-type'] as const
+/** Fields that mean something to us or to services: one that came must be signed. */
+export const meaningfulFields = [
+  'authorization',
+  'dpop',
+  'x-api-key',
+  'x-request-id',
+  'cookie',
+  'content-type',
+  'content-encoding',
+  'content-digest',
+] as const
 const windowMs = 300_000
 const maxChars = 4096
 
@@ -37,8 +49,8 @@ const signatureShape = /^[a-z*][a-z0-9_.*-]{0,63}=:([A-Za-z0-9+/]{1,1024}={0,2})
 const digestShape = /^(sha-256|sha-512)=:([A-Za-z0-9+/]{40,90}={0,2}):$/
 
 /**
- * Reads the one signature of a request and checks all of it but who made it: that it covers method, authority, path, type
- * and digest of the body, and every other field that means something; that the digest is that of the body; and that it was
+ * Reads the one signature of a request and checks all of it but who made it: that it covers method, authority, path,
+ * query, type and digest of the body, and every other field that means something; that the digest is that of the body; and that it was
  * made within five minutes of now.
  *
  * @returns A fault says what is wrong, for the record.
@@ -61,11 +73,18 @@ export const readRequestSignature = (
 
   const covered = list.split(' ').map((quoted) => quoted.slice(1, -1))
   if (new Set(covered).size !== covered.length) return bad('it covers something twice')
-  const missing = mustCover.find((name) => !covered.includes(name))
+  const wanted = [
+    ...mustCover,
+    ...(request.query === '' ? [] : ['@query']),
+    ...(body === 'none' ? [] : mustCoverOfBody),
+  ]
+  const missing = wanted.find((name) => !covered.includes(name))
   if (missing !== undefined) return bad(`its signature does not cover ${missing}`)
-  const loose = meaningful.find((name) => headers[name] !== undefined && !covered.includes(name))
+  const loose = meaningfulFields.find(
+    (name) => headers[name] !== undefined && !covered.includes(name),
+  )
   if (loose !== undefined) return bad(`its signature does not cover ${loose}, which came with it`)
-  if (!isDigestOf(headers['content-digest'] ?? '', body))
+  if (Buffer.isBuffer(body) && !isDigestOf(headers['content-digest'] ?? '', body))
     return bad('its Content-Digest is not that of its body')
 
   const base: string[] = []
@@ -92,8 +111,10 @@ const componentOf = (name: string, request: SignableRequest): string | undefined
       return request.authority
     case '@path':
       return request.path
+    case '@query':
+      return request.query === '' ? '?' : request.query
     case '@target-uri':
-      return `https://${request.authority}${request.path}`
+      return `https://${request.authority}${request.path}${request.query}`
     case '@scheme':
       return 'https'
     default:
@@ -130,7 +151,8 @@ const readParameters = (
   })
 }
 
-const isDigestOf = (header: string, body: Buffer): boolean => {
+/** Whether a `Content-Digest` is that of a body. @see RFC 9530 §2 */
+export const isDigestOf = (header: string, body: Buffer): boolean => {
   const [, algorithm, base64 = ''] = digestShape.exec(header) ?? []
   if (algorithm === undefined) return false
   const digest = createHash(algorithm.replace('-', '')).update(body).digest()

@@ -28,7 +28,10 @@ export const eventEncoder = (): ((event: AuditEvent) => string) => {
     if (request !== undefined) line += `,"request":${requestText(request)}`
     if (event.route !== undefined) line += `,"route":${shared(event.route)}`
     if (event.caller !== undefined) line += `,"caller":${shared(event.caller)}`
-    line += text('spiffeId', event.spiffeId) + text('mapping', event.mapping)
+    line +=
+      text('credential', event.credential) +
+      text('spiffeId', event.spiffeId) +
+      text('mapping', event.mapping)
     if (event.quota !== undefined) line += `,"quota":${quotaText(event.quota)}`
     if (event.waf !== undefined) line += `,"waf":${JSON.stringify(event.waf)}`
     if (event.policy !== undefined) line += `,"policy":${shared(event.policy)}`

@@ -1,6 +1,7 @@
 import { Type, type TProperties } from 'typebox'
 import { auditEventVersion, serverNameVerdicts, tunnelEnds } from '#contract/audit-event'
 import { egressModes, egressProtocols, egressReasons } from '#contract/egress'
+import { legacyMethods } from '#contract/legacy'
 import { problems, type ProblemTag } from '#contract/problem'
 import { quarantineKinds } from '#contract/quarantine'
 
@@ -191,6 +192,11 @@ export const AuditEventSchema = Record(
     request: Type.Optional(Request),
     route: Type.Optional(Record({ id: Type.String(), team: Type.String() })),
     caller: Type.Optional(Caller),
+    credential: Type.Optional(
+      Type.Enum([...legacyMethods], {
+        description: 'How a caller without a token proved who it is.',
+      }),
+    ),
     spiffeId: Type.Optional(Text('Identity that the caller was mapped to.')),
     mapping: Type.Optional(Text('Name of the rule that mapped it.')),
     quota: Type.Optional(

@@ -66,6 +66,12 @@ const rows: readonly (readonly [name: string, ours: Change, theirs: Change, ...s
       replace('audiences: [api]', `audiences: [api]\n    ${asked('maxCached: 100')}`),
     ],
     [
+      'take other credentials of legacy callers',
+      replace('issuers: [main]', 'legacy: [api_key, basic]'),
+      (text) => `${text}legacy: { atGateways: [basic] }\n`,
+      'gateway: route `orders` takes `api_key`, and the exchange knows nobody by that from gateways — add `api_key` to `legacy.atGateways` of the exchange',
+    ],
+    [
       'fetch keys at other times',
       replace('audiences: [api]', 'audiences: [api]\n    refreshSeconds: 60'),
       same,

@@ -85,7 +85,12 @@ const route = (id: string, issuer: readonly string[], more: object = {}) =>
     ...more,
   })
 const configuration = (authentication: object = authentications.secret) => ({
-  exchangePort: exchange.exchange.port,
+  exchange: {
+    url: `https://localhost:${exchange.exchange.port}`,
+    spiffeId: 'spiffe://mesh.test/exchange',
+    caFile: rig.at('roots.pem'),
+    timeoutMs: 20_000,
+  },
   issuers: { ...issuers, opaque: introspecting(provider, authentication) },
   identities,
   upstreams: { service: { endpoints: [service.url], spiffeId: 'spiffe://mesh.test/service' } },

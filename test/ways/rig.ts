@@ -189,8 +189,10 @@ export const meshRig = async () => {
     const loaded = await loadConfig('exchange', file)
     if (!loaded.ok) throw new Error(formatFaults(loaded.faults))
     const running = await startExchange(loaded.config, { log: logTo([]) })
-    ending.push(running.close)
-    return running
+    let closing: Promise<void> | undefined
+    const close = () => (closing ??= running.close())
+    ending.push(close)
+    return { ...running, close }
   }
 
   const written = (name: string, config: object) => save(`${name}.yaml`, stringify(config))

@@ -87,6 +87,21 @@ const gatewayRows: readonly Row[] = [
     'warning: no identity rule is for issuer `other`, so route `orders` refuses all callers of it — add a rule to `identities`',
   ],
   [
+    'a route that lets in nobody',
+    replace('authenticate: { issuers: [main] }', 'authenticate: {}'),
+    'route `orders` does not say whom it lets in — name `issuers` or `legacy` credentials, or write `authenticate: none` to let strangers in',
+  ],
+  [
+    'legacy credentials that cannot come, or are not what the route wants',
+    replace(
+      'authenticate: { issuers: [main] }',
+      'authenticate: { issuers: [main], bound: required, legacy: [client_certificate] }',
+    ),
+    'route `orders` wants tokens that are bound to a key, and takes credentials that are bound to nothing — take one of `bound` and `legacy` out',
+    'route `orders` takes client certificates, and the listener asks nobody for one — write `listeners.ingress.tls.clientCertificates: {}`',
+  ],
+  ['a route for legacy callers alone', replace('issuers: [main]', 'legacy: [api_key, basic]')],
+  [
     'an upstream of another trust domain',
     replace('spiffe://mesh.example/orders', 'spiffe://other.example/orders'),
     '"spiffe://other.example/orders" is not in the trust domain "mesh.example" — name an ID that begins with spiffe://mesh.example/',

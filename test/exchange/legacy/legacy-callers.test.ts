@@ -1,6 +1,14 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { createHash, createHmac, generateKeyPairSync, randomUUID, sign } from 'node:crypto'
+import {
+  createHash,
+  createHmac,
+  createPrivateKey,
+  generateKeyPairSync,
+  randomUUID,
+  sign,
+  X509Certificate,
+} from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -11,7 +19,10 @@ import { makeCertificate, rootExtensions, type MadeCertificate } from '#test/fak
 import { basic } from '../clients/exchange-with-clients.ts'
 import { gateway, orders } from '../fixtures.ts'
 import {
+  askForSvid,
+  newRequest,
   startTestExchange,
+  svidIn,
   type ClientCertificate,
   type TestExchange,
 } from '../running-exchange.ts'
@@ -119,7 +130,7 @@ before(async () => {
       {
         name: 'legacy',
         subjects: ['spiffe://mesh.example/legacy/*'],
-        tokens: ['jwt-svid', 'access-token'],
+        tokens: ['jwt-svid', 'access-token', 'x509-svid'],
         audiences: [orders, gateway],
         scopes: ['orders.read'],
       },
@@ -155,7 +166,8 @@ type Signing = {
   readonly covered?: readonly string[]
   readonly authority?: string
   readonly path?: string
-  readonly body?: string
+  readonly type?: string
+  readonly body?: string | Buffer
   readonly sign?: (base: string) => Buffer
   readonly label?: string
 }
@@ -164,7 +176,7 @@ const formText = new URLSearchParams(standard).toString()
 
 /** Headers of a signed request, as RFC 9421 §2.5 builds its base; written apart from the code that checks it. */
 const signed = (signing: Signing = {}): Record<string, string> => {
-  const type = 'application/x-www-form-urlencoded'
+  const { type = 'application/x-www-form-urlencoded' } = signing
   const digest = createHash('sha256')
     .update(signing.body ?? formText)
     .digest('base64')
@@ -445,6 +457,66 @@ test('a caller who fails too often is not looked at until the window ends; anoth
   other.passTime(60_001)
   assert.equal((await attempt(password)).status, 200)
   await other.stop()
+})
+
+suite('a certificate for a key of their own', () => {
+  const askForCertificate = (
+    csr: string | Buffer,
+    headers: Record<string, string>,
+    client?: ClientCertificate,
+  ) => askForSvid(exchange.ask, csr, headers, client)
+  const signedFor = (body: string | Buffer, more: Signing = {}) =>
+    signed({ path: '/svid/x509', type: 'application/pkcs10', body, ...more })
+
+  for (const [who, show] of [
+    ['printer', () => [{ 'x-api-key': apiKey }]],
+    ['mainframe', () => [basic('mainframe', password)]],
+    ['batch', (csr: string | Buffer) => [signedFor(csr)]],
+    ['robot', () => [{}, certificateOf(robot)]],
+  ] as const satisfies readonly (readonly [
+    string,
+    (csr: string | Buffer) => readonly [Record<string, string>, ClientCertificate?],
+  ])[])
+    test(`${who} gets one, marked and for ten minutes, and cannot renew it`, async () => {
+      const { key, csr } = newRequest()
+      const [headers, client] = show(csr)
+      const answer = await askForCertificate(csr, headers, client)
+      assert.equal(answer.status, 200, answer.body.toString())
+      const { spiffe_id, x509_svid, expires_at } = svidIn(answer)
+      assert.equal(spiffe_id, `spiffe://mesh.example/legacy/${who}`)
+      const leaf = new X509Certificate(x509_svid)
+      assert.equal(leaf.subjectAltName, `URI:${spiffe_id}`)
+      assert.ok(leaf.checkPrivateKey(createPrivateKey(key)))
+      const life = expires_at - Math.floor(Date.now() / 1000)
+      assert.ok(life > 60 && life <= 600, `${life} s`)
+      const renewal = await askForCertificate(newRequest().csr, {}, { cert: x509_svid, key })
+      assert.equal(renewal.status, 403)
+    })
+
+  test('nobody gets one by what is nobody’s, or by a signature of another request', async () => {
+    const { csr } = newRequest()
+    const other = newRequest().csr
+    for (const [headers, client] of [
+      [{ 'x-api-key': 'wrong' }],
+      [basic('mainframe', 'wrong')],
+      [{}, certificateOf(leafOf(otherCa, 'robot.plant.example'))],
+      [signedFor(other)],
+      [signedFor(csr, { path: '/token' })],
+      [signedFor(csr, { sign: () => Buffer.alloc(32) })],
+    ] as const satisfies readonly (readonly [Record<string, string>, ClientCertificate?])[]) {
+      const answer = await askForCertificate(csr, headers, client)
+      assert.equal(answer.status, 401)
+      assert.match(answer.body.toString(), /credential-refused/)
+    }
+    const twice = await askForCertificate(csr, {
+      'x-api-key': apiKey,
+      ...basic('mainframe', password),
+    })
+    assert.equal(twice.status, 400)
+    const once = signedFor(csr)
+    assert.equal((await askForCertificate(csr, once)).status, 200)
+    assert.equal((await askForCertificate(csr, once)).status, 401)
+  })
 })
 
 test('where no legacy caller is known, client_credentials is not a grant', async () => {

@@ -14,10 +14,11 @@ const origin = {
 }
 
 /** What of an admitted request goes into the headers for its upstream. */
-const admitted = (headers: readonly string[], isAnonymous = false) =>
+const admitted = (headers: readonly string[], isAnonymous = false, legacy?: readonly string[]) =>
   ({
     head: { headers },
     origin,
+    route: { legacy: legacy && new Set(legacy) },
     decisionId: 'the-decision',
     identity: isAnonymous ? null : { minted: { token: secret('minted') } },
   }) as unknown as Admitted
@@ -44,4 +45,12 @@ test('a token for a public route does not reach the service', () => {
 test('what else a caller sends is passed on as it is', () => {
   const sent = upstreamHeaders(admitted(['accept', 'text/html', 'cookie', 'a=b', 'accept', '*/*']))
   assert.deepEqual(sent.slice(0, 6), ['accept', 'text/html', 'cookie', 'a=b', 'accept', '*/*'])
+})
+
+test('a key is the service’s own, except where callers prove who they are by such', () => {
+  const headers = ['x-api-key', 'secret', 'signature', 'sig=:AA==:', 'signature-input', 'sig=()']
+  assert.deepEqual(upstreamHeaders(admitted(headers)).slice(0, 6), headers)
+  const sent = upstreamHeaders(admitted(headers, false, ['basic']))
+  for (const name of ['x-api-key', 'signature', 'signature-input'])
+    assert.deepEqual(valuesOf(sent, name), [])
 })

@@ -3,6 +3,7 @@ import { suite, test } from 'node:test'
 import { Ajv } from 'ajv'
 import * as fc from 'fast-check'
 import type { AuditEvent } from '#contract/audit-event'
+import { legacyMethods } from '#contract/legacy'
 import { problems, type ProblemTag } from '#contract/problem'
 import { quarantineKinds } from '#contract/quarantine'
 import { bytesOf, eventEncoder } from '#plugins/audit-log/encode'
@@ -60,6 +61,7 @@ const fields: Fields<AuditEvent> = {
   door: fc.constantFrom('request', 'upgrade', 'connect'),
   request: fc.record(request, { requiredKeys: ['method', 'host', 'path', 'protocol', 'address'] }),
   route: fc.record({ id: text, team: text }),
+  credential: fc.constantFrom(...legacyMethods),
   caller: fc.record(caller, {
     requiredKeys: ['issuer', 'subject', 'tokenFingerprint', 'kid', 'expiresAt'],
   }),
