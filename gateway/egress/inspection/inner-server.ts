@@ -24,6 +24,7 @@ export const innerServer = ({ limits, doors, log }: InnerServerOptions): InnerSe
       tls: { options: {}, reload: () => {} }, // it makes no handshakes
       proxyProtocol: undefined,
       handshaken: undefined,
+      http2: undefined,
     },
     { ...doors, failed: (cause) => log.error({ err: cause }, 'a bug of ours: a request failed') },
   )
