@@ -5,7 +5,6 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . .ci/tools.sh
 
-kubernetes_version=1.37.2
 schemas=$tools/kubernetes-schemas-$kubernetes_version
 
 if [ ! -d "$schemas" ]; then

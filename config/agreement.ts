@@ -85,6 +85,7 @@ const acquaintance = (gateway: Subject, exchange: Subject): Disagreement[] => {
 // Each process has its own disk and its own need to look for new keys.
 const ownAffairs = [
   'jwksFile',
+  'jwksTokenFile',
   'caFile',
   'refreshSeconds',
   'maxStaleSeconds',

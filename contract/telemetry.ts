@@ -122,6 +122,11 @@ export const metrics = {
     help: 'Look-ups in the cache of verified tokens.',
     labels: { result: ['hit', 'miss'] },
   },
+  sallyport_token_reviews_total: {
+    kind: 'counter',
+    help: 'Tokens of Kubernetes that the exchange showed to their API server, by what that said.',
+    labels: { issuer: 'configured', result: ['good', 'refused', 'failed', 'cached'] },
+  },
   sallyport_mint_cache_total: {
     kind: 'counter',
     help: 'Look-ups in the cache of minted tokens.',

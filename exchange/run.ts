@@ -29,6 +29,7 @@ import { exchangeRoutes } from './server.ts'
 import { tlsPeer } from './tls-peer.ts'
 import { issuedRegister } from './issued/register.ts'
 import { issuedTimeline } from './issued/timeline.ts'
+import { alsoReviewed, tokenReviewers } from './token-review/reviewer.ts'
 import { tokenParts, type DecidingPorts } from './token-parts.ts'
 import { everySoOften, upkeepOf } from './upkeep.ts'
 import { visitsOf } from './visits.ts'
@@ -92,9 +93,13 @@ export const runExchange = async (
   })
   const { issuers: trusted, unsafe } = config
   const issuers = trustedIssuers({ issuers: trusted, ...unsafe, ...ports })
-  const verify = bearerVerifier(
-    issuers,
-    tokenVerifier({ issuers: issuers.byIss, maxTokens: maxVerifiedTokens, meter }),
+  const reviewers = tokenReviewers(config, ports)
+  const verify = alsoReviewed(
+    bearerVerifier(
+      issuers,
+      tokenVerifier({ issuers: issuers.byIss, maxTokens: maxVerifiedTokens, meter }),
+    ),
+    reviewers,
   )
 
   const newDecisionId = () => randomBytes(16).toString('base64url')
@@ -149,7 +154,12 @@ export const runExchange = async (
     joinTokens,
     register,
     metrics: ports.metrics,
-    status: () => ({ issuers: Object.fromEntries(issuers.status()) }),
+    status: () => ({
+      issuers: Object.fromEntries(issuers.status()),
+      tokenReviews: Object.fromEntries(
+        [...reviewers].map(([name, { fault }]) => [name, { fault: fault() ?? null }]),
+      ),
+    }),
     unready: () =>
       [
         isDraining ? 'shutting down' : undefined,
@@ -176,6 +186,7 @@ export const runExchange = async (
     stopUpkeep()
     issuers.close()
     decided.closeAws()
+    for (const { close } of reviewers.values()) close()
     await keeping.journal.close()
   }
   try {

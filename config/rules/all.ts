@@ -13,6 +13,7 @@ import { ownIdentity } from './own-identity.ts'
 import { platforms } from './platforms.ts'
 import { reservedIdentities } from './reserved-identities.ts'
 import type { Rule } from './rule.ts'
+import { tokenReviews } from './token-reviews.ts'
 import { trustDomain } from './trust-domain.ts'
 import { unknownReferences } from './unknown-references.ts'
 import { withoutEffect } from './without-effect.ts'
@@ -32,6 +33,7 @@ export const rules: readonly Rule[] = [
   grants,
   legacy,
   aws,
+  tokenReviews,
   listeners,
   egress,
   withoutEffect,

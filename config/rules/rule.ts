@@ -47,6 +47,7 @@ export type Subject = {
   readonly hasEgressListener: boolean
   readonly legacyCallers: readonly Entry<LegacyCaller>[]
   readonly awsCallers: readonly Entry<AwsCaller>[]
+  readonly tokenReviews: readonly Entry<ExchangeConfig['tokenReviews'][string]>[]
   /** All that are written, sound or not. Undefined when the section cannot be read. */
   readonly issuerNames: readonly string[] | undefined
   readonly upstreamNames: readonly string[] | undefined
@@ -124,6 +125,7 @@ export const subjectOf = (
     hasEgressListener: valueAt(config, '/listeners/egress') !== undefined,
     legacyCallers: entriesAt<LegacyCaller>('/legacy/callers'),
     awsCallers: entriesAt<AwsCaller>('/aws/callers'),
+    tokenReviews: entriesOf<ExchangeConfig['tokenReviews'][string]>('tokenReviews'),
     issuerNames: namesIn('issuers'),
     upstreamNames: namesIn('upstreams'),
     files,

@@ -8,6 +8,7 @@ import { Clients, Grant, SelfService } from './clients.ts'
 import { Legacy } from './legacy.ts'
 import { AdminListener, ListenerLimits } from './listeners.ts'
 import { shared } from './shared.ts'
+import { TokenReviews } from './token-review.ts'
 import { Address, Described, File, Port, SpiffeIdText, Strict } from './words.ts'
 
 const CertificateAuthority = Strict(
@@ -197,6 +198,7 @@ export const ExchangeConfig = Strict({
   }),
   clients: Clients,
   aws: Type.Optional(Aws),
+  tokenReviews: TokenReviews,
   legacy: Legacy,
   selfService: SelfService,
   grants: Type.Array(Grant, {

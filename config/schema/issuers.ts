@@ -63,6 +63,11 @@ export const Issuer = Strict({
     }),
   ),
   introspection: Type.Optional(Introspection),
+  jwksTokenFile: Type.Optional(
+    File(
+      'Holds a bearer token to fetch its keys with, and the document that names them; read anew each time. For API servers of Kubernetes that let nobody read them without. It goes to the host of `issuer` or `jwksUrl` alone.',
+    ),
+  ),
   types: Type.Array(Type.String({ minLength: 1 }), {
     minItems: 1,
     default: ['JWT', 'at+jwt'],

@@ -1,9 +1,10 @@
 import { open } from 'node:fs/promises'
-import { causeText } from '#contract/cause'
 import type { Issuer } from '#config/schema'
+import { causeText } from '#contract/cause'
 import { boundedFetch, type BoundedFetch } from '#http/bounded-fetch'
 import { bad, good, type Outcome } from '../outcome.ts'
 import { parseStrictObject } from '../json-strict.ts'
+import { readTokenFile } from '../token-file.ts'
 import { maxJwksBytes } from './jwks.ts'
 
 /** Where the text of an issuer's JWK Set comes from. */
@@ -20,11 +21,14 @@ export type KeySourceOptions = {
   readonly timeoutMs: number
 }
 
+/** Kubernetes has a key set in the type of RFC 7517 §8.5 alone, and answers 406 to whoever wants another. */
+const acceptedTypes = 'application/json, application/jwk-set+json'
 const discoveryPath = '/.well-known/openid-configuration'
 
 /** `jwksFile`, else `jwksUrl`, else OpenID discovery. */
 export const keySourceOf = (issuer: Issuer, options: KeySourceOptions): KeySource => {
   if (issuer.jwksFile !== undefined) return fileSource(issuer.jwksFile)
+  const token = issuer.jwksTokenFile
   const fetcher = boundedFetch({
     ca: options.ca,
     allowPlainHttp: options.allowPlainHttp,
@@ -32,8 +36,8 @@ export const keySourceOf = (issuer: Issuer, options: KeySourceOptions): KeySourc
     maxBodyBytes: maxJwksBytes,
   })
   return issuer.jwksUrl === undefined
-    ? discoverySource(issuer.issuer, fetcher)
-    : urlSource(issuer.jwksUrl, fetcher)
+    ? discoverySource(issuer.issuer, fetcher, token)
+    : urlSource(issuer.jwksUrl, fetcher, token)
 }
 
 const fileSource = (path: string): KeySource => ({
@@ -51,8 +55,12 @@ const fileSource = (path: string): KeySource => ({
   close: () => {},
 })
 
-const urlSource = (url: string, fetcher: BoundedFetch): KeySource => ({
-  load: () => get(fetcher, url),
+const urlSource = (
+  url: string,
+  fetcher: BoundedFetch,
+  tokenFile: string | undefined,
+): KeySource => ({
+  load: () => get(fetcher, url, tokenFile),
   close: fetcher.close,
 })
 
@@ -60,24 +68,34 @@ const urlSource = (url: string, fetcher: BoundedFetch): KeySource => ({
  * OpenID Connect Discovery 1.0 §4: the document at the issuer names the address of its keys. That address is remembered,
  * so that a rotation costs one fetch, and keys are still found while the document is not.
  */
-const discoverySource = (issuer: string, fetcher: BoundedFetch): KeySource => {
+const discoverySource = (
+  issuer: string,
+  fetcher: BoundedFetch,
+  tokenFile: string | undefined,
+): KeySource => {
   let known: string | undefined
   return {
     load: async (anew) => {
       if (anew || known === undefined) {
-        const found = await discover(issuer, fetcher)
+        const found = await discover(issuer, fetcher, tokenFile)
         if (found.ok) known = found.value
         else if (known === undefined) return found
       }
-      return get(fetcher, known)
+      // A document that was tampered with must not have our token sent elsewhere.
+      const isOwn = URL.canParse(known) && new URL(known).origin === new URL(issuer).origin
+      return get(fetcher, known, isOwn ? tokenFile : undefined)
     },
     close: fetcher.close,
   }
 }
 
-const discover = async (issuer: string, fetcher: BoundedFetch): Promise<Outcome<string>> => {
+const discover = async (
+  issuer: string,
+  fetcher: BoundedFetch,
+  tokenFile: string | undefined,
+): Promise<Outcome<string>> => {
   const url = issuer.replace(/\/$/, '') + discoveryPath
-  const document = await get(fetcher, url)
+  const document = await get(fetcher, url, tokenFile)
   if (!document.ok) return document
   const parsed = parseStrictObject(document.value)
   if (!parsed.ok) return bad(`${url}: ${parsed.fault}`)
@@ -88,8 +106,19 @@ const discover = async (issuer: string, fetcher: BoundedFetch): Promise<Outcome<
   return typeof jwksUri === 'string' ? good(jwksUri) : bad(`${url} has no jwks_uri`)
 }
 
-const get = async (fetcher: BoundedFetch, url: string): Promise<Outcome<Buffer>> => {
-  const answer = await fetcher.ask(url, { headers: { accept: 'application/json' } })
+const get = async (
+  fetcher: BoundedFetch,
+  url: string,
+  tokenFile: string | undefined,
+): Promise<Outcome<Buffer>> => {
+  const token = tokenFile === undefined ? good(undefined) : await readTokenFile(tokenFile)
+  if (!token.ok) return token
+  const answer = await fetcher.ask(url, {
+    headers: {
+      accept: acceptedTypes,
+      ...(token.value === undefined ? {} : { authorization: `Bearer ${token.value}` }),
+    },
+  })
   if (!answer.ok) return bad(`${url}: ${answer.fault}`)
   return answer.status === 200 ? good(answer.body) : bad(`${url}: status ${answer.status}`)
 }

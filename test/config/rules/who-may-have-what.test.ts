@@ -19,6 +19,9 @@ const awsCaller = (name: string, id = 'spiffe://mesh.example/people/a', whom = '
 const aws = (...callers: string[]) =>
   `aws: { endpoints: [https://sts.eu-west-1.amazonaws.com], callers: { ${callers.join(', ')} } }\n`
 
+const reviews = (name: string) =>
+  `tokenReviews: { ${name}: { url: 'https://kubernetes.default.svc', tokenFile: exchange.yaml } }\n`
+
 /** What stands at the end of the smallest exchange, and what is said of it: nothing of what is right. */
 const rows: readonly (readonly [name: string, more: string, ...said: string[]])[] = [
   ['a grant for who brings a platform token', sound],
@@ -121,6 +124,16 @@ const rows: readonly (readonly [name: string, more: string, ...said: string[]])[
     'a signed request that nothing can check',
     `legacy: { callers: { a: { spiffeId: 'spiffe://mesh.example/legacy/a', credential: { method: signed_request } } } }\n`,
     'a signed request is checked by either a public key or a shared secret',
+  ],
+  [
+    'a review of tokens of nobody',
+    reviews('other'),
+    'there is no issuer `other` whose tokens could be reviewed',
+  ],
+  [
+    'a review of tokens of no cluster',
+    reviews('main'),
+    'tokens of issuer `main` are not those of a cluster',
   ],
   ['a grant for callers of AWS', aws(awsCaller('nightly')) + grant('audiences: [x]')],
   [
