@@ -25,7 +25,7 @@ const hourMs = 3_600_000
 
 const until = async (what: string, isSo: () => boolean) => {
   for (let waited = 0; !isSo(); waited += 5) {
-    assert.ok(waited < 5000, `never happened: ${what}`)
+    assert.ok(waited < 30_000, `never happened: ${what}`)
     await sleep(5)
   }
 }
@@ -176,8 +176,8 @@ suite('the join token is not sent to', () => {
     test(what, async () => {
       const exchange = await run(exchangeId, gateway, { root, shows })
       const { logged } = own(exchange)
-      await until('it is noticed', () => logged.length > 1)
-      assert.match(logged.join(), fault)
+      // What is first noticed on a busy machine may be that it takes long.
+      await until('it is noticed', () => logged.some((line) => fault.test(line)))
       assert.equal(exchange.asked.length, 0)
     })
 })
@@ -211,8 +211,8 @@ suite('an answer is refused', () => {
         response.end(typeof spoilt === 'string' ? spoilt : JSON.stringify(spoilt))
       })
       const { logged } = own(exchange)
-      await until('it is noticed', () => logged.length > 1)
-      assert.match(logged.join(), fault)
+      // What is first noticed on a busy machine may be that it takes long.
+      await until('it is noticed', () => logged.some((line) => fault.test(line)))
     })
 
   test('that makes somebody else of us', async () => {
