@@ -43,7 +43,7 @@ const folderWith = (
 }
 const until = async (what: string, isSo: () => boolean) => {
   for (let waited = 0; !isSo(); waited += 5) {
-    assert.ok(waited < 5000, `never happened: ${what}`)
+    assert.ok(waited < 30_000, `never happened: ${what}`)
     await sleep(5)
   }
 }
