@@ -128,6 +128,24 @@ const hostPattern: Format = (text) => {
   return explainHost(rest)
 }
 
+/** An origin as browsers write it (RFC 6454 §6.2), with `*` for a first label of its host, or alone. */
+const originPattern: Format = (text) => {
+  if (text === '*') return undefined
+  const [, rest = ''] = /^https?:\/\/(.*)$/s.exec(text) ?? []
+  if (rest === '') return no('is not an origin', 'write `https://HOST` or `https://HOST:PORT`')
+  if (/[/?#@]/.test(rest))
+    return no(
+      'has more than host and port',
+      'write it as browsers do: no path, no slash at the end',
+    )
+  if (/^https:.*:443$|^http:[^s].*:80$/.test(text))
+    return no('names the port that it has anyway', 'take the port out, as browsers do')
+  const port = /:(\d*)$/.exec(rest.replace(/^\[.*\]/, ''))?.[1]
+  if (port !== undefined && !/^[1-9]\d{0,4}$/.test(port))
+    return no('has a port that is none', 'use 1 to 65535')
+  return hostPattern(rest.replace(/:\d*$/, ''))
+}
+
 const address: Format = (text) =>
   isIP(text) !== 0 || text === 'localhost'
     ? undefined
@@ -177,6 +195,7 @@ export const formats = {
   'https-origin': httpsOrigin,
   host,
   'host-pattern': hostPattern,
+  'origin-pattern': originPattern,
   address,
   cidr,
   'ip-address': ipAddress,

@@ -83,6 +83,10 @@ export const problems = {
   },
   'rate-exceeded': { status: 429, title: 'Too many requests.' },
   'attack-suspected': { status: 403, title: 'The request looks like an attack.' },
+  'origin-refused': {
+    status: 403,
+    title: 'Pages of this origin may not call this from a browser.',
+  },
   'policy-denied': { status: 403, title: 'The policy does not allow this.' },
   'policy-failed': { status: 500, title: 'The policy could not decide.' },
 

@@ -32,6 +32,7 @@ import {
   readIngressCertificates,
 } from './ingress/listener.ts'
 import { ingress } from './ingress/pipeline.ts'
+import { preflights } from './ingress/preflight.ts'
 import { traceRequests } from './ingress/request-trace.ts'
 import { takeRequests } from './ingress/take-requests.ts'
 import type { Received } from './ingress/received.ts'
@@ -110,6 +111,7 @@ export const runGateway = async (
   })
   type Served = BuiltIngress & {
     readonly way: ReturnType<typeof ingress>
+    readonly preflights: ReturnType<typeof preflights>
     readonly egress: BuiltEgress | undefined
     readonly certificates: readonly ServerCertificate[]
     readonly clientCertificates: Awaited<ReturnType<typeof readClientCertificates>>
@@ -122,7 +124,14 @@ export const runGateway = async (
     for (const upstream of built.upstreams.values()) void upstream.start()
     ingressAt?.reloadTls(certificates, clientCertificates) // last, for it throws or is done
     showEnd(Math.min(...certificates.map(({ notAfterMs }) => notAfterMs)) / 1000)
-    return { ...built, certificates, clientCertificates, way: ingress(built.parts), egress: wayOut }
+    return {
+      ...built,
+      certificates,
+      clientCertificates,
+      way: ingress(built.parts),
+      preflights: preflights(built.parts),
+      egress: wayOut,
+    }
   })
   let openPorts: readonly number[] = []
   const egressAt: EgressRunning | undefined =
@@ -148,7 +157,7 @@ export const runGateway = async (
   const taken = takeRequests({
     enter: () => {
       const [{ parts }, leave] = all.enter()
-      return { way: parts.way, parts: parts.parts, leave }
+      return { way: parts.way, preflights: parts.preflights, parts: parts.parts, leave }
     },
     live,
     audit,

@@ -1,6 +1,7 @@
 import { aws } from './aws.ts'
 import { certificates } from './certificates.ts'
 import { conflictingRoutes } from './conflicting-routes.ts'
+import { cors } from './cors.ts'
 import { duplicateNames } from './duplicate-names.ts'
 import { egress } from './egress.ts'
 import { files } from './files.ts'
@@ -35,6 +36,7 @@ export const rules: readonly Rule[] = [
   aws,
   tokenReviews,
   listeners,
+  cors,
   egress,
   withoutEffect,
   workers,

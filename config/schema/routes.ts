@@ -128,6 +128,51 @@ export const Route = Strict({
     },
     { default: {}, description: 'What the policy is told of this route.' },
   ),
+  cors: Type.Optional(
+    Strict(
+      {
+        origins: Type.Array(Type.String({ format: 'origin-pattern' }), {
+          minItems: 1,
+          uniqueItems: true,
+          description:
+            'Whose pages may call: `https://app.example.com`, `https://*.example.com` for any one label before it, or `*` for every page there is.',
+        }),
+        methods: Type.Optional(
+          Type.Array(Type.String({ pattern: '^[A-Z]+$', expects: 'a method in upper case' }), {
+            minItems: 1,
+            uniqueItems: true,
+            description: 'Those of `match`, if absent.',
+          }),
+        ),
+        headers: Type.Array(HeaderName('One header.'), {
+          default: ['authorization', 'content-type'],
+          uniqueItems: true,
+          description: 'Request headers that a page may set, besides those that it always may.',
+        }),
+        exposedHeaders: Type.Array(HeaderName('One header.'), {
+          default: [],
+          uniqueItems: true,
+          description:
+            'Headers of an answer that a page may read, besides those that it always may.',
+        }),
+        credentials: Type.Boolean({
+          default: false,
+          description:
+            'Whether a page may call with cookies and client certificates. An `Authorization` that it sets itself needs none of it.',
+        }),
+        maxAgeSeconds: Type.Integer({
+          minimum: 0,
+          maximum: 86_400,
+          default: 600,
+          description: 'How long a browser need not ask again.',
+        }),
+      },
+      {
+        description:
+          'Lets pages of other origins call this route from browsers (CORS). What browsers ask before (preflights) is answered here, without authentication; Access-Control headers of the service are replaced.',
+      },
+    ),
+  ),
   waf: Type.Optional(Described(RouteWafOptions, 'What the WAF does differently on this route.')),
   upstream: Type.String({ description: 'Name of the upstream.' }),
   identity: Strict(

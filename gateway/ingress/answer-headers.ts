@@ -1,4 +1,6 @@
 import type { QuotaHeaders } from '#contract/quota'
+import { headerOf } from '#contract/request-head'
+import { withCors } from './cors.ts'
 import type { Admitted } from './pipeline.ts'
 
 /**
@@ -18,5 +20,6 @@ export const answerHeaders = (
   headers.push('x-sallyport-decision-id', request.decisionId)
   const quotas = quotaHeaders([request.addressQuota, request.routeQuota, request.callerQuota])
   for (const name of Object.keys(quotas)) headers.push(name, quotas[name] as string)
-  return headers
+  const { cors } = request.route
+  return cors ? withCors(headers, cors.answer(headerOf(request.head, 'origin'))) : headers
 }

@@ -26,6 +26,7 @@ import type { MakeClients } from '../upstream/target.ts'
 import { undiciClient } from '../upstream/undici-client.ts'
 import { upstreamGroup, type UpstreamGroup } from '../upstream/upstream-group.ts'
 import type { CompiledRoute, LimitKey } from './compiled-route.ts'
+import { compileCors } from './cors.ts'
 import type { IngressParts } from './parts.ts'
 import type { HolderParts } from './token-holder.ts'
 
@@ -180,6 +181,7 @@ const compileRoute = (
     mustBeBound: config.authenticate !== 'none' && config.authenticate.bound === 'required',
     upstream,
     audience: config.identity.audience ?? upstream.spiffeId,
+    cors: compileCors(config),
     inspect: firewall(config),
     callerLimit: caller && limit('caller', config.id, caller),
     routeLimit: route && limit('route', config.id, route),

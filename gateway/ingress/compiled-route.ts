@@ -1,6 +1,7 @@
 import type { LegacyMethod } from '#contract/legacy'
 import type { Step } from '#contract/step'
 import type { Route } from '#config/schema'
+import type { Cors } from './cors.ts'
 import type { UpstreamGroup } from '../upstream/upstream-group.ts'
 import type { Inspect } from '#contract/inspection'
 import type { Quota } from '#contract/quota'
@@ -19,6 +20,8 @@ export type CompiledRoute = {
   readonly upstream: UpstreamGroup
   /** Audience of the token that its upstream gets. */
   readonly audience: string
+  /** What it tells browsers about pages of other origins; undefined where they may not read it. */
+  readonly cors: Cors | undefined
   /** What its firewall asks; undefined when it is off here. */
   readonly inspect: Inspect | undefined
   /** Keyed by who calls. */

@@ -42,4 +42,5 @@ export const ingress = (parts: IngressParts) =>
 /** What is known of a request that passed. */
 export type Admitted = KnownOf<ReturnType<typeof ingress>>
 
-const recordable = (audit: AuditSink) => () => audit.ready()
+/** Refuses what could not be recorded. */
+export const recordable = (audit: AuditSink) => () => audit.ready()

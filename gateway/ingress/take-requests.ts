@@ -1,7 +1,7 @@
 import { ServerResponse, type IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import type { AuditSink } from '#contract/audit-event'
+import type { AuditEvent, AuditSink } from '#contract/audit-event'
 import type { Clock, RandomBytes } from '#contract/clock'
 import type { Problem } from '#contract/problem'
 import type { CallerRequest, CallerResponse } from '#http/caller'
@@ -9,7 +9,7 @@ import { bodyOf, defaultBodyLimits } from '#http/body'
 import type { Doors } from '#http/doors'
 import { peerOf, type Peer } from '#http/peer'
 import { replyProblem, replyProblemOnSocket, type Replied } from '#http/problem-reply'
-import { answer, type Door, type Exchange, type Sent } from '../answer.ts'
+import { answer, type Door, type Ending, type Exchange, type Sent } from '../answer.ts'
 import type { Watch, Way } from '../compose.ts'
 import { cutting, type Cut } from '../cut.ts'
 import type { LiveTable } from '../live.ts'
@@ -19,6 +19,7 @@ import type { IngressFigures } from './figures.ts'
 import { forward } from './forward.ts'
 import type { IngressParts } from './parts.ts'
 import type { Admitted } from './pipeline.ts'
+import { readable, sendPreflight, type Preflights } from './preflight.ts'
 import type { Received } from './received.ts'
 import type { TraceRequests } from './request-trace.ts'
 import { forwardUpgrade } from './upgrade.ts'
@@ -26,6 +27,8 @@ import { forwardUpgrade } from './upgrade.ts'
 /** What serves one request, of the configuration that is current when it comes. */
 export type Serving = {
   readonly way: Way<Received, Admitted>
+  /** Where a route has `cors`. */
+  readonly preflights: Preflights | undefined
   readonly parts: IngressParts
   /** The request is over. */
   readonly leave: () => void
@@ -58,15 +61,25 @@ export const takeRequests = (taking: Taking): Taken => {
   const answerOut = answerWriter()
   const auditRecord = auditRecords()
 
-  const run = async (serving: Serving, exchange: Exchange<Received, Admitted>): Promise<void> => {
+  const run = (serving: Serving, exchange: Exchange<Received, Admitted>): Promise<void> =>
+    runAlong(serving.way, serving, exchange, (event) => event)
+
+  const runAlong = async <Known extends Received>(
+    way: Way<Received, Known>,
+    serving: Serving,
+    exchange: Exchange<Received, Known>,
+    told: (event: AuditEvent) => AuditEvent,
+  ): Promise<void> => {
     const { live, figures } = taking
     const { trace } = exchange.received
     try {
-      await answer(serving.way, exchange, {
+      await answer(way, exchange, {
         open: live.add,
         watch: trace ? both(figures.watch, trace.watch) : figures.watch,
-        record: (ending) => {
-          const event = auditRecord(ending)
+        record: (ended) => {
+          // What is known of a preflight is some of what is known of a request.
+          const ending = ended as unknown as Ending<Received, Admitted>
+          const event = told(auditRecord(ending))
           taking.audit.write(event)
           figures.ended(ending, event.outcome)
           trace?.ended(ending, event.outcome)
@@ -82,8 +95,17 @@ export const takeRequests = (taking: Taking): Taken => {
   const request = (req: CallerRequest, res: CallerResponse) => {
     const serving = enter()
     const received = receive('request', req, res, taking)
-    const refuse = once((problem) => replyProblem(res, problem, received.decisionId))
+    const refuse = once((problem) =>
+      replyProblem(res, readable(problem, received as Partial<Admitted>), received.decisionId),
+    )
     const cut = cutting(refuse)
+    if (req.method === 'OPTIONS' && serving.preflights?.isOne(req))
+      return runAlong(
+        serving.preflights.way,
+        serving,
+        { received, send: (asked) => sendPreflight(res, asked), refuse, cut: refuse },
+        answeredHere,
+      )
     return run(serving, {
       received,
       send: (admitted) => forward(admitted, res, forwarding(serving, refuse, cut)),
@@ -138,6 +160,10 @@ export const takeRequests = (taking: Taking): Taken => {
 
   return { request, upgrade, connect, abused }
 }
+
+/** Nothing was forwarded. */
+const answeredHere = (event: AuditEvent): AuditEvent =>
+  event.outcome === 'forwarded' ? { ...event, outcome: 'answered' } : event
 
 /** What was refused once stays refused, with the problem that it was refused with. */
 const once = (reply: (problem: Problem) => Replied): ((problem: Problem) => Sent) => {

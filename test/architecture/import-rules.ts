@@ -63,6 +63,7 @@ export const homes: Readonly<Record<string, Home>> = {
     types: /^plugins\/tracing\//,
   },
   ajv: { where: /^config\/(validate|explain)\.ts$/ },
+  cors: { where: /^gateway\/ingress\/cors\.ts$/ },
   fastify: { where: /^http\/listen\.ts$/, types: /./ },
   'fastify-plugin': { where: /^plugins\/as-fastify-plugin\.ts$/ },
   ioredis: { where: /^plugins\/redis-client\.ts$/ },

@@ -54,6 +54,18 @@ const gatewayRows: readonly Row[] = [
     'routes[0] has the id `orders` too — give each route its own',
   ],
   [
+    'cookies for the pages of every origin',
+    add(route('open', '/open', ", cors: { origins: ['*'], credentials: true }")),
+    'route `open` lets pages of every origin call with the cookies of whoever looks at them; no browser does that — name the origins, or take `credentials` out',
+  ],
+  [
+    'a method for pages of other origins that the route does not take',
+    add(
+      "  - { id: open, team: shop, match: { hosts: [api.example], path: { exact: /open }, methods: [GET] }, authenticate: none, upstream: orders, cors: { origins: ['*'], methods: [GET, PUT] } }\n",
+    ),
+    'route `open` offers `PUT` to pages of other origins and does not take it — add it to `match.methods`, or take it out',
+  ],
+  [
     'two issuers with one `iss`',
     replace(
       'identities:',
