@@ -9,6 +9,7 @@ import { grants } from './grants.ts'
 import { issuerKeys } from './issuer-keys.ts'
 import { legacy } from './legacy.ts'
 import { listeners } from './listeners.ts'
+import { oneIdOfTwoIssuers } from './one-id-of-two-issuers.ts'
 import { overlappingIdentities } from './overlapping-identities.ts'
 import { ownIdentity } from './own-identity.ts'
 import { platforms } from './platforms.ts'
@@ -26,6 +27,7 @@ export const rules: readonly Rule[] = [
   duplicateNames,
   conflictingRoutes,
   overlappingIdentities,
+  oneIdOfTwoIssuers,
   trustDomain,
   reservedIdentities,
   issuerKeys,

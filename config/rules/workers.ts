@@ -2,11 +2,12 @@ import type { Finding } from '../faults.ts'
 import type { Rule } from './rule.ts'
 
 /** What several processes that serve as one cannot share. */
-export const workers: Rule = ({ number, text, has, routes }) => {
+export const workers: Rule = ({ number, text, has, routes, egressRules }) => {
   const count = number('/workers') ?? 1
   if (count < 2) return []
   const isLimited =
     has('/limits/address') ||
+    egressRules.some(({ value }) => value.limits.requests !== undefined) ||
     routes.some(
       ({ value }) => value.limits.caller !== undefined || value.limits.route !== undefined,
     )
@@ -52,8 +53,17 @@ export const workers: Rule = ({ number, text, has, routes }) => {
       severity: 'warning',
       pointer: '/workers',
       at: 'value',
-      message: `each of ${count} workers counts limits for itself, so a caller may get ${count} times as much`,
+      message: `each of ${count} workers counts limits for itself, so a caller or workload may get ${count} times as much`,
       remedy: 'count in Redis: `limits: { store: { redis: … } }`',
     })
+  for (const { name, pointer, value } of egressRules)
+    if (value.limits.maxBytesPerDay !== undefined)
+      found.push({
+        severity: 'warning',
+        pointer: `${pointer}/limits/maxBytesPerDay`,
+        at: 'value',
+        message: `each of ${count} workers counts the bytes and tunnels of a workload for itself, so one of rule \`${name}\` may move ${count} times as much`,
+        remedy: `allow a share of what you mean, or have one worker: these are counted nowhere else`,
+      })
   return found
 }

@@ -57,6 +57,45 @@ test('a process that is too large refuses what comes, says why in the record, an
   assert.match(record.cause ?? '', /bytes of memory in use, allowed are 1/)
 })
 
+test('a process whose event loop is late refuses what comes, and all who ask after it are answered', async () => {
+  const gateway = await rig.gateway(
+    'late',
+    configuration({ limits: { load: { maxEventLoopDelayMs: 100 } } }),
+  )
+  // The gateway runs in this process: what holds up the one loop holds up the other.
+  let isBusy = true
+  const holdUp = () => {
+    const until = performance.now() + 250
+    while (performance.now() < until);
+    if (isBusy) setImmediate(holdUp)
+  }
+  holdUp()
+  const askAdmin = async (path: string) =>
+    (await fetch(`http://127.0.0.1:${gateway.admin.port}${path}`)).status
+  const patienceMs = 60_000
+  try {
+    const refused = await eventually(async () => {
+      const answer = await gateway.ask('/open/x')
+      return answer.headers['x-sallyport-problem'] === 'overloaded' ? answer : undefined
+    }, patienceMs)
+    assert.deepEqual([refused.status, refused.headers['retry-after']], [503, '1'])
+    const healthy = await Promise.all([
+      gateway.ask('/alive').then(({ status }) => status),
+      ...['/healthz', '/readyz', '/metrics'].map(askAdmin),
+    ])
+    assert.deepEqual(healthy, [200, 200, 200, 200])
+  } finally {
+    isBusy = false
+  }
+  await eventually(
+    async () => (await gateway.ask('/open/x')).text === 'answered' || undefined,
+    patienceMs,
+  )
+  const record = await gateway.record(({ problem }) => problem === 'overloaded')
+  assert.match(record.cause ?? '', /^the event loop is \d+ ms late, allowed are 100$/)
+  assert.deepEqual([record.step, record.outcome, record.upstream], ['load', 'refused', undefined])
+})
+
 test('a caller that does not read its answer is cut, and the record says so', async () => {
   const limits = { slowReadGraceMs: 1000, minReadBytesPerSecond: 10_000_000 }
   const gateway = await rig.gateway('slow', configuration({}, { limits }))

@@ -220,7 +220,14 @@ const gatewayRows: readonly Row[] = [
     add(
       `workers: 3\naudit: { file: records.jsonl }\nlimits: { address: { points: 5 } }\nquarantine: ${shared}\nreplay: ${shared}\n`,
     ),
-    'warning: each of 3 workers counts limits for itself, so a caller may get 3 times as much — count in Redis: `limits: { store: { redis: … } }`',
+    'warning: each of 3 workers counts limits for itself, so a caller or workload may get 3 times as much — count in Redis: `limits: { store: { redis: … } }`',
+  ],
+  [
+    'several workers that count the way out in memory',
+    (text) =>
+      `${text.replace('listeners:\n', 'listeners:\n  egress: { tls: { certificates: [{ certificateFile: tls/server.pem, keyFile: tls/server.key.pem }] } }\n')}workers: 3\naudit: { file: records.jsonl }\nquarantine: ${shared}\nreplay: ${shared}\negress:\n  rules:\n    - { id: shop, team: shop, workloads: [spiffe://mesh.example/ns/shop/*], limits: { requests: { points: 5 }, maxBytesPerDay: 1000 } }\n`,
+    'warning: each of 3 workers counts limits for itself, so a caller or workload may get 3 times as much — count in Redis: `limits: { store: { redis: … } }`',
+    'warning: each of 3 workers counts the bytes and tunnels of a workload for itself, so one of rule `shop` may move 3 times as much — allow a share of what you mean, or have one worker: these are counted nowhere else',
   ],
   [
     'an upstream that no route leads to',
