@@ -11,7 +11,7 @@ import type { JoinTokenFile } from './join-token-files.ts'
 import { diskKeyStore } from './keys/disk.ts'
 import type { KeyStore } from './keys/key-store.ts'
 import { memoryKeyStore } from './keys/memory.ts'
-import { writeAtomically } from './keys/write-atomically.ts'
+import { writeAtomically } from '#http/write-atomically'
 
 const secondMs = 1000
 const hourMs = 3_600_000

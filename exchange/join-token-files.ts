@@ -3,7 +3,7 @@ import { causeText } from '#contract/cause'
 import type { Log } from '#contract/telemetry'
 import type { SpiffeId } from '#contract/spiffe-id'
 import type { JoinTokens } from './join-tokens.ts'
-import { writeAtomically } from './keys/write-atomically.ts'
+import { writeAtomically } from '#http/write-atomically'
 
 export type JoinTokenFile = {
   readonly spiffeId: SpiffeId

@@ -211,6 +211,7 @@ const openOwnSvid = (
           caFile: exchange.caFile,
           joinTokenFile: identity.joinTokenFile,
           tokenFile: identity.tokenFile,
+          svidFile: identity.svidFile,
           spiffeId: config.spiffeId as SpiffeId,
           ...shared,
         },

@@ -5,7 +5,18 @@ import type { Rule } from './rule.ts'
 export const ownIdentity: Rule = ({ kind, text, has }): readonly Finding[] => {
   if (kind !== 'gateway' || text('/identity/source') !== 'exchange') return []
   const names = ['joinTokenFile', 'tokenFile'].filter((name) => has(`/identity/${name}`))
-  if (names.length === 1) return []
+  if (names.length === 1)
+    return has('/identity/svidFile') && has('/identity/tokenFile')
+      ? [
+          {
+            pointer: '/identity/svidFile',
+            at: 'key',
+            message:
+              'with `tokenFile` every certificate is asked for by the token of the platform, so none is kept',
+            remedy: 'take one of the two out',
+          },
+        ]
+      : []
   return [
     {
       pointer: '/identity',

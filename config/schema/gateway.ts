@@ -23,6 +23,12 @@ const OwnIdentity = Type.Union(
           access: 'later',
         }),
       ),
+      svidFile: Type.Optional(
+        File(
+          'Keeps each certificate with its key and the roots, mode 600. A gateway that starts again goes on with it, and needs no new join token.',
+          { access: 'write' },
+        ),
+      ),
       tokenFile: Type.Optional(
         File(
           'Instead of a join token the token of a platform, such as one that Kubernetes projects; read anew for each certificate.',

@@ -3,7 +3,7 @@ import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { causeText } from '#contract/cause'
 import type { Log } from '#contract/telemetry'
-import { writeAtomically } from '../keys/write-atomically.ts'
+import { writeAtomically } from '#http/write-atomically'
 import { serially } from '../serially.ts'
 
 /** Ids that were taken back, by when each would have ended anyway (milliseconds). */

@@ -3,7 +3,7 @@ import { mkdir, open, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { KeyStore } from './key-store.ts'
 import { decodeKeys, encodeKeys } from './stored-keys.ts'
-import { writeAtomically } from './write-atomically.ts'
+import { writeAtomically } from '#http/write-atomically'
 
 const maxFileBytes = 1024 * 1024
 const fileName = 'keys.json'

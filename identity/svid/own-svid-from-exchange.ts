@@ -5,6 +5,7 @@ import { secret, type Secret } from '#contract/secret'
 import type { SpiffeId } from '#contract/spiffe-id'
 import type { Log, Meter } from '#contract/telemetry'
 import { bad, good, type Outcome } from '../outcome.ts'
+import { keepSvid, keptSvid } from './kept-svid.ts'
 import { readRoots, type ExchangeAddress } from './exchange-connection.ts'
 import { listeners } from './listeners.ts'
 import { requestSvid } from './request-svid.ts'
@@ -18,6 +19,8 @@ export type OwnSvidFromExchangeOptions = {
   readonly joinTokenFile?: string | undefined
   /** Instead of that: holds the token of a platform, which the platform replaces before it ends. */
   readonly tokenFile?: string | undefined
+  /** Where it is kept with its key, so that a restart needs no new join token. */
+  readonly svidFile?: string | undefined
   /** Who we are. */
   readonly spiffeId: SpiffeId
   readonly clock: Clock
@@ -41,6 +44,9 @@ const platformTokenShape = /^[\w-]+\.[\w-]+\.[\w-]+$/
  * SPIFFE ID, later ones over mTLS with the last, at half of its life ± 10 %. After a failure again after 1 s, doubling to
  * 30 s. The last good one is kept until the end of its life. While renewing fails, and after the end, a new join token in
  * the same file is taken: an exchange that has begun anew, with other roots, writes one.
+ *
+ * With an `svidFile` a start goes on with what is kept there: it is renewed over mTLS at once, so no join token is spent, and
+ * while the exchange is away it is used as it is.
  *
  * With a platform's token every one is asked for by that, so that who may no longer have it gets no other; with the last one
  * only while the exchange cannot check such tokens.
@@ -87,6 +93,35 @@ export const ownSvidFromExchange = async (
   const ask = (known = ''): Promise<Outcome<Svid>> =>
     tokenFile === undefined ? join() : byPlatform(tokenFile, known)
 
+  const keep = async (svid: Svid): Promise<void> => {
+    if (options.svidFile === undefined) return
+    await keepSvid(options.svidFile, svid).catch((cause: unknown) =>
+      log.warn(
+        { file: options.svidFile, cause: causeText(cause) },
+        'the own SVID could not be kept: a restart will need a new join token',
+      ),
+    )
+  }
+
+  /** Undefined where nothing of use is kept. */
+  const goOn = async (): Promise<Svid | undefined> => {
+    if (options.svidFile === undefined) return undefined
+    const kept = await keptSvid(options.svidFile, spiffeId, clock())
+    if (!kept.ok) {
+      log.info({ file: options.svidFile, fault: kept.fault }, 'no SVID is kept')
+      return undefined
+    }
+    const proof = { kind: 'svid', svid: kept.value } as const
+    const renewed = await requestSvid(exchange, spiffeId, proof, clock())
+    if (renewed.ok) return renewed.value
+    // An exchange that has begun anew does not know it any more, and has left a new token.
+    const joined = await ask(kept.value.bundle)
+    if (joined.ok) return joined.value
+    const faults = { fault: renewed.fault, otherFault: joined.fault }
+    log.warn({ spiffeId, ...faults }, 'the SVID that was kept is used until it can be renewed')
+    return kept.value
+  }
+
   const first = async (): Promise<Svid> => {
     // `sleep` keeps no process alive, and there may be nothing else yet that does.
     const alive = setInterval(() => {}, longestSleepMs)
@@ -103,7 +138,8 @@ export const ownSvidFromExchange = async (
     }
   }
 
-  let current = await first()
+  let current = (await goOn()) ?? (await first())
+  await keep(current)
   const changed = listeners<Svid>()
   const stop = new AbortController()
   const renewalOf = ({ notBeforeMs, notAfterMs }: Svid): number => {
@@ -135,6 +171,7 @@ export const ownSvidFromExchange = async (
       return false
     }
     current = next.value
+    await keep(current)
     announce(current)
     changed.tell(current)
     return true

@@ -114,6 +114,11 @@ const gatewayRows: readonly Row[] = [
   ],
   ['a route for legacy callers alone', replace('issuers: [main]', 'legacy: [api_key, basic]')],
   [
+    'a certificate that would be kept and never used',
+    replace('joinTokenFile: join', 'tokenFile: token, svidFile: svid.json'),
+    'with `tokenFile` every certificate is asked for by the token of the platform, so none is kept — take one of the two out',
+  ],
+  [
     'an upstream of another trust domain',
     replace('spiffe://mesh.example/orders', 'spiffe://other.example/orders'),
     '"spiffe://other.example/orders" is not in the trust domain "mesh.example" — name an ID that begins with spiffe://mesh.example/',

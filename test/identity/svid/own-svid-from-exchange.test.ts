@@ -1,5 +1,13 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, suite, test } from 'node:test'
@@ -8,6 +16,7 @@ import { systemRandomBytes } from '#contract/clock'
 import { parseSpiffeId } from '#contract/spiffe-id'
 import { noMeter, type Log } from '#contract/telemetry'
 import type { X509SvidAnswer } from '#contract/token-exchange'
+import { keptSvid } from '#identity/svid/kept-svid'
 import { ownSvidFromExchange } from '#identity/svid/own-svid-from-exchange'
 import { startTestExchange } from '#test/exchange/running-exchange'
 import { makeRoot, makeSvid } from '#test/fakes/openssl'
@@ -31,7 +40,11 @@ const until = async (what: string, isSo: () => boolean) => {
 }
 
 /** Asks `exchange` for an SVID, on a clock that can be moved, with pauses that are short. */
-const own = (exchange: Pick<SvidExchange, 'url'> & { readonly ca: string }, token = joinToken) => {
+const own = (
+  exchange: Pick<SvidExchange, 'url'> & { readonly ca: string },
+  token = joinToken,
+  svidFile?: string,
+) => {
   const folder = mkdtempSync(join(tmpdir(), 'sallyport-own-'))
   const [caFile, joinTokenFile] = [join(folder, 'ca.pem'), join(folder, 'token')]
   writeFileSync(caFile, exchange.ca)
@@ -47,6 +60,7 @@ const own = (exchange: Pick<SvidExchange, 'url'> & { readonly ca: string }, toke
       exchange: { url: exchange.url, spiffeId: exchangeId, timeoutMs: 2000 },
       caFile,
       joinTokenFile,
+      svidFile,
       spiffeId: gateway,
       clock: () => Date.now() + aheadMs,
       sleep: async () => sleep(10),
@@ -165,6 +179,97 @@ suite('the own SVID from the exchange', () => {
     assert.match(logged.join(), /joinTokenFile: it is not a join token/)
     assert.equal(exchange.asked.length, 0)
   })
+})
+
+suite('an SVID that is kept', () => {
+  const keptFile = () => {
+    const folder = mkdtempSync(join(tmpdir(), 'sallyport-kept-'))
+    after(() => rmSync(folder, { recursive: true }))
+    return join(folder, 'svid.json')
+  }
+  /** Starts once, and ends. */
+  const begin = async (exchange: Awaited<ReturnType<typeof run>>, file: string) => {
+    const svid = await own(exchange, joinToken, file).asking
+    svid.close()
+    return svid.current()
+  }
+  const joins = ({ asked }: SvidExchange) =>
+    asked.filter(({ authorization }) => authorization !== undefined).length
+
+  test('is renewed by a start that follows, which spends no join token', async () => {
+    const exchange = await run(exchangeId, gateway)
+    const file = keptFile()
+    const first = await begin(exchange, file)
+    assert.equal(statSync(file).mode & 0o777, 0o600)
+    const again = (await own(exchange, joinToken, file).asking).current()
+    assert.notEqual(again.certificateChain, first.certificateChain)
+    assert.notEqual(again.privateKey.reveal(), first.privateKey.reveal())
+    assert.deepEqual([joins(exchange), exchange.asked.at(-1)?.isMutual], [1, true])
+    assert.ok(readFileSync(file, 'utf8').includes(JSON.stringify(again.certificateChain)))
+  })
+
+  test('is used as it is while the exchange is away, and renewed when it is back', async () => {
+    const exchange = await run(exchangeId, gateway)
+    const file = keptFile()
+    const first = await begin(exchange, file)
+    await exchange.close()
+    const { asking, logged, passTime } = own(exchange, joinToken, file)
+    const svid = await asking
+    assert.equal(svid.current().certificateChain, first.certificateChain)
+    assert.match(logged.join(), /is used until it can be renewed/)
+    const port = Number(new URL(exchange.url).port)
+    await run(exchangeId, gateway, { port, root: exchange.root })
+    passTime(14 * hourMs)
+    await until('it is renewed', () => svid.current().certificateChain !== first.certificateChain)
+  })
+
+  test('of an exchange that has begun anew is of no use, and a new join token is spent', async () => {
+    const exchange = await run(exchangeId, gateway)
+    const file = keptFile()
+    await begin(exchange, file)
+    await exchange.close()
+    const anew = await run(exchangeId, gateway, { port: Number(new URL(exchange.url).port) })
+    const svid = await own(anew, 'another-token-0123456789', file).asking
+    assert.equal(svid.current().bundle, anew.ca)
+    assert.equal(joins(anew), 1)
+  })
+
+  for (const [what, spoil] of [
+    ['others can read', (file: string) => chmodSync(file, 0o644)],
+    ['is cut off', (file: string) => truncateSync(file, 100)],
+    ['is of somebody else', undefined],
+    ['has the key of another', undefined],
+  ] as const)
+    test(`that ${what} is not used`, async () => {
+      const exchange = await run(exchangeId, gateway)
+      const file = keptFile()
+      if (what === 'is of somebody else' || what === 'has the key of another') {
+        const made = makeSvid(
+          exchange.root,
+          what === 'is of somebody else' ? 'spiffe://mesh.example/another' : gateway,
+        )
+        const { keyPem } = what === 'is of somebody else' ? made : makeSvid(exchange.root, gateway)
+        const parts = { certificateChain: made.pem, privateKey: keyPem, bundle: exchange.ca }
+        writeFileSync(file, JSON.stringify(parts), { mode: 0o600 })
+      } else await begin(exchange, file)
+      spoil?.(file)
+      const before = joins(exchange)
+      const late = own(exchange, `${joinToken}-new`, file)
+      assert.equal((await late.asking).current().spiffeId, gateway)
+      assert.equal(joins(exchange) - before, 1)
+    })
+})
+
+test('an SVID that is kept is none after its end', async () => {
+  const exchange = await run(exchangeId, gateway)
+  const folder = mkdtempSync(join(tmpdir(), 'sallyport-kept-'))
+  after(() => rmSync(folder, { recursive: true }))
+  const file = join(folder, 'svid.json')
+  const { asking } = own(exchange, joinToken, file)
+  await asking
+  assert.ok((await keptSvid(file, gateway, Date.now())).ok)
+  const kept = await keptSvid(file, gateway, Date.now() + 240 * hourMs)
+  assert.match(kept.ok ? '' : kept.fault, /expired/)
 })
 
 suite('the join token is not sent to', () => {
