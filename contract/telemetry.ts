@@ -290,6 +290,12 @@ export const metrics = {
     help: 'When a certificate ends, in seconds since 1970.',
     labels: { role: ['svid', 'ca', 'ingress'] },
   },
+  sallyport_workload_api_connected: {
+    kind: 'gauge',
+    ofWorkers: 'min',
+    help: 'Whether the agent that gives the own identity is there and has answered: 1 or 0.',
+    labels: {},
+  },
   sallyport_config_reloads_total: {
     kind: 'counter',
     help: 'Attempts to load another configuration, by how they went.',

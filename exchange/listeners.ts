@@ -4,9 +4,7 @@ import { plainListener, type Listener } from '#http/listen'
 import type { ListeningAt } from '#http/listen-on'
 import type { Log, Meter } from '#contract/telemetry'
 import type { ExchangeConfig } from '#config/schema'
-import type { AuthoritySnapshot } from './ca/snapshot.ts'
 import type { PeerOf } from './peer.ts'
-import { certificatePem } from './ca/bundle.ts'
 import { recordTurnedDown, type RecordParts } from './record.ts'
 
 type Figures = { readonly meter: Meter; readonly log: Log }
@@ -18,7 +16,7 @@ type Figures = { readonly meter: Meter; readonly log: Log }
 export const exchangeListener = (
   { limits }: ExchangeConfig['listeners']['exchange'],
   certificate: ServerCertificate,
-  authority: AuthoritySnapshot,
+  rootsPem: string,
   record: RecordParts,
   peerOf: PeerOf,
   { meter, log }: Figures,
@@ -27,7 +25,7 @@ export const exchangeListener = (
     tls: {
       certificates: [certificate],
       profile: 'intermediate',
-      clientCertificates: clientRoots(authority),
+      clientCertificates: clientRoots(rootsPem),
     },
     limits,
     gate: {
@@ -50,8 +48,8 @@ export const adminListener = ({ meter, log }: Figures): Listener =>
   })
 
 /** Whose certificates are believed: those of every root that is published. */
-export const clientRoots = ({ roots }: AuthoritySnapshot) => ({
-  roots: roots.map(certificatePem),
+export const clientRoots = (rootsPem: string) => ({
+  roots: [rootsPem],
   mode: 'request' as const,
 })
 

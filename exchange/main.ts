@@ -2,11 +2,16 @@ import {
   pooledRandomBytes,
   systemClock,
   systemRandomBytes,
+  systemSleep,
   type Clock,
   type RandomBytes,
+  type Sleep,
 } from '#contract/clock'
+import type { SpiffeId } from '#contract/spiffe-id'
 import type { Log, Meter } from '#contract/telemetry'
 import type { ExchangeConfig } from '#config/schema'
+import { ownSvidFromFiles } from '#identity/svid/own-svid-from-files'
+import type { OwnSvid } from '#identity/svid/svid'
 import { auditLog } from '#plugins/audit-log/sink'
 import { loadPolicyBundle } from '#plugins/policy/bundle'
 import { policyEngine } from '#plugins/policy/engine'
@@ -19,11 +24,12 @@ import { runExchange, type RunningExchange } from './run.ts'
 /**
  * Starts an exchange: everything that it is made of is chosen here and nowhere else.
  *
+ * @param signal Ends the waiting for an SVID from elsewhere.
  * @throws Error that says what the operator has to mend.
  */
 export const startExchange = async (
   config: ExchangeConfig,
-  { log }: { readonly log: Log },
+  { log, signal }: { readonly log: Log; readonly signal?: AbortSignal },
 ): Promise<RunningExchange & { readonly reopenRecords: () => void }> => {
   const { meter, scrape } = prometheusSink()
   const randomBytes = pooledRandomBytes(systemRandomBytes)
@@ -36,10 +42,13 @@ export const startExchange = async (
   try {
     const deciding = await decidingPorts(config, shared)
     closing.push(deciding.close)
+    const ownSvid = await openOwnSvid(config, { ...shared, sleep: systemSleep }, signal)
+    if (ownSvid) closing.push(async () => ownSvid.close())
     const running = await runExchange(config, {
       ...shared,
       ...deciding,
       audit,
+      ownSvid,
       metrics: scrape,
       uptimeMs: () => performance.now(),
       close,
@@ -48,6 +57,34 @@ export const startExchange = async (
   } catch (cause) {
     await close()
     throw cause
+  }
+}
+
+/** Undefined where its own CA issues its certificate. */
+const openOwnSvid = async (
+  { identity, ...config }: ExchangeConfig,
+  shared: {
+    readonly clock: Clock
+    readonly sleep: Sleep
+    readonly randomBytes: RandomBytes
+    readonly meter: Meter
+    readonly log: Log
+  },
+  signal: AbortSignal | undefined,
+): Promise<OwnSvid | undefined> => {
+  const spiffeId = config.spiffeId as SpiffeId
+  switch (identity?.source) {
+    case undefined:
+      return undefined
+    case 'files':
+      return ownSvidFromFiles({ ...identity, spiffeId, ...shared })
+    case 'workload-api': {
+      // Its packages are read only where it is configured.
+      const { ownSvidFromAgent } = await import('#identity/svid/own-svid-from-agent')
+      return ownSvidFromAgent({ socket: identity.socket, spiffeId, ...shared }, signal)
+    }
+    default:
+      return identity satisfies never
   }
 }
 

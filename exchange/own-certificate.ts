@@ -1,15 +1,16 @@
 import { isIP } from 'node:net'
 import type { Clock, RandomBytes } from '#contract/clock'
-import { secret } from '#contract/secret'
+import { secret, type Secret } from '#contract/secret'
 import type { SpiffeId } from '#contract/spiffe-id'
 import { checkCertificate, type ServerCertificate } from '#http/certificates'
+import type { OwnSvid, Svid } from '#identity/svid/svid'
 import type { AuthoritySnapshot } from './ca/snapshot.ts'
 import { generateP256 } from './ca/p256.ts'
 import { issueX509Svid } from './svid/x509.ts'
 
 export type OwnCertificate = {
   readonly current: () => ServerCertificate
-  /** Makes a new one, with a new key, at half its life and after a change of the CA; says whether it did. */
+  /** Takes a new one when it is due: at half its life and after a change of the CA, or as it comes; says whether it did. */
   readonly renewIfDue: () => Promise<boolean>
 }
 
@@ -48,15 +49,8 @@ export const ownCertificate = async (parts: OwnCertificateParts): Promise<OwnCer
     const nowMs = clock()
     const request = { spiffeId, publicKey, lifetimeMs, ...names }
     const { chainPem, notAfterMs } = issueX509Svid(request, issuer, nowMs, randomBytes)
-    const certificate = checkCertificate(
-      {
-        certificate: chainPem,
-        key: secret(privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()),
-        certificateName: 'the own certificate',
-        keyName: 'the key of the own certificate',
-      },
-      clock,
-    )
+    const key = secret(privateKey.export({ type: 'pkcs8', format: 'pem' }).toString())
+    const certificate = serverCertificate(chainPem, key, clock)
     return { certificate, issuer: issuer.subject, renewAtMs: nowMs + (notAfterMs - nowMs) / 2 }
   }
 
@@ -70,6 +64,38 @@ export const ownCertificate = async (parts: OwnCertificateParts): Promise<OwnCer
     },
   }
 }
+
+/** The exchange's own server certificate, where that is an SVID from elsewhere: it has the names that it came with. */
+export const ownCertificateFrom = (ownSvid: OwnSvid, clock: Clock): OwnCertificate => {
+  const read = (svid: Svid) => serverCertificate(svid.certificateChain, svid.privateKey, clock)
+  let from = ownSvid.current()
+  let certificate = read(from)
+  return {
+    current: () => certificate,
+    renewIfDue: async () => {
+      const svid = ownSvid.current()
+      if (svid === from) return false
+      certificate = read(svid)
+      from = svid
+      return true
+    },
+  }
+}
+
+const serverCertificate = (
+  certificate: string,
+  key: Secret<string>,
+  clock: Clock,
+): ServerCertificate =>
+  checkCertificate(
+    {
+      certificate,
+      key,
+      certificateName: 'the own certificate',
+      keyName: 'the key of the own certificate',
+    },
+    clock,
+  )
 
 const sortNames = (names: readonly string[]) => {
   const ipAddresses = names.filter((name) => isIP(name) !== 0)

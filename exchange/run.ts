@@ -6,6 +6,7 @@ import type { ListeningAt } from '#http/listen-on'
 import { bearerVerifier } from '#identity/bearer'
 import { trustedIssuers } from '#identity/jwt/issuers'
 import { tokenVerifier } from '#identity/jwt/verify'
+import type { OwnSvid } from '#identity/svid/svid'
 import { adminForGateways } from './admin/for-gateways.ts'
 import { exchangeAdminRoutes } from './admin/server.ts'
 import { openAuthority } from './ca/authority.ts'
@@ -24,7 +25,8 @@ import { removeSpent, writeJoinTokens } from './join-token-files.ts'
 import { memoryJoinTokens } from './join-tokens.ts'
 import { adminListener, clientRoots, exchangeListener, urlOf } from './listeners.ts'
 import { mintFigures } from './mint-figures.ts'
-import { ownCertificate } from './own-certificate.ts'
+import { ownAuthorities } from './own-authorities.ts'
+import { ownCertificate, ownCertificateFrom } from './own-certificate.ts'
 import { exchangeRoutes } from './server.ts'
 import { tlsPeer } from './tls-peer.ts'
 import { issuedRegister } from './issued/register.ts'
@@ -41,6 +43,8 @@ export type ExchangePorts = DecidingPorts & {
   /** A clock that never goes back, in milliseconds. */
   readonly uptimeMs: () => number
   readonly audit: AuditSink
+  /** Where our certificate comes from, if not from our own CA. */
+  readonly ownSvid?: OwnSvid | undefined
   readonly meter: Meter
   readonly metrics: () => Promise<{ readonly contentType: string; readonly body: string }>
   readonly log: Log
@@ -71,7 +75,7 @@ export const runExchange = async (
   config: ExchangeConfig,
   ports: ExchangePorts,
 ): Promise<RunningExchange> => {
-  const { clock, randomBytes, audit, meter, log } = ports
+  const { clock, randomBytes, audit, meter, log, ownSvid } = ports
   const parties = partiesOf(config)
   const { trustDomain, spiffeId, gateways, joinTokenFiles } = parties
   const lifetimeMs = config.lifetimes.x509SvidSeconds * 1000
@@ -87,7 +91,10 @@ export const runExchange = async (
   })
   const authority = keys.current
   const { names } = config.listeners.exchange
-  const own = await ownCertificate({ authority, spiffeId, names, lifetimeMs, clock, randomBytes })
+  const own = ownSvid
+    ? ownCertificateFrom(ownSvid, clock)
+    : await ownCertificate({ authority, spiffeId, names, lifetimeMs, clock, randomBytes })
+  const authorities = ownAuthorities(authority, ownSvid)
   const joinTokens = memoryJoinTokens(clock, randomBytes, (token) => {
     void removeSpent(joinTokenFiles, token, log)
   })
@@ -104,11 +111,11 @@ export const runExchange = async (
 
   const newDecisionId = () => randomBytes(16).toString('base64url')
   const records = { audit, clock, gateways, newDecisionId }
-  const peerOf = tlsPeer(trustDomain, authority)
+  const peerOf = tlsPeer(trustDomain, authorities)
   const listener = exchangeListener(
     config.listeners.exchange,
     own.current(),
-    authority(),
+    authorities().rootsPem,
     records,
     peerOf,
     ports,
@@ -117,7 +124,8 @@ export const runExchange = async (
   const upkeep = upkeepOf({
     authority: keys,
     own,
-    reloadTls: () => listener.reloadTls([own.current()], clientRoots(authority())),
+    rootsPem: () => authorities().rootsPem,
+    reloadTls: () => listener.reloadTls([own.current()], clientRoots(authorities().rootsPem)),
     publishRoots: publishRootsOf(config),
     publishInspection: publishInspectionOf(config),
     ...ports,
@@ -178,12 +186,14 @@ export const runExchange = async (
   })
 
   const showIssued = issuedTimeline(register, meter, clock)
+  const stopFollowing = ownSvid?.onChange(() => void upkeep.tick())
   const stopUpkeep = everySoOften(upkeep.tick, showIssued, [listener, admin], meter)
   const end = async () => {
     isDraining = true
     await listener.close(config.drainSeconds * 1000)
     await admin.close(adminGraceMs)
     stopUpkeep()
+    stopFollowing?.()
     issuers.close()
     decided.closeAws()
     for (const { close } of reviewers.values()) close()
@@ -203,7 +213,7 @@ export const runExchange = async (
       exchange: exchangeAt,
       admin: adminAt,
       urls: { exchange: urlOf('https', exchangeAt), admin: urlOf('http', adminAt) },
-      roots: () => authority().rootsPem,
+      roots: () => authorities().rootsPem,
       close: async () => {
         await end()
         await ports.close()

@@ -16,6 +16,8 @@ export type Upkeep = {
 export type UpkeepParts = {
   readonly authority: Authority
   readonly own: OwnCertificate
+  /** PEM of all whose certificates are believed. */
+  readonly rootsPem: () => string
   /** Gives the listener the own certificate and the roots as they are now. */
   readonly reloadTls: () => void
   /** Writes the roots where others read them. */
@@ -31,7 +33,7 @@ const upkeepEveryMs = 10_000
 
 /** Keeps keys, certificates and what others see of them up to date. */
 export const upkeepOf = (parts: UpkeepParts): Upkeep => {
-  const { authority, own, reloadTls, publishRoots, publishInspection, meter, log } = parts
+  const { authority, own, rootsPem, reloadTls, publishRoots, publishInspection, meter, log } = parts
   const svidEnds = meter.gauge('sallyport_certificate_not_after_timestamp_seconds', {
     role: 'svid',
   })
@@ -46,7 +48,8 @@ export const upkeepOf = (parts: UpkeepParts): Upkeep => {
     for (const { kind, step } of await authority.rotate())
       log.info({ kind, step }, 'a key of the exchange has turned')
     if (await own.renewIfDue()) log.info({}, 'the own certificate was renewed')
-    const { rootsPem: roots, inspectionPem, issuer } = authority.current()
+    const { inspectionPem, issuer } = authority.current()
+    const roots = rootsPem()
     const certificate = own.current()
     if (roots !== publishedRoots) await publishRoots(roots)
     publishedRoots = roots

@@ -217,10 +217,21 @@ const openOwnSvid = (
         },
         signal,
       )
+    case 'workload-api':
+      return ownSvidFromAgent(
+        { socket: identity.socket, spiffeId: config.spiffeId as SpiffeId, ...shared },
+        signal,
+      )
     default:
       return identity satisfies never
   }
 }
+
+/** Its packages are read only where it is configured. */
+const ownSvidFromAgent = async (
+  options: Parameters<typeof import('#identity/svid/own-svid-from-agent').ownSvidFromAgent>[0],
+  signal: AbortSignal | undefined,
+) => (await import('#identity/svid/own-svid-from-agent')).ownSvidFromAgent(options, signal)
 
 /** The rules are loaded once; what each route says differently makes a program of its own, shared by those that say the same. */
 export const openFirewall =

@@ -7,6 +7,7 @@ import { Aws } from './aws.ts'
 import { Clients, Grant, SelfService } from './clients.ts'
 import { Legacy } from './legacy.ts'
 import { AdminListener, ListenerLimits } from './listeners.ts'
+import { ExchangeIdentity } from './own-identity.ts'
 import { shared } from './shared.ts'
 import { TokenReviews } from './token-review.ts'
 import { Address, Described, File, Port, SpiffeIdText, Strict } from './words.ts'
@@ -163,6 +164,7 @@ const JoinToken = Strict({
 export const ExchangeConfig = Strict({
   ...shared,
   spiffeId: SpiffeIdText('Who this exchange is.'),
+  identity: Type.Optional(ExchangeIdentity),
   issuer: Type.String({
     format: 'https-url',
     description: 'The `iss` of minted tokens, and the base of the published keys.',

@@ -9,45 +9,11 @@ import { ReplayOptions } from '#plugins/replay/options'
 import { WafOptions } from '#plugins/waf/options'
 import { Egress } from './egress.ts'
 import { AdminListener, EgressListener, IngressListener } from './listeners.ts'
+import { OwnIdentity } from './own-identity.ts'
 import { Route } from './routes.ts'
 import { shared } from './shared.ts'
 import { Upstream } from './upstreams.ts'
 import { Described, File, HttpsOrigin, Named, SpiffeIdText, Strict } from './words.ts'
-
-const OwnIdentity = Type.Union(
-  [
-    Strict({
-      source: Type.Literal('exchange', { description: 'The exchange issues it.' }),
-      joinTokenFile: Type.Optional(
-        File('One-use token for the first certificate; later ones are asked for with the last.', {
-          access: 'later',
-        }),
-      ),
-      svidFile: Type.Optional(
-        File(
-          'Keeps each certificate with its key and the roots, mode 600. A gateway that starts again goes on with it, and needs no new join token.',
-          { access: 'write' },
-        ),
-      ),
-      tokenFile: Type.Optional(
-        File(
-          'Instead of a join token the token of a platform, such as one that Kubernetes projects; read anew for each certificate.',
-          { access: 'later' },
-        ),
-      ),
-    }),
-    Strict({
-      source: Type.Literal('files', { description: 'Another program keeps it on disk.' }),
-      certificateFile: File('X.509-SVID, leaf first. Read again when it changes.', {
-        holds: 'certificates',
-      }),
-      keyFile: File('Its private key.', { holds: 'private-key' }),
-      bundleFile: File('Roots of the trust domain.', { holds: 'certificates' }),
-    }),
-  ],
-  { description: "Where the gateway's own X.509-SVID comes from." },
-)
-export type OwnIdentity = Static<typeof OwnIdentity>
 
 const ExchangeAt = Strict(
   {

@@ -4,6 +4,7 @@ import { secret } from '#contract/secret'
 import { trustDomainOf, type TrustDomain } from '#contract/spiffe-id'
 import { bad, good, type Outcome } from '../outcome.ts'
 import { readSvidAuthority, readSvidLeaf } from './certificate.ts'
+import { isIssuedBy } from './chain.ts'
 import { certificatesOf } from './pem.ts'
 import type { Svid } from './svid.ts'
 
@@ -83,10 +84,6 @@ const authoritiesOf = (
   }
   return good(certificates)
 }
-
-/** `checkIssued` compares names and ids only, `verify` the signature only: it takes both. */
-const isIssuedBy = (certificate: X509Certificate, issuer: X509Certificate): boolean =>
-  certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey)
 
 const isChain = (chain: readonly X509Certificate[], roots: readonly X509Certificate[]): boolean => {
   const last = chain.at(-1)

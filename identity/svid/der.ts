@@ -59,14 +59,17 @@ export const derOf = (bytes: Buffer, tag: number): Der => {
 }
 
 /** The elements that a constructed one is made of. */
-export const derChildren = (parent: Der): readonly Der[] => {
-  const children: Der[] = []
-  for (let at = 0; at < parent.content.length;) {
-    const child = elementAt(parent.content, at)
-    children.push(child)
-    at += child.bytes.length
+export const derChildren = (parent: Der): readonly Der[] => derElements(parent.content)
+
+/** Elements that stand one after the other, and nothing else. */
+export const derElements = (bytes: Buffer): readonly Der[] => {
+  const elements: Der[] = []
+  for (let at = 0; at < bytes.length;) {
+    const element = elementAt(bytes, at)
+    elements.push(element)
+    at += element.bytes.length
   }
-  return children
+  return elements
 }
 
 /** The child at `index`, which must be there and have this tag. */

@@ -6,7 +6,7 @@ import type { Log, Meter } from '#contract/telemetry'
 import { bad, good, type Outcome } from '../outcome.ts'
 import { checkSvid } from './check-svid.ts'
 import { listeners } from './listeners.ts'
-import type { OwnSvid, Svid } from './svid.ts'
+import { isSameSvid, type OwnSvid, type Svid } from './svid.ts'
 
 export type SvidFiles = {
   /** PEM, leaf first. */
@@ -61,7 +61,7 @@ export const ownSvidFromFiles = async (
       log.error({ files, fault: read.fault }, 'the new SVID is not usable, the one before stays')
       return read
     }
-    if (!isSame(read.value, current)) {
+    if (!isSameSvid(read.value, current)) {
       current = read.value
       showEnd(current.notAfterMs / 1000)
       log.info({ spiffeId: current.spiffeId, files }, 'the own SVID has changed')
@@ -121,8 +121,3 @@ const fingerprintOf = async (files: readonly string[]): Promise<string> => {
   })
   return (await Promise.all(parts)).join('\n')
 }
-
-const isSame = (one: Svid, other: Svid): boolean =>
-  one.certificateChain === other.certificateChain &&
-  one.bundle === other.bundle &&
-  one.privateKey.reveal() === other.privateKey.reveal()

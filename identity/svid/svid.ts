@@ -21,3 +21,9 @@ export type OwnSvid = {
   readonly onChange: (listener: (svid: Svid) => void) => () => void
   readonly close: () => void
 }
+
+/** Whether certificate, key and roots are the same. */
+export const isSameSvid = (one: Svid, other: Svid): boolean =>
+  one.certificateChain === other.certificateChain &&
+  one.bundle === other.bundle &&
+  one.privateKey.reveal() === other.privateKey.reveal()

@@ -54,6 +54,7 @@ type Home = {
 /** Where each package may be imported, besides tests and benchmarks: its exceptions are translated there and nowhere else. */
 export const homes: Readonly<Record<string, Home>> = {
   '@fastify/http-proxy': { where: /^gateway\/admin\// },
+  '@grpc/grpc-js': { where: /^identity\/workload-api\/stream\.ts$/ },
   '@open-policy-agent/opa-wasm': { where: /^plugins\/policy\/(bundle|evaluate)\.ts$/ },
   '@opentelemetry/api': { where: /^plugins\/tracing\/sink\.ts$/ },
   '@opentelemetry/exporter-trace-otlp-proto': { where: /^plugins\/tracing\/sink\.ts$/ },

@@ -79,7 +79,10 @@ const rows: readonly (readonly [name: string, from: string, to: string, ...said:
     'an identity from nowhere',
     '{ source: exchange, joinTokenFile: join }',
     '{ source: vault }',
-    ['vault', '`source`: "vault" is not one of `exchange` and `files` — say `exchange` or `files`'],
+    [
+      'vault',
+      '`source`: "vault" is not one of `exchange`, `files` and `workload-api` — say `exchange`, `files` or `workload-api`',
+    ],
   ],
   [
     'an identity of one kind with the keys of the other',

@@ -36,6 +36,7 @@ const start = async () => {
   const upkeep = upkeepOf({
     authority,
     own,
+    rootsPem: () => authority.current().rootsPem,
     reloadTls: () => {
       failOn('reload')
       reloads++
