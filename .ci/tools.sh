@@ -16,6 +16,8 @@ h2spec_version=2.2.1
 crs_version=4.25.0
 keycloak_version=26.7.3
 collector_version=0.161.0
+spire_version=1.13.3
+go_spiffe_version=2.9.0
 requests_version=2.34.2 # of Python, as a client of the egress proxy
 
 # name, and the command or folder that shows it is there
@@ -120,6 +122,39 @@ install_kube_apiserver() { # some four minutes and 2.4 GiB, the first time
     local stamped=k8s.io/component-base/version minor=${kubernetes_version#*.}
     GOBIN=$tools_bin go install -ldflags "-s -w -X $stamped.gitVersion=v$kubernetes_version -X $stamped.gitMajor=${kubernetes_version%%.*} \
       -X $stamped.gitMinor=${minor%%.*} -X $stamped.gitTreeState=clean" "$kubernetes/cmd/kube-apiserver"
+  )
+  touch "$stamp"
+}
+
+install_spire() { # server and agent: the slowest of all to compile, minutes on two cores
+  local stamp="$tools_bin/.spire-$spire_version" spire=github.com/spiffe/spire build=$tools/spire-build
+  [ -e "$stamp" ] && [ -x "$tools_bin/spire-server" ] && [ -x "$tools_bin/spire-agent" ] && return
+  rm -rf "$build"
+  mkdir -p "$build"
+  (
+    cd "$build"
+    go mod init spire-build
+    go get -tool "$spire/cmd/spire-server@v$spire_version"
+    go get -tool "$spire/cmd/spire-agent@v$spire_version"
+    nice -n 19 go build -ldflags '-s -w' -o "$tools_bin/" "$spire/cmd/spire-server" "$spire/cmd/spire-agent"
+  )
+  rm -rf "$build"
+  touch "$stamp"
+}
+
+install_go_spiffe() { # what asks go-spiffe, of test/interop/go-spiffe/main.go
+  local source=test/interop/go-spiffe/main.go build=$tools/go-spiffe-build stamp
+  stamp="$tools_bin/.go-spiffe-$go_spiffe_version-$(sha256sum "$source" | cut -c1-12)"
+  [ -e "$stamp" ] && [ -x "$tools_bin/go-spiffe-verify" ] && return
+  rm -rf "$build"
+  mkdir -p "$build"
+  cp "$source" "$build"
+  (
+    cd "$build"
+    go mod init go-spiffe-verify
+    go get "github.com/spiffe/go-spiffe/v2@v$go_spiffe_version"
+    go mod tidy
+    go build -o "$tools_bin/go-spiffe-verify" .
   )
   touch "$stamp"
 }
