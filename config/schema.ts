@@ -1,6 +1,7 @@
 /** The whole configuration: one schema is type, check, default and reference page. */
 export { GatewayConfig } from './schema/gateway.ts'
 export type { ExchangeIdentity, OwnIdentity } from './schema/own-identity.ts'
+export type { Federation } from './schema/federation.ts'
 export { ExchangeConfig } from './schema/exchange.ts'
 export { grantTokens, type Client, type Clients, type Grant } from './schema/clients.ts'
 export type { AwsCaller } from './schema/aws.ts'

@@ -296,6 +296,17 @@ export const metrics = {
     help: 'Whether the agent that gives the own identity is there and has answered: 1 or 0.',
     labels: {},
   },
+  sallyport_federated_bundle_refreshed_timestamp_seconds: {
+    kind: 'gauge',
+    ofWorkers: 'min',
+    help: 'When the bundle of another trust domain was last confirmed by its endpoint, in seconds since 1970.',
+    labels: { trust_domain: 'configured' },
+  },
+  sallyport_federated_bundle_fetches_total: {
+    kind: 'counter',
+    help: 'Fetches of bundles of other trust domains; `refused` are those that are not acceptable.',
+    labels: { trust_domain: 'configured', result: ['ok', 'failed', 'refused'] },
+  },
   sallyport_config_reloads_total: {
     kind: 'counter',
     help: 'Attempts to load another configuration, by how they went.',

@@ -33,7 +33,7 @@ export const startExchange = async (
 ): Promise<RunningExchange & { readonly reopenRecords: () => void }> => {
   const { meter, scrape } = prometheusSink()
   const randomBytes = pooledRandomBytes(systemRandomBytes)
-  const shared = { clock: systemClock, randomBytes, meter, log }
+  const shared = { clock: systemClock, sleep: systemSleep, randomBytes, meter, log }
   const audit = auditLog(config.audit, shared)
   const closing: (() => Promise<unknown>)[] = [audit.close]
   const close = async () => {
@@ -42,7 +42,7 @@ export const startExchange = async (
   try {
     const deciding = await decidingPorts(config, shared)
     closing.push(deciding.close)
-    const ownSvid = await openOwnSvid(config, { ...shared, sleep: systemSleep }, signal)
+    const ownSvid = await openOwnSvid(config, shared, signal)
     if (ownSvid) closing.push(async () => ownSvid.close())
     const running = await runExchange(config, {
       ...shared,

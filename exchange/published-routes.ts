@@ -32,9 +32,7 @@ export const publishedRoutes = (
     app.get(`${base}/keys`, async (request, reply) =>
       sendDocument(request, reply, authority().jwks, 'application/jwk-set+json'),
     )
-    app.get(`${base}/bundle`, async (request, reply) =>
-      sendDocument(request, reply, authority().bundle, 'application/json'),
-    )
+    bundleRoute(app, `${base}/bundle`, authority)
     app.get(`${base}/bundle.pem`, async (_request, reply) =>
       reply.headers(cacheable).type('application/pem-certificate-chain').send(authority().rootsPem),
     )
@@ -48,6 +46,17 @@ export const publishedRoutes = (
     app.get(`${base}${openIdPath}`, async (_request, reply) => sendMetadata(reply, openId))
     app.get(`${oauthPath}${base}`, async (_request, reply) => sendMetadata(reply, oauth))
   }
+}
+
+/** Our SPIFFE bundle, for whoever federates with us too. */
+export const bundleRoute = (
+  app: FastifyInstance,
+  path: string,
+  authority: () => AuthoritySnapshot,
+): void => {
+  app.get(path, async (request, reply) =>
+    sendDocument(request, reply, authority().bundle, 'application/json'),
+  )
 }
 
 const cacheable = { 'cache-control': `public, max-age=${refreshHintSeconds}` } as const

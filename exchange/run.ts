@@ -1,5 +1,5 @@
 import type { AuditSink } from '#contract/audit-event'
-import type { Clock, RandomBytes } from '#contract/clock'
+import type { Clock, RandomBytes, Sleep } from '#contract/clock'
 import type { Log, Meter } from '#contract/telemetry'
 import type { ExchangeConfig } from '#config/schema'
 import type { ListeningAt } from '#http/listen-on'
@@ -27,6 +27,8 @@ import { adminListener, clientRoots, exchangeListener, urlOf } from './listeners
 import { mintFigures } from './mint-figures.ts'
 import { ownAuthorities } from './own-authorities.ts'
 import { ownCertificate, ownCertificateFrom } from './own-certificate.ts'
+import { bundleListener } from './bundle-listener.ts'
+import { federationOf } from './federation.ts'
 import { exchangeRoutes } from './server.ts'
 import { tlsPeer } from './tls-peer.ts'
 import { issuedRegister } from './issued/register.ts'
@@ -40,6 +42,7 @@ import { visitsOf } from './visits.ts'
 export type ExchangePorts = DecidingPorts & {
   readonly clock: Clock
   readonly randomBytes: RandomBytes
+  readonly sleep: Sleep
   /** A clock that never goes back, in milliseconds. */
   readonly uptimeMs: () => number
   readonly audit: AuditSink
@@ -55,6 +58,8 @@ export type ExchangePorts = DecidingPorts & {
 export type RunningExchange = {
   readonly exchange: ListeningAt
   readonly admin: ListeningAt
+  /** Where the bundle is for the web; undefined where that is not configured. */
+  readonly federation: ListeningAt | undefined
   readonly urls: { readonly exchange: string; readonly admin: string }
   /** PEM of the roots that are published now: what a gateway's `caFile` must hold. */
   readonly roots: () => string
@@ -111,7 +116,8 @@ export const runExchange = async (
 
   const newDecisionId = () => randomBytes(16).toString('base64url')
   const records = { audit, clock, gateways, newDecisionId }
-  const peerOf = tlsPeer(trustDomain, authorities)
+  const federation = federationOf(config, () => authorities().rootsPem, ports)
+  const peerOf = tlsPeer(trustDomain, authorities, federation.strangers)
   const listener = exchangeListener(
     config.listeners.exchange,
     own.current(),
@@ -167,6 +173,7 @@ export const runExchange = async (
       tokenReviews: Object.fromEntries(
         [...reviewers].map(([name, { fault }]) => [name, { fault: fault() ?? null }]),
       ),
+      federation: federation.bundles.status(),
     }),
     unready: () =>
       [
@@ -188,8 +195,13 @@ export const runExchange = async (
   const showIssued = issuedTimeline(register, meter, clock)
   const stopFollowing = ownSvid?.onChange(() => void upkeep.tick())
   const stopUpkeep = everySoOften(upkeep.tick, showIssued, [listener, admin], meter)
+  const bundleAt =
+    config.listeners.federation &&
+    (await bundleListener(config.listeners.federation, authority, ports))
   const end = async () => {
     isDraining = true
+    await bundleAt?.close(adminGraceMs)
+    federation.bundles.close()
     await listener.close(config.drainSeconds * 1000)
     await admin.close(adminGraceMs)
     stopUpkeep()
@@ -202,9 +214,11 @@ export const runExchange = async (
   try {
     await issuers.start()
     await writeJoinTokens(joinTokenFiles, joinTokens)
+    await federation.bundles.start()
     await upkeep.tick()
     const { host, port } = config.listeners.admin
     const adminAt = await admin.listen(host, port)
+    const federationAt = await bundleAt?.listen()
     const exchangeAt = await listener.listen(
       config.listeners.exchange.host,
       config.listeners.exchange.port,
@@ -212,6 +226,7 @@ export const runExchange = async (
     return {
       exchange: exchangeAt,
       admin: adminAt,
+      federation: federationAt,
       urls: { exchange: urlOf('https', exchangeAt), admin: urlOf('http', adminAt) },
       roots: () => authorities().rootsPem,
       close: async () => {

@@ -1,7 +1,8 @@
-import { hash } from 'node:crypto'
+import { hash, type X509Certificate } from 'node:crypto'
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { trustDomainOf, type TrustDomain } from '#contract/spiffe-id'
+import type { FederatedSvids } from '#identity/federation/federated-svids'
 import { readSvidLeaf } from '#identity/svid/certificate'
 import { leadsTo, type Authorities } from '#identity/svid/chain'
 import { peerSpiffeId } from '#identity/svid/peer'
@@ -19,11 +20,17 @@ type Seen = {
  * handshake; a connection can outlive its certificate and its CA, so both are looked at again: the end at each request,
  * the CA whenever our keys have changed.
  */
-export const tlsPeer = (trustDomain: TrustDomain, authorities: () => Authorities): PeerOf => {
+export const tlsPeer = (
+  trustDomain: TrustDomain,
+  authorities: () => Authorities,
+  strangers: FederatedSvids = () => undefined,
+): PeerOf => {
   const connections = new WeakMap<Socket, Seen>()
   return (socket, nowMs) => {
     if (!isTls(socket)) return { kind: 'none' }
     const by = authorities()
+    const stranger = strangerOn(socket, strangers, nowMs)
+    if (stranger) return stranger
     let seen = connections.get(socket)
     if (seen?.by !== by) {
       seen = { by, ...look(socket, trustDomain, by) }
@@ -33,6 +40,30 @@ export const tlsPeer = (trustDomain: TrustDomain, authorities: () => Authorities
       ? { kind: 'refused', fault: `the certificate of ${seen.peer.spiffeId} has expired` }
       : seen.peer
   }
+}
+
+/** Somebody of another trust domain that may come here: judged anew each time, for its bundle may have changed. */
+const strangerOn = (
+  socket: TLSSocket,
+  strangers: FederatedSvids,
+  nowMs: number,
+): Peer | undefined => {
+  if (socket.authorized || socket.isSessionReused()) return undefined
+  const certificate = certificateOf(socket)
+  const svid = certificate && strangers(certificate, nowMs)
+  if (certificate === undefined || svid === undefined) return undefined
+  if (!svid.ok) return { kind: 'refused', fault: svid.fault }
+  const { spiffeId } = svid.value
+  return { kind: 'proven', spiffeId, thumbprint: hash('sha256', certificate.raw, 'base64url') }
+}
+
+const shown = new WeakMap<TLSSocket, X509Certificate>()
+
+/** The same object each time, by which the judgement on it is remembered. */
+const certificateOf = (socket: TLSSocket): X509Certificate | undefined => {
+  const certificate = shown.get(socket) ?? socket.getPeerX509Certificate()
+  if (certificate) shown.set(socket, certificate)
+  return certificate
 }
 
 const look = (

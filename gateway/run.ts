@@ -2,7 +2,7 @@ import type { Clock, Sleep } from '#contract/clock'
 import type { Tracing } from '#contract/tracing'
 import { causeText } from '#contract/cause'
 import type { Quarantine } from '#contract/quarantine'
-import type { SpiffeId } from '#contract/spiffe-id'
+import type { SpiffeId, TrustDomain } from '#contract/spiffe-id'
 import { noMeter } from '#contract/telemetry'
 import type { GatewayConfig } from '#config/schema'
 import type { TurnedAwayReason } from '#http/doors'
@@ -21,6 +21,7 @@ import { cutQuarantined } from './cut-quarantined.ts'
 import type { EgressPorts } from './egress/build.ts'
 import { runEgress, type BuiltEgress, type EgressRunning } from './egress/run.ts'
 import type { MintRequest } from '#contract/token-exchange'
+import { federatedBundles, type FederatedBundles } from '#identity/federation/federated-bundles'
 import { clockAhead } from '#identity/jwt/clock-ahead'
 import { exchangeClient } from './exchange-client.ts'
 import { buildIngress, type BuiltIngress, type IngressPorts } from './ingress/build.ts'
@@ -40,6 +41,7 @@ import { legacyIdentities } from './legacy-identities.ts'
 import { liveTable, type LiveTable } from './live.ts'
 import { mintCache } from './mint-cache.ts'
 import { reloadNotes } from './reload-status.ts'
+import type { Hand } from './shelf.ts'
 import { runtimes, type Runtime, type Runtimes } from './runtime.ts'
 import { exchangePool } from './upstream/exchange-pool.ts'
 import { h2Upstream } from './upstream/h2-upstream.ts'
@@ -110,6 +112,7 @@ export const runGateway = async (
     randomBytes: ports.randomBytes,
   })
   type Served = BuiltIngress & {
+    readonly federated: FederatedBundles
     readonly way: ReturnType<typeof ingress>
     readonly preflights: ReturnType<typeof preflights>
     readonly egress: BuiltEgress | undefined
@@ -119,13 +122,17 @@ export const runGateway = async (
   const all: Runtimes<GatewayConfig, Served> = runtimes(async (next, hand) => {
     const certificates = await readIngressCertificates(next.listeners.ingress, clock)
     const clientCertificates = await readClientCertificates(next.listeners.ingress)
-    const built = await buildIngress(next, { ...ports, mints, legacy, load: load.guard }, hand)
-    const wayOut = await egressAt?.build(next, hand)
+    const federated = takeFederation(next, ports, hand)
+    await federated.start()
+    const given = { ...ports, mints, legacy, load: load.guard }
+    const built = await buildIngress(next, given, hand, federated)
+    const wayOut = await egressAt?.build(next, hand, federated)
     for (const upstream of built.upstreams.values()) void upstream.start()
     ingressAt?.reloadTls(certificates, clientCertificates) // last, for it throws or is done
     showEnd(Math.min(...certificates.map(({ notAfterMs }) => notAfterMs)) / 1000)
     return {
       ...built,
+      federated,
       certificates,
       clientCertificates,
       way: ingress(built.parts),
@@ -194,6 +201,7 @@ export const runGateway = async (
       mints,
       quarantine,
       svid: ownSvid.current(),
+      federation: all.current().parts.federated.status(),
       clockOfExchangeAheadSeconds: exchange.clockAheadSeconds(),
     })
   adminRoutes(admin.app, {
@@ -287,6 +295,24 @@ export const runGateway = async (
     throw cause
   }
 }
+
+/** Other trust domains, followed on across a reload that changes nothing about them. */
+const takeFederation = (
+  { federation, trustDomain }: GatewayConfig,
+  { ownSvid, ...ports }: GatewayPorts,
+  hand: Hand,
+): FederatedBundles =>
+  hand.take(
+    'federation',
+    [federation, trustDomain],
+    () =>
+      federatedBundles(federation, {
+        ...ports,
+        ownRoots: () => ownSvid.current().bundle,
+        ownTrustDomain: trustDomain as TrustDomain,
+      }),
+    (bundles) => bundles.close(),
+  )
 
 /**
  * Asks the exchange over HTTP/2: what is asked in one turn of the event loop leaves in one write. Its connections end

@@ -7,7 +7,7 @@ import { causeText } from '#contract/cause'
 /** How one kind of question is asked. Everything that is received or waited for has a bound. */
 export type BoundedFetchOptions = {
   /** PEM. By default the public roots that Node brings along. */
-  readonly ca?: string | undefined
+  readonly ca?: string | string[] | undefined
   /** PEM: the certificate to come with, leaf first, and its key. */
   readonly client?: { readonly certificateChain: string; readonly privateKey: string } | undefined
   /** Instead of the check of the host name. Sessions are never resumed, so it is asked on every connection. */

@@ -55,7 +55,7 @@ export const explanationOf = async (
   asked: AskedRequest,
 ): Promise<Explanation> => {
   const hand = shelf().hand()
-  const built = await buildIngress(config, offlinePorts(config), hand)
+  const built = await buildIngress(config, offlinePorts(config), hand, noFederation)
   const way = ingress(withPromisedMints(built.parts))
   const ran: string[] = []
   const outcome = await way.run(receivedOf(asked), (step) => ran.push(step))
@@ -79,6 +79,14 @@ export const explanationOf = async (
     steps,
     verdict: { forwarded: false, status, problem: outcome.problem.tag, title },
   }
+}
+
+const noFederation = {
+  get: () => undefined,
+  onChange: () => () => {},
+  start: async () => {},
+  status: () => ({}),
+  close: () => {},
 }
 
 /** All that the way in is given, where it would count, record, mint or connect: nothing of that happens. */

@@ -4,6 +4,7 @@ import { conflictingRoutes } from './conflicting-routes.ts'
 import { cors } from './cors.ts'
 import { duplicateNames } from './duplicate-names.ts'
 import { egress } from './egress.ts'
+import { federation } from './federation.ts'
 import { files } from './files.ts'
 import { grants } from './grants.ts'
 import { issuerKeys } from './issuer-keys.ts'
@@ -29,6 +30,7 @@ export const rules: readonly Rule[] = [
   overlappingIdentities,
   oneIdOfTwoIssuers,
   trustDomain,
+  federation,
   reservedIdentities,
   issuerKeys,
   platforms,

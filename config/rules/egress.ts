@@ -83,12 +83,13 @@ const overlapping = (rules: readonly Entry<EgressRule>[]): Finding[] => {
   return found
 }
 
-const strangers = ({ egressRules, text }: Subject): Finding[] => {
+const strangers = ({ egressRules, text, texts }: Subject): Finding[] => {
   const trustDomain = text('/trustDomain')
   if (trustDomain === undefined) return []
+  const domains = [trustDomain, ...texts('/egress/trustDomains')]
   return egressRules.flatMap(({ pointer, value }) =>
     value.workloads.flatMap((workload, i): Finding[] =>
-      workload.startsWith(`spiffe://${trustDomain}/`)
+      domains.some((domain) => workload.startsWith(`spiffe://${domain}/`))
         ? []
         : [
             {

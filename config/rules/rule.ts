@@ -3,6 +3,7 @@ import type {
   Client,
   Egress,
   ExchangeConfig,
+  Federation,
   Grant,
   Identities,
   Issuer,
@@ -45,6 +46,8 @@ export type Subject = {
   /** Whether they are written, sound or not. */
   readonly hasEgress: boolean
   readonly hasEgressListener: boolean
+  /** Other trust domains, by their names. */
+  readonly federated: readonly Entry<Federation['trustDomains'][string]>[]
   readonly legacyCallers: readonly Entry<LegacyCaller>[]
   readonly awsCallers: readonly Entry<AwsCaller>[]
   readonly tokenReviews: readonly Entry<ExchangeConfig['tokenReviews'][string]>[]
@@ -123,6 +126,7 @@ export const subjectOf = (
     egressAllowed: entriesAt<Egress['allow'][number]>('/egress/allow'),
     hasEgress: valueAt(config, '/egress') !== undefined,
     hasEgressListener: valueAt(config, '/listeners/egress') !== undefined,
+    federated: entriesAt<Federation['trustDomains'][string]>('/federation/trustDomains'),
     legacyCallers: entriesAt<LegacyCaller>('/legacy/callers'),
     awsCallers: entriesAt<AwsCaller>('/aws/callers'),
     tokenReviews: entriesOf<ExchangeConfig['tokenReviews'][string]>('tokenReviews'),

@@ -13,7 +13,9 @@ export const SecretHash = Type.String({
 const Authentication = Type.Union(
   [
     Strict({
-      method: Type.Literal('tls_client_auth', { description: 'X.509-SVID of the mesh, RFC 8705.' }),
+      method: Type.Literal('tls_client_auth', {
+        description: 'X.509-SVID of the mesh, or of a trust domain in `federation`; RFC 8705.',
+      }),
       spiffeId: SpiffeIdText('Who its certificate must be for.'),
     }),
     Strict({

@@ -91,6 +91,12 @@ export const Egress = Strict(
           'Whose certificates are believed where the gateway itself makes the TLS to a destination.',
       },
     ),
+    trustDomains: Type.Array(Type.String({ format: 'trust-domain' }), {
+      default: [],
+      uniqueItems: true,
+      description:
+        'Other trust domains whose workloads may come, each named in `federation`. By default none but our own.',
+    }),
     connectTimeoutMs: Type.Integer({
       minimum: 50,
       maximum: 120_000,

@@ -6,7 +6,7 @@ import { ReplayOptions } from '#plugins/replay/options'
 import { Aws } from './aws.ts'
 import { Clients, Grant, SelfService } from './clients.ts'
 import { Legacy } from './legacy.ts'
-import { AdminListener, ListenerLimits } from './listeners.ts'
+import { AdminListener, Certificate, ListenerLimits, TlsProfile } from './listeners.ts'
 import { ExchangeIdentity } from './own-identity.ts'
 import { shared } from './shared.ts'
 import { TokenReviews } from './token-review.ts'
@@ -182,6 +182,30 @@ export const ExchangeConfig = Strict({
           limits: ListenerLimits,
         },
         { description: 'Where gateways and workloads ask, over TLS with its own certificate.' },
+      ),
+      federation: Type.Optional(
+        Strict(
+          {
+            host: Address,
+            port: Port(8447),
+            tls: Strict(
+              {
+                profile: TlsProfile,
+                certificates: Type.Array(Certificate, {
+                  minItems: 1,
+                  description:
+                    'Of the web, chosen by SNI; the first one serves all other names. Read again when they change.',
+                }),
+              },
+              { description: 'How connections are encrypted.' },
+            ),
+            limits: ListenerLimits,
+          },
+          {
+            description:
+              'Where other trust domains fetch our bundle, `GET /bundle`, by the profile `https_web`. By `https_spiffe` they fetch it from the listener `exchange`.',
+          },
+        ),
       ),
       admin: AdminListener(9912),
     },

@@ -1,4 +1,5 @@
 import { Type } from 'typebox'
+import { Federation } from './federation.ts'
 import { Identities } from './identities.ts'
 import { Issuers } from './issuers.ts'
 
@@ -9,6 +10,7 @@ export const shared = {
     format: 'trust-domain',
     description: 'SPIFFE trust domain of the mesh, such as `mesh.example`.',
   }),
+  federation: Federation,
   issuers: Issuers,
   identities: Identities,
 }

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { intermediatesMember } from '#identity/svid/bundle'
 import { pemOf } from '#identity/svid/pem'
 import type { KeyState } from '../keys/key-store.ts'
 import { jwkOf, p256PublicKeyOf } from './p256.ts'
@@ -15,7 +16,8 @@ export type PublishedDocument = {
 export const refreshHintSeconds = 300
 
 /**
- * The SPIFFE bundle: an entry for each root without a `kid`, and one for each key of JWT-SVIDs with it.
+ * The SPIFFE bundle: an entry for each root without a `kid`, and one for each key of JWT-SVIDs with it. The intermediates
+ * are there in a member of our own, see `intermediatesMember`.
  *
  * @see SPIFFE Trust Domain and Bundle §4, X509-SVID §6.2, JWT-SVID §4
  */
@@ -33,6 +35,9 @@ export const bundleOf = (state: KeyState): PublishedDocument =>
         ...jwkOf(p256PublicKeyOf(publicKey)),
       })),
     ],
+    [intermediatesMember]: everyKey(state.intermediates).map(({ certificate }) =>
+      certificate.toString('base64'),
+    ),
     spiffe_sequence: state.sequence,
     spiffe_refresh_hint: refreshHintSeconds,
   })
@@ -53,8 +58,10 @@ export const rootsOf = ({ roots }: KeyState): readonly Buffer[] =>
   everyKey(roots).map(({ certificate }) => certificate)
 
 /** What the bundle says, apart from its number: if this changes, the number must rise. */
-export const bundleContent = ({ roots, jwtKeys }: KeyState): string =>
-  [...everyKey(roots), ...everyKey(jwtKeys)].map(({ id }) => id).join(' ')
+export const bundleContent = ({ roots, intermediates, jwtKeys }: KeyState): string =>
+  [...everyKey(roots), ...everyKey(intermediates), ...everyKey(jwtKeys)]
+    .map(({ id }) => id)
+    .join(' ')
 
 /**
  * The number after `sequence`. At least the time in seconds, so that it rises even over the loss of what was stored.

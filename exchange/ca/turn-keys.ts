@@ -54,7 +54,7 @@ export const withdrawKey = (
     case 'root':
       return numbered(state, { ...state, roots: withdrawn(state.roots, id) }, nowMs)
     case 'intermediate':
-      return { ...state, intermediates: withdrawn(state.intermediates, id) }
+      return numbered(state, { ...state, intermediates: withdrawn(state.intermediates, id) }, nowMs)
     case 'jwt':
       return numbered(state, { ...state, jwtKeys: withdrawn(state.jwtKeys, id) }, nowMs)
     case 'inspection':

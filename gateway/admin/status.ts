@@ -1,6 +1,7 @@
 import { isoTime } from '#contract/clock'
 import type { Quarantine } from '#contract/quarantine'
 import type { GatewayConfig } from '#config/schema'
+import type { FederationStatus } from '#identity/federation/federated-bundles'
 import type { Svid } from '#identity/svid/svid'
 import type { BuiltIngress } from '../ingress/build.ts'
 import type { LiveTable } from '../live.ts'
@@ -18,6 +19,7 @@ export type StatusOf = {
   readonly mints: MintCache
   readonly quarantine: Pick<Quarantine, 'status'>
   readonly svid: Svid
+  readonly federation: Readonly<Record<string, FederationStatus>>
   /** See `ClockAhead`. */
   readonly clockOfExchangeAheadSeconds: number | undefined
 }
@@ -49,6 +51,7 @@ export const gatewayStatus = ({
   mints,
   quarantine,
   svid,
+  federation,
   clockOfExchangeAheadSeconds,
 }: StatusOf): object => {
   const { parts: built, revision } = runtime
@@ -57,6 +60,7 @@ export const gatewayStatus = ({
     steps: built.way.names,
     policy: { revision: built.parts.policy.revision },
     svid: { spiffeId: svid.spiffeId, notAfter: isoTime(svid.notAfterMs) },
+    federation,
     open: live.size(),
     mintedTokens: mints.size(),
     quarantine: quarantine.status(),

@@ -9,6 +9,9 @@ import type { Step } from '#contract/step'
 import type { Meter } from '#contract/telemetry'
 import type { Egress, GatewayConfig } from '#config/schema'
 import { rawGate, strictGate } from '#http/raw-gate'
+import type { TrustDomain } from '#contract/spiffe-id'
+import type { FederatedBundles } from '#identity/federation/federated-bundles'
+import { federatedSvids } from '#identity/federation/federated-svids'
 import type { Bundle } from '#identity/svid/bundle'
 import { ruleFiles } from '../ingress/build.ts'
 import type { LimitKey } from '../ingress/compiled-route.ts'
@@ -56,8 +59,9 @@ export const buildEgress = (
   ports: EgressPorts,
   state: EgressState,
   hand: Hand,
+  bundles: FederatedBundles,
 ): EgressParts => ({
-  ...ofConfig(config, ports, state, hand),
+  ...ofConfig(config, ports, state, hand, bundles),
   leaves: state.leaves,
   inspectedGate: rawGate({ ...strictGate, allowGetBody: true }),
   firewalls: firewallsOf(config, ports, hand),
@@ -68,6 +72,7 @@ const ofConfig = (
   ports: EgressPorts,
   { accounts, bundle, isOwn }: EgressState,
   hand: Hand,
+  bundles: FederatedBundles,
 ): Omit<EgressParts, 'leaves' | 'inspectedGate' | 'firewalls'> => ({
   audit: ports.audit,
   gate: rawGate({ ...strictGate, allowGetBody: true, allowWebSocket: false }),
@@ -75,6 +80,7 @@ const ofConfig = (
   trustDomain,
   audiences: new Set(egress.audiences.length > 0 ? egress.audiences : [spiffeId]),
   bundle,
+  federated: federatedOf(egress, bundles),
   quarantine: ports.quarantine.arriving,
   allowlist: hand.take(
     'egress allowlist',
@@ -126,4 +132,16 @@ const firewallsOf = (
       return inspect ? [[rule.id, inspect] as const] : []
     }),
   )
+}
+
+const federatedOf = (
+  { trustDomains }: Egress,
+  bundles: FederatedBundles,
+): EgressParts['federated'] => {
+  const accepted = new Set(trustDomains as TrustDomain[]) // the schema has checked their grammar
+  return {
+    trustDomains: accepted,
+    bundleOf: bundles.get,
+    svidOf: federatedSvids(bundles, accepted),
+  }
 }

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { createHash, type X509Certificate } from 'node:crypto'
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import type { SpiffeId } from '#contract/spiffe-id'
@@ -8,7 +8,12 @@ import { peerSpiffeId } from '#identity/svid/peer'
 /** The certificate at the other end of a connection, as far as it is one. */
 export type ClientCertificate =
   | { readonly kind: 'none' }
-  | { readonly kind: 'bad'; readonly fault: string }
+  | {
+      readonly kind: 'bad'
+      readonly fault: string
+      /** Set where TLS proved that the peer holds its key, and no root of our trust domain is behind it. */
+      readonly stranger?: X509Certificate
+    }
   | {
       readonly kind: 'svid'
       readonly spiffeId: SpiffeId
@@ -30,7 +35,10 @@ const readCertificate = (socket: TLSSocket): ClientCertificate => {
   const certificate = (socket as Partial<TLSSocket>).getPeerX509Certificate?.call(socket)
   if (!certificate) return none
   const peer = peerSpiffeId(socket)
-  if (!peer.ok) return { kind: 'bad', fault: peer.fault }
+  if (!peer.ok)
+    return socket.authorized || socket.isSessionReused()
+      ? { kind: 'bad', fault: peer.fault }
+      : { kind: 'bad', fault: peer.fault, stranger: certificate }
   const leaf = readSvidLeaf(certificate.raw)
   if (!leaf.ok) return { kind: 'bad', fault: leaf.fault }
   return {

@@ -1,9 +1,10 @@
 import { pass, refuse, type Problem, type Refusal, type Result } from '#contract/problem'
-import { trustDomainOf, type SpiffeId } from '#contract/spiffe-id'
+import { trustDomainOf, type SpiffeId, type TrustDomain } from '#contract/spiffe-id'
 import type { Step } from '#contract/step'
 import type { RawHead } from '#http/raw-gate'
+import type { FederatedSvids } from '#identity/federation/federated-svids'
 import type { Bundle } from '#identity/svid/bundle'
-import { verifyJwtSvid, type VerifiedJwtSvid } from '#identity/svid/jwt-svid'
+import { claimedTrustDomain, verifyJwtSvid, type VerifiedJwtSvid } from '#identity/svid/jwt-svid'
 import type { ClientCertificate } from './client-certificate.ts'
 import type { EgressReceived } from './received.ts'
 
@@ -19,6 +20,12 @@ export type IdentifyOptions = {
   readonly audiences: ReadonlySet<string>
   /** The keys of JWT-SVIDs; undefined as long as they could not be had. */
   readonly bundle: () => Bundle | undefined
+  /** Other trust domains whose workloads may come. */
+  readonly federated: {
+    readonly trustDomains: ReadonlySet<TrustDomain>
+    readonly bundleOf: (trustDomain: TrustDomain) => Bundle | undefined
+    readonly svidOf: FederatedSvids
+  }
 }
 
 /**
@@ -30,7 +37,7 @@ export type IdentifyOptions = {
 export const identify =
   (options: IdentifyOptions): Step<EgressReceived, Workload> =>
   ({ certificate, raw, nowMs }) => {
-    const shown = fromCertificate(certificate, options.trustDomain, nowMs)
+    const shown = fromCertificate(certificate, options, nowMs)
     if (shown && !shown.ok) return shown
     const credentials = proxyAuthorization(raw)
     if (credentials === undefined)
@@ -38,7 +45,7 @@ export const identify =
     const token = tokenIn(credentials)
     if (token === undefined)
       return unidentified('Proxy-Authorization is neither Bearer nor Basic with a JWT-SVID in it.')
-    const bundle = options.bundle()
+    const bundle = bundleFor(token, options)
     if (!bundle)
       return refuse('issuer-unavailable', {
         cause: 'the keys of JWT-SVIDs are not known yet',
@@ -53,19 +60,34 @@ export const identify =
     )
   }
 
+/** Of the trust domain of the subject, if that is ours or one that may come; else ours, whose keys it will not fit. */
+const bundleFor = (
+  token: string,
+  { bundle, federated }: Pick<IdentifyOptions, 'bundle' | 'federated'>,
+): Bundle | undefined => {
+  if (federated.trustDomains.size === 0) return bundle()
+  const domain = claimedTrustDomain(token)
+  return domain !== undefined && federated.trustDomains.has(domain)
+    ? federated.bundleOf(domain)
+    : bundle()
+}
+
 const fromCertificate = (
   certificate: ClientCertificate,
-  trustDomain: string,
+  { trustDomain, federated }: Pick<IdentifyOptions, 'trustDomain' | 'federated'>,
   nowMs: number,
 ): Result<Workload> | undefined => {
   switch (certificate.kind) {
     case 'none':
       return undefined
-    case 'bad':
+    case 'bad': {
+      const stranger = certificate.stranger && federated.svidOf(certificate.stranger, nowMs)
+      if (stranger?.ok) return pass({ spiffeId: stranger.value.spiffeId, proof: 'x509-svid' })
       return unidentified('The client certificate is not accepted.', {
         tag: 'workload-unidentified',
-        cause: certificate.fault,
+        cause: stranger?.fault ?? certificate.fault,
       })
+    }
     case 'svid':
       if (trustDomainOf(certificate.spiffeId) !== trustDomain)
         return unidentified('The client certificate is of another trust domain.')

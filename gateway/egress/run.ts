@@ -4,6 +4,7 @@ import type { Log } from '#contract/telemetry'
 import type { EgressListener, GatewayConfig } from '#config/schema'
 import type { Listener } from '#http/listen'
 import type { ListeningAt } from '#http/listen-on'
+import type { FederatedBundles } from '#identity/federation/federated-bundles'
 import type { OwnSvid } from '#identity/svid/svid'
 import { trustBundle } from '#identity/svid/trust-bundle'
 import type { Way } from '../compose.ts'
@@ -36,7 +37,11 @@ export type BuiltEgress = {
 
 export type EgressRunning = {
   /** Makes the way out of a configuration; undefined if it has none. */
-  readonly build: (config: GatewayConfig, hand: Hand) => Promise<BuiltEgress | undefined>
+  readonly build: (
+    config: GatewayConfig,
+    hand: Hand,
+    federated: FederatedBundles,
+  ) => Promise<BuiltEgress | undefined>
   readonly listen: () => Promise<ListeningAt>
   readonly live: LiveTable
   readonly tunnels: () => number
@@ -123,11 +128,11 @@ export const runEgress = async (
   const stopFollowing = ownSvid.onChange(useRoots)
 
   return {
-    build: async (next, hand) => {
+    build: async (next, hand, federated) => {
       const { egress: section } = next
       if (!section || !next.listeners.egress) return undefined
       const renewed = await readEgressCertificates(next.listeners.egress, clock)
-      const parts = buildEgress({ ...next, egress: section }, ports, state, hand)
+      const parts = buildEgress({ ...next, egress: section }, ports, state, hand, federated)
       maxHosts = section.maxInspectedHosts
       certificates = renewed
       useRoots()

@@ -6,7 +6,7 @@ import type { PolicyEngine } from '#contract/policy'
 import type { Quarantine } from '#contract/quarantine'
 import type { Quota, QuotaHeaders } from '#contract/quota'
 import type { Result } from '#contract/problem'
-import type { SpiffeId } from '#contract/spiffe-id'
+import { trustDomainOf, type SpiffeId } from '#contract/spiffe-id'
 import type { Step } from '#contract/step'
 import type { Log, Meter } from '#contract/telemetry'
 import type { GatewayConfig, Route, Upstream } from '#config/schema'
@@ -15,6 +15,8 @@ import { rawGate, strictGate } from '#http/raw-gate'
 import { bearerVerifier } from '#identity/bearer'
 import { trustedIssuers, type TrustedIssuers } from '#identity/jwt/issuers'
 import { tokenVerifier } from '#identity/jwt/verify'
+import type { FederatedBundles } from '#identity/federation/federated-bundles'
+import { svidTowards } from '#identity/federation/svid-towards'
 import { identityMapping } from '#identity/mapping'
 import type { OwnSvid } from '#identity/svid/svid'
 import type { LegacyIdentities } from '../legacy-identities.ts'
@@ -74,11 +76,12 @@ export const buildIngress = async (
   config: GatewayConfig,
   ports: IngressPorts,
   hand: Hand,
+  federated: FederatedBundles,
 ): Promise<BuiltIngress> => {
   const upstreams = new Map(
     Object.entries(config.upstreams).map(([name, upstream]) => [
       name,
-      takeUpstream(name, upstream, ports, hand),
+      takeUpstream(name, upstream, config, ports, hand, federated),
     ]),
   )
   const issuers = trustedIssuers({
@@ -146,8 +149,17 @@ export const ruleFiles = ({ waf: { crs, ruleFiles } }: GatewayConfig): readonly 
   ...ruleFiles.flatMap((file) => [file, `${dirname(file)}/*`]),
 ]
 
-const takeUpstream = (name: string, config: Upstream, ports: IngressPorts, hand: Hand) => {
+const takeUpstream = (
+  name: string,
+  config: Upstream,
+  { trustDomain, federation }: GatewayConfig,
+  ports: IngressPorts,
+  hand: Hand,
+  federated: FederatedBundles,
+) => {
   const expected = config.spiffeId as SpiffeId // the schema has checked its grammar
+  const domain = trustDomainOf(expected)
+  const isOurs = domain === trustDomain
   const { protocol, maxConnections, connectTimeoutMs } = config
   const limits = { expected, maxConnections, connectTimeoutMs }
   const makeClients: MakeClients = {
@@ -155,8 +167,14 @@ const takeUpstream = (name: string, config: Upstream, ports: IngressPorts, hand:
     forUpgrades: (place, svid) => undiciClient({ ...place, ...limits, svid }),
   }
   const make = () =>
-    upstreamGroup(name, config, expected, { ...ports, makeClients, resolve: ports.resolveName })
-  return hand.take('upstream', [name, config], make, (group) => void group.close())
+    upstreamGroup(name, config, expected, {
+      ...ports,
+      ownSvid: isOurs ? ports.ownSvid : svidTowards(domain, ports.ownSvid, federated),
+      makeClients,
+      resolve: ports.resolveName,
+    })
+  const madeFrom = [name, config, ...(isOurs ? [] : [federation])]
+  return hand.take('upstream', madeFrom, make, (group) => void group.close())
 }
 
 const compileRoute = (

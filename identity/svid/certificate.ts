@@ -126,6 +126,13 @@ export const readSvidAuthority = (
   return spiffePathOf(spiffeId.value) === '' ? facts : bad('its SPIFFE ID has a path')
 }
 
+/** The SPIFFE ID of a signing certificate, if it has one. */
+export const authorityId = (der: Buffer): SpiffeId | undefined => {
+  const facts = readCertificate(der)
+  const spiffeId = facts.ok ? oneSpiffeId(facts.value) : facts
+  return spiffeId.ok ? spiffeId.value : undefined
+}
+
 const oneSpiffeId = ({ uris }: CertificateFacts): Outcome<SpiffeId> => {
   const [uri] = uris
   if (uri === undefined || uris.length > 1)

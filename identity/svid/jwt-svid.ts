@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto'
 import { pass, refuse, type Refusal, type Result } from '#contract/problem'
-import { parseSpiffeId, trustDomainOf, type SpiffeId } from '#contract/spiffe-id'
+import { parseSpiffeId, trustDomainOf, type SpiffeId, type TrustDomain } from '#contract/spiffe-id'
 import { parseClaims, parseCompactJws } from '../jwt/strict-parse.ts'
 import { checkTimes, readTimes } from '../jwt/times.ts'
 import type { Bundle } from './bundle.ts'
@@ -64,6 +64,17 @@ export const verifyJwtSvid = (
     expiresAtMs: read.value.exp * 1000,
     fingerprint: hash('sha256', jws.value.signingInput, 'base64url'),
   })
+}
+
+/**
+ * The trust domain that a JWT-SVID says its subject is of, which says whose keys have to verify it. Nothing is verified yet.
+ */
+export const claimedTrustDomain = (token: string): TrustDomain | undefined => {
+  const jws = parseCompactJws(token)
+  const claims = jws.ok ? parseClaims(jws.value) : jws
+  const sub = claims.ok ? claims.value['sub'] : undefined
+  const spiffeId = typeof sub === 'string' ? parseSpiffeId(sub) : undefined
+  return spiffeId?.ok ? trustDomainOf(spiffeId.value) : undefined
 }
 
 const invalid = (claim: string): Refusal => refuse('token-claim-invalid', { cause: { claim } })

@@ -7,6 +7,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { join } from 'node:path'
 import { exportJWK, SignJWT } from 'jose'
 import type { AuditEvent, AuditSink } from '#contract/audit-event'
+import { systemSleep } from '#contract/clock'
 import { admitted, refuse } from '#contract/problem'
 import { noLog, type Log } from '#contract/telemetry'
 import { tokenExchangeGrant, tokenTypes, type X509SvidAnswer } from '#contract/token-exchange'
@@ -74,7 +75,13 @@ export const startTestExchange = async (
   }
   let aheadMs = 0
   const { meter, scrape } = prometheusSink()
-  const shared = { clock: () => Date.now() + aheadMs, randomBytes, meter, log }
+  const shared = {
+    clock: () => Date.now() + aheadMs,
+    sleep: systemSleep,
+    randomBytes,
+    meter,
+    log,
+  }
   const deciding = await decidingPorts(config, shared)
   const running = await runExchange(config, {
     ...shared,

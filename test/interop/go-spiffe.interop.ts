@@ -9,7 +9,7 @@ import { makeRoot } from '../fakes/openssl.ts'
 import { findTool, without } from '../tools.ts'
 
 const judge = findTool('go-spiffe-verify')
-const { skip } = without({ 'go-spiffe-verify': judge })
+const installed = without({ 'go-spiffe-verify': judge })
 const trustDomain = 'mesh.example'
 
 type Judgement = {
@@ -43,8 +43,8 @@ const spoilt = (token: string): string => {
   return [head, payload, bytes.toString('base64url')].join('.')
 }
 
-suite('go-spiffe', { ...(skip === undefined ? {} : { skip }) }, async () => {
-  if (skip !== undefined) return
+suite('go-spiffe', installed, async () => {
+  if (installed.skip !== undefined) return
   const exchange = await startTestExchange()
   after(exchange.stop)
   const bundle = (await exchange.ask({ path: '/bundle' })).body.toString()

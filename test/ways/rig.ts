@@ -206,7 +206,7 @@ export const meshRig = async () => {
     >,
   ) => {
     const { exchangePort = 1, listeners = {}, ...rest } = given
-    const { ingress = {}, admin = {} } = listeners as { ingress?: object; admin?: object }
+    const { ingress = {}, admin = {}, ...others } = listeners as Record<string, object>
     return written(name, {
       ...shared,
       spiffeId: ids.gateway,
@@ -220,6 +220,7 @@ export const meshRig = async () => {
       listeners: {
         ingress: { port: 0, tls: { certificates: [ingressFiles] }, ...ingress },
         admin: { port: 0, ...admin },
+        ...others,
       },
       policy: { bundleFile },
       waf: { mode: 'off' },

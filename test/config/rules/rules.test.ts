@@ -121,7 +121,7 @@ const gatewayRows: readonly Row[] = [
   [
     'an upstream of another trust domain',
     replace('spiffe://mesh.example/orders', 'spiffe://other.example/orders'),
-    '"spiffe://other.example/orders" is not in the trust domain "mesh.example" — name an ID that begins with spiffe://mesh.example/',
+    '"spiffe://other.example/orders" is not in the trust domain "mesh.example" — name an ID that begins with spiffe://mesh.example/, or its trust domain in `federation`',
   ],
   [
     'an identity of another trust domain',

@@ -19,6 +19,7 @@ import { openFirewall } from '#gateway/main'
 import { cutQuarantined } from '#gateway/cut-quarantined'
 import { liveTable } from '#gateway/live'
 import { runtimes, type Runtimes } from '#gateway/runtime'
+import type { FederatedBundles } from '#identity/federation/federated-bundles'
 import type { OwnSvid } from '#identity/svid/svid'
 import { egressAllowlist } from '#plugins/egress-allowlist/guard'
 import { quarantine } from '#plugins/quarantine/guard'
@@ -64,6 +65,8 @@ export type RigOptions = {
   readonly dns?: Partial<Egress['dns']>
   readonly more?: Partial<Egress>
   readonly ports?: Partial<EgressPorts>
+  /** Bundles of other trust domains. */
+  readonly federated?: FederatedBundles
   /** Where the bundle is; nowhere, if absent. */
   readonly exchangeUrl?: string
   /** Of the gateway; one of the mesh root, if absent. `bundle` besides the mesh root. */
@@ -129,6 +132,7 @@ export const runRig = async (certs: Certificates, options: RigOptions) => {
     nat64Prefixes: [],
     audiences: [],
     destinationRoots: { files: [files.outsideRoot], publicRoots: false },
+    trustDomains: [],
     connectTimeoutMs: 1000,
     clientHelloTimeoutMs: 5000,
     headersTimeoutMs: 2000,
@@ -244,7 +248,7 @@ export const runRig = async (certs: Certificates, options: RigOptions) => {
     clock: systemClock,
   })
   const all: Runtimes<GatewayConfig, BuiltEgress> = runtimes(async (next, hand) => {
-    const built = await egress.build(next, hand)
+    const built = await egress.build(next, hand, options.federated ?? noFederation())
     if (!built) throw new Error('the rig has no way out')
     return built
   })
@@ -316,3 +320,11 @@ const connectTo = (port: number, certs: Certificates, workload: string | undefin
 /** The status and the tag of an answer that is a refusal. */
 export const refusalOf = ({ status, head }: { status: number; head: string }): string =>
   `${status} ${/^x-sallyport-error: (.*)$/im.exec(head)?.[1] ?? 'none'}`
+
+const noFederation = (): FederatedBundles => ({
+  get: () => undefined,
+  onChange: () => () => {},
+  start: async () => {},
+  status: () => ({}),
+  close: () => {},
+})

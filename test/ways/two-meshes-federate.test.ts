@@ -1,0 +1,232 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { mkdirSync, readFileSync } from 'node:fs'
+import { createServer, request, type RequestOptions } from 'node:https'
+import type { IncomingMessage } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import type { TLSSocket } from 'node:tls'
+import { after, suite, test } from 'node:test'
+import { gateway as partnerJob } from '#test/exchange/fixtures'
+import { startTestExchange } from '#test/exchange/running-exchange'
+import { makeWebCertificate } from '#test/fakes/https-server'
+import { askAt, eventually, freePorts, ids, meshRig, openRoute, type Answer } from './rig.ts'
+
+const ours = 'mesh.test'
+const theirs = 'mesh.example'
+
+/**
+ * Two meshes with an exchange each: ours fetches the other's bundle by `https_web`, the other ours by `https_spiffe`. A
+ * gateway of ours has an upstream there, and lets workloads of there out.
+ */
+const setUp = async () => {
+  const rig = await meshRig()
+  after(rig.close)
+  const web = makeWebCertificate()
+  const tls = {
+    certificates: [
+      {
+        certificateFile: rig.save('web.pem', web.server.pem),
+        keyFile: rig.save('web.key', web.server.keyPem),
+      },
+    ],
+  }
+  const [ourPort = 0, theirPort = 0, theirBundlePort = 0] = await freePorts(3)
+  mkdirSync(rig.at('federation'))
+  const fromThem = {
+    profile: 'https_web',
+    url: `https://localhost:${theirBundlePort}/bundle`,
+    caFile: rig.save('web-ca.pem', web.ca),
+  }
+  const client = (spiffeId: string) => ({ authentication: { method: 'tls_client_auth', spiffeId } })
+  const exchange = await rig.exchange(ourPort, {
+    federation: {
+      directory: rig.at('federation'),
+      trustDomains: { [theirs]: { bundleEndpoint: fromThem } },
+    },
+    clients: { 'their-job': client(partnerJob), 'their-other': client(`spiffe://${theirs}/other`) },
+  })
+  const ourBundle = await askAt(ourPort, exchange.roots(), '/bundle')
+  const partner = await startTestExchange({
+    listeners: {
+      exchange: { port: theirPort },
+      federation: { port: theirBundlePort, tls },
+      admin: { port: 0 },
+    },
+    audiences: [ids.gateway],
+    federation: {
+      trustDomains: {
+        [ours]: {
+          bundleEndpoint: {
+            profile: 'https_spiffe',
+            url: `https://localhost:${ourPort}/bundle`,
+            spiffeId: ids.exchange,
+            bundleFile: rig.save('our-bundle.json', ourBundle.text),
+          },
+        },
+      },
+    },
+  })
+  after(partner.stop)
+  const joined = await partner.join()
+
+  const serveAs = async ({ cert, key }: { cert: string; key: string }) => {
+    const seen: (string | undefined)[] = []
+    const server = createServer(
+      { cert, key, ca: exchange.roots(), requestCert: true, rejectUnauthorized: true },
+      (req, res) => {
+        seen.push((req.socket as TLSSocket).getPeerX509Certificate()?.subjectAltName)
+        res.end('from there')
+      },
+    ).listen(0, '127.0.0.1')
+    server.on('tlsClientError', () => {})
+    await once(server, 'listening')
+    after(() => {
+      server.closeAllConnections()
+      server.close()
+    })
+    return { url: `https://127.0.0.1:${(server.address() as AddressInfo).port}`, seen }
+  }
+  const theirService = await serveAs(joined)
+  // Our own CA must not be able to speak for them.
+  const impostor = await serveAs(await rig.svidOf(partnerJob))
+  const gateway = await rig.gateway('gateway', {
+    exchangePort: ourPort,
+    federation: {
+      directory: rig.at('federation'),
+      trustDomains: { [theirs]: { bundleEndpoint: fromThem } },
+    },
+    upstreams: {
+      service: { endpoints: [theirService.url], spiffeId: partnerJob },
+      impostor: { endpoints: [impostor.url], spiffeId: partnerJob },
+    },
+    routes: [openRoute('a', '/a'), openRoute('b', '/b', { upstream: 'impostor' })],
+    listeners: { egress: { port: 0, tls: { certificates: [rig.ingressFiles] } } },
+    egress: {
+      trustDomains: [theirs],
+      rules: [
+        {
+          id: 'theirs',
+          team: 'test',
+          workloads: [`spiffe://${theirs}/**`],
+          destinations: [{ hosts: ['allowed.example'] }],
+        },
+      ],
+    },
+  })
+  return { rig, exchange, partner, joined, gateway, theirService, impostor }
+}
+
+suite('two meshes federate', async () => {
+  const { rig, exchange, partner, joined, gateway, theirService, impostor } = await setUp()
+  const federationOf = async (adminUrl: string, domain: string) => {
+    const status = (await (await fetch(`${adminUrl}/status`)).json()) as {
+      federation: Record<string, { sequence?: number; refreshedAtMs?: number; roots: number }>
+    }
+    return status.federation[domain]
+  }
+  await eventually(async () => (await federationOf(exchange.urls.admin, theirs))?.sequence)
+
+  test('each exchange has the bundle of the other, by either profile', async () => {
+    for (const [admin, domain, from] of [
+      [exchange.urls.admin, theirs, partner],
+      [partner.urls.admin, ours, exchange],
+    ] as const) {
+      const had = await eventually(async () => {
+        const now = await federationOf(admin, domain)
+        return now?.refreshedAtMs === undefined ? undefined : now
+      })
+      const published = JSON.parse(
+        (await askAt(from.exchange.port, from.roots(), '/bundle')).text,
+      ) as { spiffe_sequence: number }
+      assert.equal(had.sequence, published.spiffe_sequence)
+      assert.equal(had.roots, 1)
+    }
+  })
+
+  test('the endpoint for the web has the bundle and nothing else', async () => {
+    const port = partner.federation?.port ?? 0
+    const ca = readFileSync(rig.at('web-ca.pem'), 'utf8')
+    const bundle = await askAt(port, ca, '/bundle')
+    assert.equal(bundle.status, 200)
+    assert.equal(bundle.headers['content-type'], 'application/json; charset=utf-8')
+    for (const path of ['/token', '/keys', '/healthz', '/'])
+      assert.equal((await askAt(port, ca, path)).status, 404, path)
+  })
+
+  test('a service of there is reached by its own bundle, and our CA cannot speak for it', async () => {
+    const answer = await eventually(async () => {
+      const now = await gateway.ask('/a/1')
+      return now.status === 200 ? now : undefined
+    })
+    assert.equal(answer.text, 'from there')
+    assert.deepEqual(theirService.seen, [`URI:${ids.gateway}, DNS:localhost`])
+    const refused = await gateway.ask('/b/1')
+    assert.equal(refused.status, 502)
+    assert.deepEqual(impostor.seen, [])
+  })
+
+  test('a client of there is known at our exchange by its certificate, if it is configured', async () => {
+    const ask = (clientId: string, from: { cert: string; key: string }) =>
+      askAt(exchange.exchange.port, exchange.roots(), '/introspect', {
+        method: 'POST',
+        ...from,
+        headers: { 'content-type': 'application/x-www-form-urlencoded' },
+        body: new URLSearchParams({ client_id: clientId, token: 'x' }).toString(),
+      })
+    const known = await ask('their-job', joined)
+    assert.deepEqual([known.status, JSON.parse(known.text)], [200, { active: false }])
+    assert.equal((await ask('their-other', joined)).status, 401, 'it is somebody else')
+    const forged = await rig.svidOf(partnerJob)
+    assert.equal((await ask('their-job', forged)).status, 401, 'our CA spoke for them')
+  })
+
+  /** What the proxy makes of who asks: 407 for whom it does not know, 403 for where one may not go. */
+  const connect = async (options: RequestOptions): Promise<Pick<Answer, 'status' | 'headers'>> => {
+    const asked = request({
+      host: '127.0.0.1',
+      port: gateway.egress?.port,
+      servername: 'localhost',
+      ca: gateway.ca,
+      method: 'CONNECT',
+      path: 'elsewhere.example:443',
+      agent: false,
+      ...options,
+      headers: { host: 'elsewhere.example:443', ...(options.headers as object) },
+    })
+    asked.end()
+    const [answer] = (await once(asked, 'connect')) as [IncomingMessage]
+    asked.destroy()
+    return { status: answer.statusCode ?? 0, headers: answer.headers }
+  }
+
+  test('a workload of there is known by its certificate at the proxy, and our CA cannot speak for it', async () => {
+    await eventually(async () => ((await connect(joined)).status === 403 ? true : undefined))
+    const forged = await rig.svidOf(partnerJob)
+    assert.equal((await connect(forged)).status, 407)
+    assert.equal((await connect({})).status, 407)
+  })
+
+  test('a workload of there is known by its JWT-SVID at the proxy', async () => {
+    const minted = await partner.exchangeToken(
+      { subject_token: await partner.subjectToken(), audience: ids.gateway },
+      joined,
+    )
+    const token = String(minted.json()['access_token'])
+    const as = (bearer: string) =>
+      connect({ headers: { 'proxy-authorization': `Bearer ${bearer}` } })
+    assert.equal((await as(token)).status, 403)
+    assert.equal((await as(`${token.slice(0, -8)}AAAAAAAA`)).status, 407)
+  })
+
+  test('none of that is so where the configuration does not name the domain', async () => {
+    const closed = await rig.gateway('closed', {
+      routes: [openRoute('a', '/a')],
+      upstreams: { service: { endpoints: [theirService.url], spiffeId: ids.service } },
+      federation: { trustDomains: {} },
+      listeners: { egress: { port: 0, tls: { certificates: [rig.ingressFiles] } } },
+      egress: { rules: [] },
+    })
+    assert.equal((await connect({ ...joined, port: closed.egress?.port })).status, 407)
+    assert.equal((await closed.ask('/a/1')).status, 502)
+  })
+})
