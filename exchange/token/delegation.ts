@@ -8,28 +8,31 @@ export type Act = { readonly sub: string; readonly iss?: string; readonly act?: 
 /**
  * Reads the `act` of a token. Members other than `sub`, `iss` and `act` mean nothing inside it and are left behind.
  *
- * @param issuer Of the token: said of an actor whom it names without an issuer. Undefined for tokens of ours, whose actors
- *   are SPIFFE IDs.
+ * @param outside Of a token from outside: its issuer, said of an actor whom it names without one, and ours, in whose name it
+ *   cannot say who acts. Undefined for tokens of ours, whose actors are SPIFFE IDs.
  * @returns A fault for what is not a chain of actors, or is longer than `maxActors`: leaving one out would hide who acted.
  */
 export const readActors = (
   claims: JsonObject,
-  issuer: string | undefined,
+  outside: Outside | undefined,
   maxActors: number,
 ): Outcome<Act | undefined> => {
   if (claims['act'] === undefined) return good(undefined)
-  return readAct(claims['act'], issuer, maxActors)
+  return readAct(claims['act'], outside, maxActors)
 }
 
-const readAct = (value: unknown, issuer: string | undefined, left: number): Outcome<Act> => {
+type Outside = { readonly issuer: string; readonly ours: string }
+
+const readAct = (value: unknown, outside: Outside | undefined, left: number): Outcome<Act> => {
   if (left === 0) return bad('it names more actors than are accepted')
   if (!isJsonObject(value)) return bad('its act is no object')
-  const { sub, iss = issuer, act } = value
+  const { sub, iss = outside?.issuer, act } = value
   if (typeof sub !== 'string' || sub === '') return bad('an actor of it has no sub')
   if (iss !== undefined && typeof iss !== 'string') return bad('an actor of it has no usable iss')
+  if (iss !== undefined && iss === outside?.ours) return bad('it names an actor in our name')
   const named = { sub, ...(iss === undefined ? {} : { iss }) }
   if (act === undefined) return good(named)
-  const before = readAct(act, issuer, left - 1)
+  const before = readAct(act, outside, left - 1)
   return before.ok ? good({ ...named, act: before.value }) : before
 }
 

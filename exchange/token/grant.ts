@@ -92,7 +92,7 @@ export const grant = (
   const allowed = allow(question, kind, policy)
   if (!allowed.ok) return allowed
   const { scopes, by } = allowed.value
-  const acting = whoActs(question, by, policy.maxActors)
+  const acting = whoActs(question, by, policy)
   if (!acting.ok) return acting
   const confirmation = bind(kind, asker, keys)
   if (!confirmation.ok) return confirmation
@@ -158,26 +158,33 @@ const allow = (
     scopes: asked ?? [],
   })
   if (!granted.ok) return granted
+  // draft-ietf-oauth-transaction-tokens, Unknown `subject_token` scope: unknown is not unconstrained.
+  if (kind === 'txn-token' && has === undefined && asker.kind === 'client')
+    return scope('the subject token does not say which scopes it has', asked)
   const kept = subject.own === undefined ? [] : (has ?? [])
   const scopes = asked ?? kept.filter((one) => granted.value.scopes.includes(one))
   return grantedAs({ scopes, by: granted.value })
 }
 
 /**
- * The scopes that a subject token has. Undefined for one from outside that speaks of none: then the grants alone say what
- * may be had. A token of ours without any has none, and a claim that is no list of scopes is none either.
+ * The scopes that a subject token has, in `scope` or, if it is from outside, in `scp`; of both what is in both. Undefined for
+ * one from outside that speaks of none: then the grants alone say what may be had. A token of ours without any has none, and
+ * a claim that is no list of scopes is none either.
  */
 const scopesOf = ({ token, own }: Party): readonly string[] | undefined => {
-  const { scope: claim } = token.claims
-  if (claim === undefined) return own === undefined ? undefined : []
-  return readScopes(claim) ?? []
+  const { scope: claim, scp } = token.claims
+  if (own !== undefined) return readScopes(claim ?? '') ?? []
+  // The `scp` of Entra is a text as `scope` is (RFC 9068), and that of Okta a list.
+  const said = [claim, Array.isArray(scp) ? scp.join(' ') : scp].filter((one) => one !== undefined)
+  const [first, ...more] = said.map((one) => readScopes(one) ?? [])
+  return first?.filter((one) => more.every((other) => other.includes(one)))
 }
 
 /** Who acts now, and all who acted before. `may_act` binds whoever asks, with and without an `actor_token`. */
 const whoActs = (
   { asker, subject, actor }: Question,
   allowed: Allowed | undefined,
-  maxActors: number,
+  { maxActors, issuer }: GrantPolicy,
 ): OAuthResult<Pick<Grant, 'act' | 'actor'>> => {
   const party = actor
     ? {
@@ -195,7 +202,7 @@ const whoActs = (
     return delegation('the actor may not act for this subject', actor.spiffeId)
   const before = readActors(
     subject.token.claims,
-    subject.own === undefined ? subject.token.issuer : undefined,
+    subject.own === undefined ? { issuer: subject.token.issuer, ours: issuer } : undefined,
     maxActors,
   )
   if (!before.ok) return delegation(before.fault)

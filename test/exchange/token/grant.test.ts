@@ -306,6 +306,52 @@ suite('scopes only get fewer', () => {
       'invalid_scope scope-refused',
     ],
     [
+      'a client asks for more than the `scp` of Entra has',
+      {
+        asker: byClient(),
+        subject: subject(alice, undefined, { scp: 'orders.read' }),
+        scopes: ['orders.write'],
+      },
+      'invalid_scope scope-refused',
+    ],
+    [
+      'a client asks for more than the `scp` of Okta has',
+      {
+        asker: byClient(),
+        subject: subject(alice, undefined, { scp: ['orders.read'] }),
+        scopes: ['orders.read', 'orders.write'],
+      },
+      'invalid_scope scope-refused',
+    ],
+    [
+      'a client asks for what such a list has',
+      {
+        asker: byClient(),
+        subject: subject(alice, undefined, { scp: ['openid', 'orders.read'] }),
+        scopes: ['orders.read'],
+      },
+      'granted',
+      ['orders.read'],
+    ],
+    [
+      'two claims say different scopes: what is in both',
+      {
+        asker: byClient(),
+        subject: subject(alice, undefined, { scope: 'orders.read', scp: 'orders.write' }),
+        scopes: ['orders.write'],
+      },
+      'invalid_scope scope-refused',
+    ],
+    [
+      'the list is of something else',
+      {
+        asker: byClient(),
+        subject: subject(alice, undefined, { scp: [{ orders: 'read' }] }),
+        scopes: ['orders.read'],
+      },
+      'invalid_scope scope-refused',
+    ],
+    [
       'a client asks for more than the token has',
       {
         asker: byClient(),
@@ -535,6 +581,14 @@ suite('who acts', () => {
       assert.equal(codeOf(ask({ asker: byClient(), ...asked })), outcome)
     })
 
+  test('no outside issuer says in our name who acted', () => {
+    const forged = { sub: gateway, iss: issuer }
+    for (const act of [forged, { sub: 'bob', act: forged }]) {
+      const asked = { asker: byClient(), subject: subject(alice, undefined, { act }) }
+      assert.equal(codeOf(ask(asked)), 'invalid_request delegation-refused')
+    }
+  })
+
   test('nobody who acted before is lost, with and without a new actor', () => {
     const before = { sub: 'ann', act: { sub: 'bob', iss: 'https://b.example' } }
     const kept = {
@@ -622,6 +676,7 @@ suite('a Txn-Token', () => {
     const { transaction, scopes, expiresAtSeconds, issuedAtSeconds } = grantedTo({
       ...txn,
       asker: byClient(),
+      subject: subject(alice, undefined, { scope: 'orders.read' }),
       details: { order: 7 },
       context: { req_ip: '192.0.2.1' },
     })
@@ -657,6 +712,11 @@ suite('a Txn-Token', () => {
       'granted',
     ],
     ['for a gateway whose caller has no scopes', txn, 'invalid_scope scope-refused'],
+    [
+      'for a client whose subject says nothing of scopes: unknown is not unconstrained',
+      { ...txn, asker: byClient() },
+      'invalid_scope scope-refused',
+    ],
     [
       'without a scope',
       { ...txn, asker: byClient(), scopes: undefined },

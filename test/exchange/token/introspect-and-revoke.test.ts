@@ -170,12 +170,18 @@ suite('a Txn-Token', () => {
     scope: 'orders.read',
     client_id: 'agent',
   }
+  /** Of a caller who has these scopes. */
+  const scoped = async (more: Record<string, string> = {}) =>
+    exchange.form({
+      ...wish,
+      subject_token: await exchange.subjectToken({ scope: 'orders.read orders.write' }),
+      ...more,
+    })
 
   test('is had by a workload that proves who it is, and says who asked, for what and in which context', async () => {
     const answer = await asAgent(
       '/token',
-      await exchange.form({
-        ...wish,
+      await scoped({
         request_context: '{"ip":"192.0.2.7"}',
         request_details: '{"order":7}',
       }),
@@ -198,7 +204,7 @@ suite('a Txn-Token', () => {
   })
 
   test('is replaced at a later hop with its transaction unchanged, and is no other token', async () => {
-    const first = await asAgent('/token', await exchange.form(wish))
+    const first = await asAgent('/token', await scoped())
     const subject_token = String(first.json()['access_token'])
     const typed = { subject_token, subject_token_type: tokenTypes.txnToken }
     const second = await asAgent('/token', await exchange.form({ ...wish, ...typed }))
@@ -215,7 +221,9 @@ suite('a Txn-Token', () => {
     )
   })
 
-  test('is not had by a gateway for more than its caller has: unknown scopes are refused', async () => {
+  test('is not had for a caller whose scopes are unknown, by whoever asks: unknown is not unconstrained', async () => {
+    const byClient = await asAgent('/token', await exchange.form(wish))
+    assert.equal(byClient.json()['error'], 'invalid_scope', byClient.body.toString())
     const { client_id: _, ...form } = await exchange.form(wish)
     const answer = await asGateway('/token', { ...form, client_id: gateway })
     assert.equal(answer.json()['error'], 'invalid_scope', answer.body.toString())

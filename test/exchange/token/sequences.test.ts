@@ -115,6 +115,8 @@ const firstToken = fc.record({
   sub: fc.constantFrom('alice', 'agent', 'bob'),
   lifeSeconds: fc.constantFrom(1, 45, 200, 900),
   scope: scopeText,
+  /** As its issuer says scopes. */
+  scopeAs: fc.constantFrom('scope', 'scp', 'list', 'both'),
   act,
   mayAct: sometimes(fc.constantFrom(agent, batch, 'spiffe://mesh.example/user/nobody')),
 })
@@ -130,7 +132,12 @@ const step = fc.record({
 })
 
 const peers = { gateway, agent, batch }
-const setOf = (scope: unknown) => new Set(typeof scope === 'string' ? scope.split(' ') : [])
+const setOf = (scope: unknown) =>
+  new Set(typeof scope === 'string' ? scope.split(' ') : Array.isArray(scope) ? scope : [])
+const scopesAs = (scope: string, how: 'scope' | 'scp' | 'list' | 'both') => {
+  if (how === 'both') return { scope: 'read write admin', scp: scope }
+  return how === 'list' ? { scp: scope.split(' ') } : { [how]: scope }
+}
 const actorsOf = (value: unknown): string[] => {
   const { sub, act: before } = (value ?? {}) as { sub?: string; act?: unknown }
   return sub === undefined ? [] : [sub, ...actorsOf(before)]
@@ -177,9 +184,11 @@ const take = async (
 const keepsWithin = (child: Held, parent: Held, actor: Held | undefined, isFirst: boolean) => {
   const [own, before] = [child.claims, parent.claims]
   // A token from outside that speaks of no scopes leaves them to the grants; one of ours without any has none.
-  if (before['scope'] !== undefined || !isFirst)
+  const said = isFirst ? [before['scope'], before['scp']] : [before['scope'] ?? '']
+  for (const claim of said.filter((one) => one !== undefined))
     for (const one of setOf(own['scope']))
-      assert.ok(setOf(before['scope']).has(one), `scope ${one} came from nowhere`)
+      assert.ok(setOf(claim).has(one), `scope ${one} came from nowhere`)
+  if (own['txn'] !== undefined) assert.ok(setOf(own['scope']).size > 0 && said.some(Boolean))
   assert.ok((own.exp ?? Infinity) <= (before.exp ?? 0), 'it outlives its parent')
   assert.ok((own.exp ?? Infinity) <= (actor?.claims.exp ?? Infinity), 'it outlives its actor')
   const sub = isFirst ? `spiffe://mesh.example/user/${before.sub}` : before.sub
@@ -206,14 +215,14 @@ test('no sequence of exchanges widens scopes, lengthens a life, loses an actor o
       fc.array(step, { minLength: 1, maxLength: 12 }),
       async (beginnings, steps) => {
         const tokens: { readonly held: Held; readonly depth: number }[] = beginnings.map(
-          ({ sub, lifeSeconds, scope, act: acting, mayAct }) => ({
+          ({ sub, lifeSeconds, scope, scopeAs, act: acting, mayAct }) => ({
             held: held(
               signToken(
                 key,
                 claims({
                   sub,
                   exp: nowMs / 1000 + lifeSeconds,
-                  ...(scope === null ? {} : { scope }),
+                  ...(scope === null ? {} : scopesAs(scope, scopeAs)),
                   ...(acting === null ? {} : { act: acting }),
                   ...(mayAct === null ? {} : { may_act: { sub: mayAct } }),
                 }),
