@@ -51,7 +51,7 @@ export const closedRecord = (
     ...causeOf(problem),
     status: sent.status,
     durationMs,
-    bytesIn: notes.bytesOut ?? facts.body.bytesIn(),
+    bytesIn: notes.bytesOut ?? sent.bytesIn ?? facts.body.bytesIn(),
     bytesOut: sent.bytesOut,
   }
 }

@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http'
-import { Transform, type Readable } from 'node:stream'
+import { Transform, type Duplex, type Readable } from 'node:stream'
 import type { Inspection } from '#contract/inspection'
 import type { Problem, ProblemTag } from '#contract/problem'
 import type {
@@ -8,9 +8,11 @@ import type {
   UpstreamFault,
   UpstreamFaultKind,
   UpstreamHandler,
+  UpstreamRequest,
 } from '#http/upstream-client'
 import type { Sent } from '../answer.ts'
 import { inspectAnswer } from '../ingress/inspect-answer.ts'
+import type { UpgradingClient } from '../upstream/undici-client.ts'
 import { placeOf } from './allow.ts'
 import { hostHeader } from './authority.ts'
 import { DialFault } from './dial-fault.ts'
@@ -20,6 +22,8 @@ import type { Ask } from './read-ask.ts'
 export type Forwarding = {
   /** Reaches the place that was asked for, and no other. */
   readonly client: Pick<UpstreamClient, 'dispatch'>
+  /** Asks for a WebSocket instead. */
+  readonly upgrade?: Upgrading | undefined
   /** What the firewall has to say of the answer. */
   readonly inspection?: Inspection | undefined
   readonly refuse: (problem: Problem) => Sent
@@ -29,6 +33,12 @@ export type Forwarding = {
   readonly maxBodyBytes: number
   /** Accounts bytes that were moved, either way; says so if they were too many. */
   readonly spend: (bytes: number) => Problem | undefined
+}
+
+export type Upgrading = {
+  readonly client: Pick<UpgradingClient, 'upgrade'>
+  /** Takes over the connection once the destination has agreed. Never rejects. */
+  readonly agreed: (headers: readonly string[], destination: Duplex) => Promise<Sent>
 }
 
 /** A request that may go out. */
@@ -54,6 +64,7 @@ export const forward = (
     const { ask, body, decisionId } = outgoing
     const {
       client,
+      upgrade,
       inspection,
       refuse,
       viaName,
@@ -66,17 +77,20 @@ export const forward = (
     let bytesOut = 0
     let isSettled = false
 
-    const settle = (sent: Sent) => {
-      if (isSettled) return
+    const leave = () => {
       isSettled = true
       res.off('close', callerGone).off('drain', resume)
+    }
+    const settle = (sent: Sent) => {
+      if (isSettled) return
+      leave()
       control?.abort(new Error('this is over'))
       resolve(sent)
     }
     const fail = (problem: Problem) => {
       if (isSettled) return
       const shown = body.fault() ?? problem
-      settle({ ...refuse(shown), bytesOut, problem: shown })
+      settle({ problem: shown, ...refuse(shown), bytesOut }) // it may have been cut for another
     }
     const callerGone = () => fail({ tag: 'caller-gone' })
     const resume = () => control?.resume()
@@ -115,18 +129,25 @@ export const forward = (
       if (tooMany) fail(tooMany)
     })
     if (isSettled) return
-    client.dispatch(
-      {
-        method: ask.head.method,
-        path: ask.head.path + ask.head.query,
-        authority: authorityOf(outgoing),
-        headers: requestHeaders(ask, viaName),
-        body: counted,
-        headersTimeoutMs,
-        idleTimeoutMs,
+    const asked: UpstreamRequest = {
+      method: ask.head.method,
+      path: ask.head.path + ask.head.query,
+      authority: authorityOf(outgoing),
+      headers: requestHeaders(ask, viaName),
+      body: counted,
+      headersTimeoutMs,
+      idleTimeoutMs,
+    }
+    const handler = inspection?.answers ? inspectAnswer(inspection, answering, fail) : answering
+    if (!upgrade) return client.dispatch(asked, handler)
+    upgrade.client.upgrade(asked, {
+      ...handler,
+      onUpgrade: (answered, destination) => {
+        if (isSettled) return void destination.destroy()
+        leave()
+        resolve(upgrade.agreed(answered, destination))
       },
-      inspection?.answers ? inspectAnswer(inspection, answering, fail) : answering,
-    )
+    })
   })
 
 /** The body as it is, and what goes out of it is told. */
@@ -179,7 +200,7 @@ const requestHeaders = (
 }
 
 /** A destination must not be able to speak as the gateway. */
-const answerHeaders = (
+export const answerHeaders = (
   headers: readonly string[],
   viaName: string,
   decisionId: string,

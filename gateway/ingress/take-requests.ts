@@ -172,7 +172,7 @@ const once = (reply: (problem: Problem) => Replied): ((problem: Problem) => Sent
 }
 
 /** For the answer to a handshake; Node gives none at this door. The connection ends with it. */
-const responseOn = (socket: Duplex, req: IncomingMessage): ServerResponse => {
+export const responseOn = (socket: Duplex, req: IncomingMessage): ServerResponse => {
   const res = new ServerResponse(req)
   const drained = () => res.emit('drain')
   res.shouldKeepAlive = false

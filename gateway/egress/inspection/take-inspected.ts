@@ -6,13 +6,15 @@ import { bodyOf } from '#http/body'
 import type { Doors } from '#http/doors'
 import { replyProblem, replyProblemOnSocket } from '#http/problem-reply'
 import { answer, type Door, type Exchange, type Sent } from '../../answer.ts'
+import { responseOn } from '../../ingress/take-requests.ts'
 import { closedRecord } from '../audit-record.ts'
-import { forward } from '../forward.ts'
+import { forward, type Forwarding } from '../forward.ts'
 import { spendBytes } from '../limit.ts'
 import { toWorkload } from '../refusal.ts'
 import { bodyLimits, closed, idleMsOf, type Serving, type Taking } from '../taking.ts'
 import type { InspectedAdmitted } from './pipeline.ts'
 import type { InspectedReceived, InspectedTunnel } from './tunnel.ts'
+import { openWebSocket } from './web-socket.ts'
 
 /** Takes what comes through inspected tunnels and brings it to its end: answered, recorded and counted, once. */
 export const takeInspected = (
@@ -28,10 +30,11 @@ export const takeInspected = (
       watch: figures.watch,
       record: (ending) => {
         const { decision, body, tunnel } = ending.facts
+        const { bytesIn = body.bytesIn(), bytesOut } = ending.sent
         const event = closedRecord(ending, { tunnel: tunnel.decisionId })
         audit.write(event)
         figures.ended(ending, event.step, event.outcome)
-        if (decision) figures.moved(decision.rule, body.bytesIn(), ending.sent.bytesOut)
+        if (decision) figures.moved(decision.rule, bytesIn, bytesOut)
         if (event.problem === 'internal')
           bug(event.decisionId, event.step, ending.sent.problem?.cause)
       },
@@ -51,19 +54,9 @@ export const takeInspected = (
     return run(serving, {
       received,
       send: (admitted) => {
-        const { ask, tunnel, decision, inspection } = admitted
+        const { ask } = admitted
         if (ask.kind !== 'request') throw new Error('a tunnel within a tunnel')
-        tunnel.decided(decision)
-        return forward({ ...admitted, ask }, res, {
-          client: tunnel.client,
-          inspection,
-          refuse,
-          viaName: serving.parts.viaName,
-          headersTimeoutMs: serving.parts.headersTimeoutMs,
-          idleTimeoutMs: idleMsOf(serving.parts, decision),
-          maxBodyBytes: serving.parts.maxBodyBytes,
-          spend: spendBytes(serving.parts.limits, serving.parts.accounts, clock, admitted),
-        })
+        return forward({ ...admitted, ask }, res, forwardingOf(serving, admitted, refuse))
       },
       refuse,
       cut: (problem) => {
@@ -74,26 +67,62 @@ export const takeInspected = (
     })
   }
 
-  /** Neither is served here; the gate says so of a CONNECT, and the record of both. */
+  /** The gate refuses a CONNECT within a tunnel, and the record says so. */
   const onSocket =
     (door: 'connect' | 'upgrade') => (req: IncomingMessage, socket: Duplex, early: Buffer) => {
       const serving = enter()
       if (!serving) return void replyProblemOnSocket(socket, closed)
       const { received, leave } = receive(door, req, undefined)
-      const refuse = (problem: Problem): Sent => ({
-        ...replyProblemOnSocket(socket, toWorkload(problem), received.decisionId),
-        problem,
-      })
+      let cutFor: Problem | undefined
+      let res: ServerResponse | undefined
+      const refuse = (problem: Problem): Sent => {
+        const shown = toWorkload(cutFor ?? problem)
+        const { decisionId } = received
+        const replied = res
+          ? replyProblem(res, shown, decisionId)
+          : replyProblemOnSocket(socket, shown, decisionId)
+        return { ...replied, problem: cutFor ?? problem }
+      }
       return run(serving, {
         received: { ...received, early },
-        send: async () => refuse({ tag: 'upgrade-refused' }),
+        send: (admitted) => {
+          const { ask, decision, tunnel } = admitted
+          if (ask.kind !== 'request') throw new Error('a tunnel within a tunnel')
+          if (!decision.webSockets) return Promise.resolve(refuse(noWebSockets(decision.rule)))
+          res = responseOn(socket, req)
+          return openWebSocket({ ...admitted, ask }, res, socket, {
+            ...forwardingOf(serving, admitted, refuse),
+            client: tunnel.client,
+            cutFor: () => cutFor,
+          })
+        },
         refuse,
-        cut: () => {
+        cut: (problem) => {
+          cutFor ??= problem
           leave()
           socket.destroy()
         },
       })
     }
+
+  const forwardingOf = (
+    { parts }: Serving,
+    admitted: InspectedAdmitted,
+    refuse: (problem: Problem) => Sent,
+  ): Forwarding => {
+    const { tunnel, decision, inspection } = admitted
+    tunnel.decided(decision)
+    return {
+      client: tunnel.client,
+      inspection,
+      refuse,
+      viaName: parts.viaName,
+      headersTimeoutMs: parts.headersTimeoutMs,
+      idleTimeoutMs: idleMsOf(parts, decision),
+      maxBodyBytes: parts.maxBodyBytes,
+      spend: spendBytes(parts.limits, parts.accounts, clock, admitted),
+    }
+  }
 
   const receive = (door: Door, req: IncomingMessage, res: ServerResponse | undefined) => {
     const tunnel = tunnelOf(req.socket)
@@ -117,3 +146,8 @@ export const takeInspected = (
 
   return { request, upgrade: onSocket('upgrade'), connect: onSocket('connect') }
 }
+
+const noWebSockets = (rule: string): Problem => ({
+  tag: 'upgrade-refused',
+  detail: `Rule \`${rule}\` lists this host without \`webSockets\`.`,
+})

@@ -9,7 +9,7 @@ import { connect as connectTls, type TLSSocket } from 'node:tls'
 import { startTestExchange } from '#test/exchange/running-exchange'
 import type { MadeCertificate } from '#test/fakes/openssl'
 import { wireOn, type Wire } from '#test/http/wire'
-import { runRig, type Certificates, type RigOptions } from './rig.ts'
+import { runRig, shop, type Certificates, type RigOptions } from './rig.ts'
 
 type Listener = (req: IncomingMessage, res: ServerResponse) => void
 
@@ -65,9 +65,15 @@ export const runInspectionRig = async (
       servername = place.split(':')[0],
       alpn = ['http/1.1'],
       trusted = ca,
-    }: { servername?: string; alpn?: readonly string[]; trusted?: string } = {},
+      as = shop,
+    }: {
+      servername?: string
+      alpn?: readonly string[]
+      trusted?: string
+      as?: string
+    } = {},
   ) => {
-    const { wire, answer } = await rig.connect(place)
+    const { wire, answer } = await rig.connect(place, { as })
     const decisionId = /x-sallyport-decision-id: (\S+)/.exec(answer.head)?.[1] ?? ''
     if (answer.status !== 200) return { answer, decisionId, tls: undefined }
     const tls = connectTls({
@@ -88,8 +94,9 @@ export const runInspectionRig = async (
     /** The same, once its handshake is through, to write HTTP/1.1 into. */
     inside: async (
       place: string,
+      as = shop,
     ): Promise<Wire & { readonly decisionId: string; readonly tls: TLSSocket }> => {
-      const { tls, answer, decisionId } = await tunnelTo(place)
+      const { tls, answer, decisionId } = await tunnelTo(place, { as })
       if (!tls) throw new Error(`no tunnel: ${answer.head}${answer.body}`)
       return { ...(await wireOn(tls, 'secureConnect')), decisionId, tls }
     },
