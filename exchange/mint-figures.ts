@@ -18,13 +18,24 @@ export type MintFigures = {
 }
 
 export const mintFigures = (meter: Meter): MintFigures => {
-  const count = (kind: MintKind, result: 'issued' | 'refused' | 'failed') =>
+  const count = (kind: MintKind, result: 'refused' | 'failed') =>
     meter.counter('sallyport_mints_total', { kind, result })()
+  const issuedOf = (kind: Exclude<MintKind, 'unknown'>) => ({
+    count: meter.counter('sallyport_mints_total', { kind, result: 'issued' }),
+    took: meter.histogram('sallyport_mint_duration_seconds', { kind }),
+  })
+  const issued = {
+    'jwt-svid': issuedOf('jwt-svid'),
+    'access-token': issuedOf('access-token'),
+    'txn-token': issuedOf('txn-token'),
+    'x509-svid': issuedOf('x509-svid'),
+    'inspection-leaf': issuedOf('inspection-leaf'),
+  }
   return {
     issued: (kind, elapsedMs) => {
-      count(kind, 'issued')
-      if (kind !== 'unknown')
-        meter.histogram('sallyport_mint_duration_seconds', { kind })(elapsedMs / 1000)
+      if (kind === 'unknown') return
+      issued[kind].count()
+      issued[kind].took(elapsedMs / 1000)
     },
     refused: (kind) => count(kind, 'refused'),
     failed: (kind) => count(kind, 'failed'),

@@ -1,11 +1,11 @@
 import type { IncomingMessage } from 'node:http'
-import type { TLSSocket } from 'node:tls'
 import { auditEventVersion, type AuditEvent, type AuditSink } from '#contract/audit-event'
 import { causeText } from '#contract/cause'
 import { isoTime, type Clock } from '#contract/clock'
 import { problems, type Problem } from '#contract/problem'
 import type { SpiffeId } from '#contract/spiffe-id'
 import { howAnswered } from '#http/answered'
+import { peerOf as connectionOf } from '#http/peer'
 import type { FastifyReply, FastifyRequest } from '#http/listen'
 
 /** What can be learned on the way through an exchange. */
@@ -55,7 +55,7 @@ export const beginRecord = (
   const decisionId = (mayTell ? decisionIdIn(request) : undefined) ?? newDecisionId()
   const described = describeRequest(request, peer) // now: a closed socket has no address
   let step = 'receive'
-  let facts: Facts = {}
+  const facts: Facts = {}
   let problem: Problem | undefined
   let noted: string | undefined
   let isWritten = false
@@ -90,7 +90,7 @@ export const beginRecord = (
       step = name
     },
     learn: (more) => {
-      facts = { ...facts, ...more }
+      Object.assign(facts, more)
     },
     refused: (why) => {
       problem = why
@@ -137,15 +137,14 @@ const decisionIdIn = (request: FastifyRequest): string | undefined => {
 }
 
 const describeRequest = (request: FastifyRequest, peer: SpiffeId | undefined) => {
-  const { socket } = request
-  const tls = 'getProtocol' in socket ? (socket as TLSSocket).getProtocol() : null
+  const { address, tlsVersion } = connectionOf(request.socket) // read once a connection
   return {
     method: request.method,
     host: request.headers.host ?? '',
     path: request.routeOptions.url ?? '', // what is served there, without a query that may hold secrets
     protocol: `HTTP/${request.raw.httpVersion}`,
-    address: socket.remoteAddress ?? '',
-    ...(tls === null ? {} : { tls }),
+    address,
+    ...(tlsVersion === '' ? {} : { tls: tlsVersion }),
     ...(peer === undefined ? {} : { clientSpiffeId: peer }),
   }
 }

@@ -80,16 +80,18 @@ const formOf = ({
   audience,
   requestedTokenType,
 }: MintRequest): Buffer => {
-  const form = new URLSearchParams({
-    grant_type: tokenExchangeGrant,
-    subject_token: subjectToken.reveal(),
-    subject_token_type: subjectTokenType,
-    ...(subjectIssuer === undefined ? {} : { [subjectIssuerParameter]: subjectIssuer }),
-    requested_token_type: requestedTokenType,
-    audience,
-  })
-  return Buffer.from(form.toString(), 'latin1')
+  const issuer =
+    subjectIssuer === undefined ? '' : `&${subjectIssuerParameter}=${inForm(subjectIssuer)}`
+  return Buffer.from(
+    `${grant}&subject_token_type=${inForm(subjectTokenType)}&subject_token=${inForm(subjectToken.reveal())}${issuer}&requested_token_type=${inForm(requestedTokenType)}&audience=${inForm(audience)}`,
+    'latin1',
+  )
 }
+
+/** Put together by hand: `URLSearchParams` looks at each byte of a token that has nothing to encode. */
+const inForm = (text: string): string => (plain.test(text) ? text : encodeURIComponent(text))
+const plain = /^[\w.~:/-]*$/
+const grant = `grant_type=${tokenExchangeGrant}`
 
 const readAnswer = (answer: Answer | NoAnswer, request: MintRequest): Result<MintedToken> => {
   if ('fault' in answer) return unavailable(answer.fault.cause)

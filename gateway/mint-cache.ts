@@ -69,14 +69,20 @@ export const mintCache = (ask: Ask, maxEntries: number, meter: Meter): MintCache
   const fetch = (key: string, parent: Parent, request: MintRequest): Promise<Result<Mint>> => {
     const already = asking.get(key)
     if (already) return already
-    const question = ask(request)
-      .then((result): Result<Mint> => {
+    // One promise for all of it: this is on the way of every new token.
+    const question = ask(request).then(
+      (result): Result<Mint> => {
+        asking.delete(key)
         if (!result.ok) return result
         const minted = result.value
         if (minted.subject === parent.subject) keep(key, entryOf(minted, parent))
         return pass({ minted, fromCache: false })
-      })
-      .finally(() => asking.delete(key))
+      },
+      (cause: unknown) => {
+        asking.delete(key)
+        throw cause
+      },
+    )
     asking.set(key, question)
     return question
   }

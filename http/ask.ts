@@ -55,7 +55,7 @@ export const ask = (
         },
         onEnd: () => {
           clearTimeout(timer)
-          if (head) resolve({ ...head, body: Buffer.concat(chunks) })
+          if (head) resolve({ ...head, body: wholeOf(chunks) })
         },
         onError: (fault) => {
           clearTimeout(timer)
@@ -64,3 +64,10 @@ export const ask = (
       },
     )
   })
+
+const wholeOf = ([first, ...more]: readonly Buffer[]): Buffer =>
+  first === undefined
+    ? Buffer.alloc(0)
+    : more.length === 0
+      ? first
+      : Buffer.concat([first, ...more])

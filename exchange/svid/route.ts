@@ -7,11 +7,12 @@ import {
   type FastifyReply,
   type FastifyRequest,
 } from '#http/listen'
+import { peerOf as connectionOf } from '#http/peer'
 import { bodyProblemOf } from '../body-error.ts'
 import { maxCsrBytes } from '../ca/csr.ts'
 import type { MintFigures } from '../mint-figures.ts'
 import type { Visits } from '../visits.ts'
-import { certificateOf, joined, tlsVersionOf } from '../token/route.ts'
+import { certificateOf, joined } from '../token/route.ts'
 import { answerCsr, type AnswerCsrParts } from './answer-csr.ts'
 import { applicantOf, type ApplicantParts } from './applicant.ts'
 import type { Applicant } from './application.ts'
@@ -59,13 +60,14 @@ export const x509Route = (parts: X509RouteParts) => async (app: FastifyInstance)
     const recordable = audit.ready()
     if (!recordable.ok) return turnDown(request, reply, recordable.problem)
     record.at('applicant')
+    const { address, tlsVersion } = connectionOf(request.socket)
     const question = {
       authorization: request.headers.authorization,
       headers: joined(request.headers),
       certificate: certificateOf(request),
       peer,
-      address: request.socket.remoteAddress ?? '',
-      tlsVersion: tlsVersionOf(request),
+      address,
+      tlsVersion,
     }
     const applicant = await applicantOf(question, parts, nowMs, record)
     if (!applicant.ok) return turnDown(request, reply, applicant.problem)

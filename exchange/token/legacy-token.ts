@@ -52,11 +52,11 @@ export const legacyToken = async (
   record: Notes,
 ): Promise<Exchanged> => {
   record.at('client')
-  const { headers, body, certificate } = question
+  const { body } = question
   const { authority, path } = parts.legacy
   const credentials = {
-    request: { method: 'POST', authority, path, query: '', headers, body },
-    certificate,
+    request: { method: 'POST', authority, path, query: '', headers: question.headers(), body },
+    certificate: question.certificate(),
   }
   const proved = await authenticateLegacy(credentials, parts.legacy, nowMs)
   if (!proved.ok) return { kind: 'unknown', result: proved }

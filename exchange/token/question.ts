@@ -10,9 +10,9 @@ export type TokenQuestion = {
   readonly authorization: string | undefined
   readonly dpop: string | undefined
   /** All of them, for signatures; several of one name are joined by commas. */
-  readonly headers: Readonly<Record<string, string | undefined>>
+  readonly headers: () => Readonly<Record<string, string | undefined>>
   /** Of the connection, whoever issued it. */
-  readonly certificate: X509Certificate | undefined
+  readonly certificate: () => X509Certificate | undefined
   readonly body: Buffer
   readonly path: string
   readonly address: string

@@ -1,6 +1,7 @@
 import type { X509Certificate } from 'node:crypto'
 import type { TLSSocket } from 'node:tls'
 import type { FastifyInstance, FastifyRequest } from '#http/listen'
+import { peerOf as connectionOf } from '#http/peer'
 import type { MintFigures } from '../mint-figures.ts'
 import { oauthEndpoint, type OAuthEndpointParts } from './endpoint.ts'
 import { exchangeToken, type TokenExchangeParts } from './exchange-token.ts'
@@ -24,17 +25,18 @@ export const tokenRoute = (parts: TokenRouteParts): ((app: FastifyInstance) => P
     },
     take: async (request, body, { record, nowMs, beganAt, peer }) => {
       const { authorization, dpop } = request.headers
+      const { address, tlsVersion } = connectionOf(request.socket)
       const exchanged = await exchange(
         {
           peer,
           authorization,
           dpop: typeof dpop === 'string' ? dpop : dpop?.join(),
-          headers: joined(request.headers),
-          certificate: certificateOf(request),
+          headers: () => joined(request.headers),
+          certificate: () => certificateOf(request),
           body,
           path,
-          address: request.socket.remoteAddress ?? '',
-          tlsVersion: tlsVersionOf(request),
+          address,
+          tlsVersion,
         },
         nowMs,
         record,
@@ -59,6 +61,3 @@ export const joined = (headers: FastifyRequest['headers']): Record<string, strin
 /** Of the connection, whoever issued it. */
 export const certificateOf = ({ socket }: FastifyRequest): X509Certificate | undefined =>
   'getPeerX509Certificate' in socket ? (socket as TLSSocket).getPeerX509Certificate() : undefined
-
-export const tlsVersionOf = ({ socket }: FastifyRequest): string =>
-  ('getProtocol' in socket ? (socket as TLSSocket).getProtocol() : null) ?? ''

@@ -14,8 +14,12 @@ export type CachedToken = {
 }
 
 export type TokenCache = {
-  readonly get: (token: string) => CachedToken | undefined
-  readonly set: (token: string, verified: CachedToken) => void
+  /**
+   * @param key Of `tokenKey`, made once for both.
+   * @param chars Length of the token.
+   */
+  readonly get: (key: string, chars: number) => CachedToken | undefined
+  readonly set: (key: string, chars: number, verified: CachedToken) => void
 }
 
 /** Counted for each token that may be kept: a cache of short tokens holds that many, one of long tokens fewer. */
@@ -39,27 +43,27 @@ export const tokenCache = (maxTokens: number): TokenCache => {
   const maxChars = maxOfOne * charsPerToken
   let young = new Map<string, CachedToken>()
   let old = new Map<string, CachedToken>()
-  let chars = 0
-  const keep = (key: string, length: number, verified: CachedToken) => {
-    if (young.size >= maxOfOne || chars + length > maxChars) {
+  let charsOfYoung = 0
+  const keep = (key: string, chars: number, verified: CachedToken) => {
+    if (young.size >= maxOfOne || charsOfYoung + chars > maxChars) {
       old = young
       young = new Map()
-      chars = 0
+      charsOfYoung = 0
     }
     young.set(key, verified)
-    chars += length
+    charsOfYoung += chars
   }
   return {
-    get: (token) => {
-      const key = keyOf(token)
+    get: (key, chars) => {
       const found = young.get(key)
       if (found) return found
       const older = old.get(key)
-      if (older) keep(key, token.length, older)
+      if (older) keep(key, chars, older)
       return older
     },
-    set: (token, verified) => keep(keyOf(token), token.length, verified),
+    set: keep,
   }
 }
 
-const keyOf = (token: string): string => hash('sha256', token, 'base64url')
+/** What a token is remembered by. */
+export const tokenKey = (token: string): string => hash('sha256', token, 'base64url')

@@ -17,7 +17,7 @@ import {
   type CompactJws,
 } from './strict-parse.ts'
 import { checkTimes, readTimes, type TokenTimes } from './times.ts'
-import { tokenCache, type CachedToken } from './token-cache.ts'
+import { tokenCache, tokenKey, type CachedToken } from './token-cache.ts'
 import type { VerifiedToken, VerifyToken } from './verified-token.ts'
 
 export type TokenVerifierOptions = {
@@ -63,18 +63,25 @@ export const tokenVerifier = ({ issuers, maxTokens, meter }: TokenVerifierOption
 
   const remember = (
     token: string,
+    tokenHash: string,
     read: Read,
     key: VerificationKey,
     nowMs: number,
   ): Result<VerifiedToken> => {
     if (read.times.iat !== undefined) read.issuer.clock.made(read.times.iat, nowMs)
     const verified = verifiedTokenOf(read)
-    cache.set(token, { token: verified, times: read.times, issuer: read.issuer, key })
+    cache.set(tokenHash, token.length, {
+      token: verified,
+      times: read.times,
+      issuer: read.issuer,
+      key,
+    })
     return pass(verified)
   }
 
   const verifyAnew = (
     token: string,
+    tokenHash: string,
     accepted: ReadonlySet<string>,
     nowMs: number,
   ): Soon<Result<VerifiedToken>> => {
@@ -85,24 +92,26 @@ export const tokenVerifier = ({ issuers, maxTokens, meter }: TokenVerifierOption
     const { keys } = read.issuer
     const key = keys.get(kid)
     if (key && !keys.usable()) return unavailable(read)
-    if (key && signatureFits(read.jws, key)) return remember(token, read, key, nowMs)
+    if (key && signatureFits(read.jws, key)) return remember(token, tokenHash, read, key, nowMs)
     if (key && key.algorithm !== read.jws.header.alg) return wrongAlgorithm()
     const finish = (found: VerificationKey | KeyAbsence) =>
       typeof found !== 'string' && signatureFits(read.jws, found)
-        ? remember(token, read, found, nowMs)
+        ? remember(token, tokenHash, read, found, nowMs)
         : refuseForKey(read, found, key)
     const found = keys.seek(kid, key)
     return found instanceof Promise ? found.then(finish) : finish(found)
   }
 
   return (token, accepted, nowMs) => {
-    const cached = token.length <= maxTokenChars ? cache.get(token) : undefined
+    // What is longer is refused as it is read, and never remembered.
+    const tokenHash = token.length <= maxTokenChars ? tokenKey(token) : ''
+    const cached = cache.get(tokenHash, token.length)
     if (cached && isKeyStillThere(cached)) {
       countHit()
       return checkAgain(cached, accepted, nowMs)
     }
     countMiss()
-    return verifyAnew(token, accepted, nowMs)
+    return verifyAnew(token, tokenHash, accepted, nowMs)
   }
 }
 
