@@ -173,7 +173,8 @@ const gatewayConfig = (
   }
 }
 
-const policyData = {
+/** For the policy that is shipped: what the callers of the benchmarks may. */
+export const policyData = {
   issuers: {
     bench: {
       roles: { claim: ['roles'], names: { 'orders-reader': 'orders-reader' } },
