@@ -135,14 +135,16 @@ const describeBranches = (branches: readonly Branch[]): string => {
     : branches.map(describeBranch).join(', or ')
 }
 
+const isEmptyList = (value: unknown): boolean => Array.isArray(value) && value.length === 0
+
 /** A branch in words, as it may be written. */
 export const describeBranch = (branch: Branch): string => {
   const constants = constantsOf(branch)
   if (constants.length > 0) return listed(constants.map(String), 'or')
   if (branch.type === 'object') {
-    // What has a default need not be written.
+    // What has a default need not be written, unless that is an empty list.
     const keys = Object.entries(branch.properties ?? {}).flatMap(([key, schema]) =>
-      'default' in schema ? [] : [key],
+      'default' in schema && !isEmptyList(schema.default) ? [] : [key],
     )
     return keys.length === 0 ? 'a mapping' : `a mapping with ${listed(keys)}`
   }

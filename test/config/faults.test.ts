@@ -42,7 +42,7 @@ const rows: readonly (readonly [name: string, from: string, to: string, ...said:
     'false',
     [
       'false',
-      '`authenticate`: "false" is not what stands here — write `none`, or a mapping with `issuers`',
+      '`authenticate`: "false" is not what stands here — write `none`, or a mapping with `issuers` and `legacy`',
     ],
   ],
   [
@@ -94,7 +94,7 @@ const rows: readonly (readonly [name: string, from: string, to: string, ...said:
     ],
     [
       'keyFile',
-      'unknown key `keyFile` — take it out; known here: `source`, `joinTokenFile` and `tokenFile`',
+      'unknown key `keyFile` — take it out; known here: `source`, `joinTokenFile`, `svidFile` and `tokenFile`',
     ],
   ],
   [
@@ -155,7 +155,10 @@ const rows: readonly (readonly [name: string, from: string, to: string, ...said:
     'an empty list',
     'issuers: [main]',
     'issuers: []',
-    ['[] }', '`issuers`: the list is too short — name at least 1'],
+    [
+      'authenticate: { issuers: []',
+      'route `orders` does not say whom it lets in — name `issuers` or `legacy` credentials, or write `authenticate: none` to let strangers in',
+    ],
   ],
   [
     'one thing twice in a list',

@@ -283,14 +283,14 @@ suite('who comes from another trust domain', async () => {
   })
   const { bundles } = await follow(overWeb(endpoint.at))
   const judge = federatedSvids(bundles, new Set([partner]))
-  const now = Date.now() + 60_000 // they are in force from now on
+  const soon = () => Date.now() + 60_000 // they are in force from now on
   const certificateOf = (made: MadeCertificate) => new X509Certificate(made.pem)
   const id = `spiffe://${partner}/job`
 
   test('is known by a root of its own bundle, or an intermediate that it tells of', () => {
     assert.equal(bundles.get(partner)?.authorities.intermediates.length, 1)
     for (const by of [root, intermediate]) {
-      const judged = judge(certificateOf(makeSvid(by, id)), now)
+      const judged = judge(certificateOf(makeSvid(by, id)), soon())
       assert.ok(judged?.ok, JSON.stringify(judged))
       assert.equal(judged.value.spiffeId, id)
     }
@@ -299,25 +299,25 @@ suite('who comes from another trust domain', async () => {
   test('is nobody by the root of another, out of its time, or as what is no SVID', () => {
     const leaf = certificateOf(makeSvid(root, id))
     for (const [what, certificate, atMs] of [
-      ['another root of that name', certificateOf(makeSvid(makeRoot(partner), id)), now],
-      ['before its time', leaf, now - 86_400_000 * 400],
-      ['after its time', leaf, now + 86_400_000 * 400],
+      ['another root of that name', certificateOf(makeSvid(makeRoot(partner), id)), soon()],
+      ['before its time', leaf, soon() - 86_400_000 * 400],
+      ['after its time', leaf, soon() + 86_400_000 * 400],
       [
         'two URIs',
         certificateOf(
           makeCertificate({ issuer: root, extensions: leafExtensions(`URI:${id}, URI:${id}2`) }),
         ),
-        now,
+        soon(),
       ],
-      ['a root', certificateOf(root), now],
+      ['a root', certificateOf(root), soon()],
     ] as const)
       assert.equal(judge(certificate, atMs)?.ok, false, what)
   })
 
   test('cannot speak for our own trust domain, or one that is not accepted here', () => {
     for (const stranger of ['spiffe://mesh.example/gateway', 'spiffe://third.example/job'])
-      assert.equal(judge(certificateOf(makeSvid(root, stranger)), now), undefined)
+      assert.equal(judge(certificateOf(makeSvid(root, stranger)), soon()), undefined)
     const nobody = federatedSvids(bundles, new Set())
-    assert.equal(nobody(certificateOf(makeSvid(root, id)), now), undefined)
+    assert.equal(nobody(certificateOf(makeSvid(root, id)), soon()), undefined)
   })
 })
