@@ -14,10 +14,15 @@ type Known = { readonly answer: string | undefined; readonly untilMs: number }
 
 /** Asks the system's resolvers, or those that are named. Answers are remembered as long as they say, within a minute and an hour. */
 export const blockLists = (servers: readonly string[] = []): AskBlockList => {
-  const resolver = new Resolver({ timeout: timeoutMs, tries: 1, maxTimeout: timeoutMs })
-  if (servers.length > 0) resolver.setServers(servers)
+  let resolver: Resolver | undefined
+  const open = (): Resolver => {
+    const made = new Resolver({ timeout: timeoutMs, tries: 1, maxTimeout: timeoutMs })
+    if (servers.length > 0) made.setServers(servers)
+    return made
+  }
   return rememberedLists(async (name) => {
     try {
+      resolver ??= open() // few rules ask, and rules are loaded often
       const [first] = await resolver.resolve4(name, { ttl: true })
       return { answer: first?.address, forMs: (first?.ttl ?? 0) * 1000 }
     } catch {

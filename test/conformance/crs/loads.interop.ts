@@ -78,5 +78,6 @@ suite('Loading a Core Rule Set', () => {
 const collectGarbage = (): void => {
   setFlagsFromString('--expose-gc')
   const collect: unknown = runInNewContext('gc')
-  if (typeof collect === 'function') collect()
+  // What native objects hold goes with the second.
+  for (let i = 0; i < 3; i += 1) if (typeof collect === 'function') collect()
 }

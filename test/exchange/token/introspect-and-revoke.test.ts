@@ -159,7 +159,7 @@ suite('revocation', () => {
     assert.equal(one?.revoked, true)
     assert.equal(one.client, 'mainframe')
     assert.equal(one.parent.length, 43)
-    assert.ok(!JSON.stringify(listed).includes('eyJ'), 'a token in the list')
+    assert.doesNotMatch(JSON.stringify(listed), /eyJ[\w-]+\./, 'a token in the list')
   })
 })
 
