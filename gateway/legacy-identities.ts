@@ -6,6 +6,7 @@ import { secret } from '#contract/secret'
 import type { Soon } from '#contract/step'
 import type { Meter } from '#contract/telemetry'
 import type { MintedToken, MintRequest, TokenType } from '#contract/token-exchange'
+import { twoGenerations } from '#contract/two-generations'
 import type { Mint } from './mint-cache.ts'
 
 /** What a token is asked for, besides by whom. */
@@ -63,8 +64,10 @@ export const legacyIdentities = ({
     stale: meter.counter('sallyport_mint_cache_total', { result: 'stale-while-down' }),
   }
   const hashKey = randomBytes(keyBytes)
-  const known = boundedMap<Known>(maxEntries)
-  const refused = boundedMap<{ readonly refusal: Refusal; readonly untilMs: number }>(maxEntries)
+  const known = twoGenerations<Known>(maxEntries)
+  const refused = twoGenerations<{ readonly refusal: Refusal; readonly untilMs: number }>(
+    maxEntries,
+  )
   const asking = new Map<string, Promise<Result<Mint>>>()
 
   const keyOf = (evidence: LegacyEvidence, { audience, requestedTokenType }: LegacyWish) =>
@@ -146,35 +149,3 @@ const knownOf = (minted: MintedToken): Known => ({
   mint: { minted, fromCache: true },
   refreshAtMs: minted.issuedAtMs + ((minted.expiresAtMs - minted.issuedAtMs) * 2) / 3,
 })
-
-/** Two generations, as in `mint-cache.ts`. */
-const boundedMap = <Value>(maxEntries: number) => {
-  const maxOfOne = Math.max(1, Math.floor(maxEntries / 2))
-  let young = new Map<string, Value>()
-  let old = new Map<string, Value>()
-  const set = (key: string, value: Value) => {
-    if (!young.has(key) && young.size >= maxOfOne) {
-      old = young
-      young = new Map()
-    }
-    young.set(key, value)
-  }
-  return {
-    set,
-    get: (key: string): Value | undefined => {
-      const found = young.get(key)
-      if (found !== undefined) return found
-      const aged = old.get(key)
-      if (aged !== undefined) {
-        old.delete(key)
-        set(key, aged)
-      }
-      return aged
-    },
-    delete: (key: string) => {
-      young.delete(key)
-      old.delete(key)
-    },
-    size: () => young.size + old.size,
-  }
-}

@@ -3,6 +3,7 @@ import type { SpiffeId } from '#contract/spiffe-id'
 import type { Soon } from '#contract/step'
 import type { Meter } from '#contract/telemetry'
 import type { MintedToken, MintRequest } from '#contract/token-exchange'
+import { twoGenerations } from '#contract/two-generations'
 
 /** A minted token, and whether it came without a question. */
 export type Mint = { readonly minted: MintedToken; readonly fromCache: boolean }
@@ -34,9 +35,6 @@ const retryAfterMs = 2000
  *
  * What was minted for another than the mapping says now is neither kept nor used: a reload may have changed the mapping,
  * and the exchange is asked until it agrees.
- *
- * Two generations instead of a list by last use: what is still wanted when the younger one is full moves over by being
- * used. A `Map` with an insert and a delete for every request would cost more than the whole look-up.
  */
 export const mintCache = (ask: Ask, maxEntries: number, meter: Meter): MintCache => {
   const count = {
@@ -45,26 +43,8 @@ export const mintCache = (ask: Ask, maxEntries: number, meter: Meter): MintCache
     refreshed: meter.counter('sallyport_mint_cache_total', { result: 'refreshed-ahead' }),
     stale: meter.counter('sallyport_mint_cache_total', { result: 'stale-while-down' }),
   }
-  let young = new Map<string, Entry>()
-  let old = new Map<string, Entry>()
+  const known = twoGenerations<Entry>(maxEntries)
   const asking = new Map<string, Promise<Result<Mint>>>()
-
-  const find = (key: string): Entry | undefined => {
-    const entry = young.get(key)
-    if (entry) return entry
-    const aged = old.get(key)
-    if (!aged) return undefined
-    old.delete(key)
-    keep(key, aged)
-    return aged
-  }
-  const keep = (key: string, entry: Entry) => {
-    if (young.size >= maxEntries / 2) {
-      old = young
-      young = new Map()
-    }
-    young.set(key, entry)
-  }
 
   const fetch = (key: string, parent: Parent, request: MintRequest): Promise<Result<Mint>> => {
     const already = asking.get(key)
@@ -75,7 +55,7 @@ export const mintCache = (ask: Ask, maxEntries: number, meter: Meter): MintCache
         asking.delete(key)
         if (!result.ok) return result
         const minted = result.value
-        if (minted.subject === parent.subject) keep(key, entryOf(minted, parent))
+        if (minted.subject === parent.subject) known.set(key, entryOf(minted, parent))
         return pass({ minted, fromCache: false })
       },
       (cause: unknown) => {
@@ -103,7 +83,7 @@ export const mintCache = (ask: Ask, maxEntries: number, meter: Meter): MintCache
   return {
     take: (parent, request, nowMs) => {
       const key = `${parent.fingerprint} ${request.requestedTokenType} ${request.audience}`
-      const entry = find(key)
+      const entry = known.get(key)
       if (entry && isUsable(entry, parent, nowMs)) {
         count.hit()
         if (nowMs >= entry.refreshAtMs) refreshAhead(key, entry, parent, request, nowMs)
@@ -112,7 +92,7 @@ export const mintCache = (ask: Ask, maxEntries: number, meter: Meter): MintCache
       count.miss()
       return fetch(key, parent, request)
     },
-    size: () => young.size + old.size,
+    size: known.size,
   }
 }
 

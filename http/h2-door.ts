@@ -2,6 +2,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer, type Http2ServerRequest, type Http2Session } from 'node:http2'
 import type { TLSSocket } from 'node:tls'
 import type { TurnedAwayReason } from './doors.ts'
+import { budget } from './h2-server/budget.ts'
+import { endAbusive } from './h2-server/end-abusive.ts'
+import { defaultHttp2Limits, maxOutstandingPings, maxSettings } from './h2-server/limits.ts'
 import type { RawHead } from './raw-gate.ts'
 
 export type H2DoorOptions = {
@@ -28,11 +31,13 @@ export type H2Door = {
   readonly drain: () => void
 }
 
+const { controlFrameBurst, controlFramesPerSecond } = defaultHttp2Limits
 const maxConcurrentStreams = 256
 /** All that may ask at once has room for a form, without waiting for Node to have read the others'. */
 const connectionWindowBytes = 1_048_576
-/** What Node may hold for one connection: frames, header blocks, bodies that nobody has read. */
-const maxSessionMegabytes = 10
+/** A gateway cancels all that it has asked when it waits in vain, and then asks again. */
+const resetBurst = 2 * maxConcurrentStreams
+const resetsPerSecond = maxConcurrentStreams
 
 /**
  * HTTP/2 beside HTTP/1.1 for peers that are known. All others are cut off: the checks of a caller's HTTP/1.1 connection
@@ -43,9 +48,14 @@ export const h2Door = ({ isFor, limits, request, turnedAway }: H2DoorParts): H2D
   const connections = new Map<Http2Session, { readonly socket: TLSSocket; requests: number }>()
   let arriving: TLSSocket | undefined
   const server = createServer({
-    maxSessionMemory: maxSessionMegabytes,
+    maxSessionMemory: defaultHttp2Limits.maxMemoryMegabytes,
+    maxSessionInvalidFrames: defaultHttp2Limits.maxInvalidFrames,
     maxHeaderListPairs: limits.maxHeaderPairs,
-    settings: { maxConcurrentStreams, maxHeaderListSize: limits.maxHeaderBytes },
+    maxOutstandingPings,
+    maxSettings,
+    streamResetBurst: resetBurst,
+    streamResetRate: resetsPerSecond,
+    settings: { enablePush: false, maxConcurrentStreams, maxHeaderListSize: limits.maxHeaderBytes },
   })
   server.on('session', (session) => {
     if (arriving !== undefined) connections.set(session, { socket: arriving, requests: 0 })
@@ -53,6 +63,15 @@ export const h2Door = ({ isFor, limits, request, turnedAway }: H2DoorParts): H2D
     session.on('error', () => {}) // its 'close' follows
     session.setTimeout(limits.stalledTimeoutMs, () => session.close())
     session.setLocalWindowSize(connectionWindowBytes)
+    const control = budget(controlFrameBurst, controlFramesPerSecond)
+    let isAbused = false
+    const onControl = () => {
+      if (isAbused || control.spend()) return
+      isAbused = true
+      turnedAway('http2-connection')
+      endAbusive(session)
+    }
+    session.on('stream', control.refill).on('ping', onControl).on('remoteSettings', onControl)
   })
   server.on('sessionError', () => turnedAway('parse'))
   server.on('request', (req, res) => {

@@ -4,6 +4,7 @@ import type { Log } from '#contract/telemetry'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from '#http/listen'
 import { bodyProblemOf } from '../body-error.ts'
 import type { AuthenticateParts } from '../clients/authenticate.ts'
+import { lastOnConnectionIfUnread } from '../last-on-connection.ts'
 import type { MintKind } from '../mint-figures.ts'
 import type { Peer } from '../peer.ts'
 import type { Visit, Visits } from '../visits.ts'
@@ -142,7 +143,6 @@ const send = (
   reply: FastifyReply,
   { status, headers, body }: TokenAnswer,
 ) => {
-  const { complete, httpVersionMajor } = request.raw
-  if (!complete && httpVersionMajor === 1) reply.header('connection', 'close') // nobody reads the rest
+  lastOnConnectionIfUnread(request, reply)
   return reply.code(status).headers(headers).send(body)
 }

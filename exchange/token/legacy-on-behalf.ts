@@ -2,23 +2,18 @@ import type { LegacyMethod } from '#contract/legacy'
 import type { Asker } from '../clients/asker.ts'
 import { authenticateLegacy, type LegacyParts } from '../legacy/authenticate.ts'
 import { credentialsIn, readEvidence } from '../legacy/evidence.ts'
-import type { IssuedRegister } from '../issued/register.ts'
-import { admit, type AdmitParts } from './admit.ts'
 import { grantKindOf, isAudienceAllowed, type GrantPolicy } from './grant.ts'
-import { mint, type MintParts } from './mint.ts'
-import { noteMinted, type Notes } from './notes.ts'
+import { mintLegacy, type MintLegacyParts } from './mint-legacy.ts'
+import type { Notes } from './notes.ts'
 import { oauthRefuse, type OAuthError, type OAuthRefusal } from './oauth-error.ts'
-import { ownIssuerName } from './own-token.ts'
 import type { Exchanged, TokenQuestion } from './question.ts'
 import type { ExchangeRequest } from './request.ts'
 
-export type LegacyOnBehalfParts = MintParts &
-  AdmitParts & {
-    readonly policy: Pick<GrantPolicy, 'audiences' | 'trustDomain'>
-    readonly register: Pick<IssuedRegister, 'add'>
-    /** Undefined where no legacy caller is known. */
-    readonly legacy: LegacyAtGateways | undefined
-  }
+export type LegacyOnBehalfParts = Omit<MintLegacyParts, 'legacy'> & {
+  readonly policy: Pick<GrantPolicy, 'audiences' | 'trustDomain'>
+  /** Undefined where no legacy caller is known. */
+  readonly legacy: LegacyAtGateways | undefined
+}
 
 export type LegacyAtGateways = LegacyParts & {
   readonly lifetimeSeconds: number
@@ -78,44 +73,22 @@ export const legacyOnBehalf = async (
         cause: audience,
       }),
     )
-  const admitted = await admit(
-    parts,
-    {
-      ...question,
-      clientSpiffeId: asker.spiffeId,
-      subject: { spiffeId, token: { issuerName: ownIssuerName, claims: { legacy: method } } },
-      grant: undefined,
-      asked: { client: asker.id, tokenType: kind, audience, scopes: [], actor: null },
-    },
-    nowMs,
-    record,
-    'subject_token',
+  return stop(
+    await mintLegacy(
+      question,
+      {
+        caller: proved.value,
+        client: asker.id,
+        clientSpiffeId: asker.spiffeId,
+        grant: undefined,
+        wish: { kind, audience, scopes: [] },
+        about: 'subject_token',
+      },
+      { ...parts, legacy },
+      nowMs,
+      record,
+    ),
   )
-  if (!admitted.ok) return stop(admitted)
-
-  record.at('mint')
-  const issuedAtSeconds = Math.floor(nowMs / 1000)
-  const minted = mint(
-    {
-      kind,
-      audience,
-      scopes: [],
-      subject: spiffeId,
-      clientId: asker.id,
-      act: undefined,
-      actor: undefined,
-      confirmation: undefined,
-      transaction: undefined,
-      provenance: method,
-      issuedAtSeconds,
-      expiresAtSeconds: issuedAtSeconds + legacy.lifetimeSeconds,
-      allowedBy: undefined,
-    },
-    parts,
-    nowMs,
-  )
-  if (!minted.ok) return stop(minted)
-  return stop(await noteMinted(minted.value, asker.id, '', parts.register, record))
 }
 
 /** The gateway itself has proved who it is: not it, but its caller is told 401. */

@@ -1,31 +1,25 @@
 import { tokenTypes } from '#contract/token-exchange'
 import { authenticateLegacy, type LegacyParts } from '../legacy/authenticate.ts'
 import type { LegacyIdentity } from '../legacy/registry.ts'
-import type { IssuedRegister } from '../issued/register.ts'
-import { admit, type AdmitParts } from './admit.ts'
 import type { Form } from './form.ts'
 import { grantKindOf, type Grant, type GrantPolicy } from './grant.ts'
-import { mint, type MintParts } from './mint.ts'
-import { noteMinted, type Notes } from './notes.ts'
+import { mintLegacy, type MintLegacyParts } from './mint-legacy.ts'
+import type { Notes } from './notes.ts'
 import { grantedAs, oauthRefuse, type OAuthResult } from './oauth-error.ts'
-import { ownIssuerName } from './own-token.ts'
 import type { Exchanged, TokenQuestion } from './question.ts'
 import { readTarget } from './request.ts'
 import { readScopes } from './scope.ts'
 
 export const clientCredentialsGrant = 'client_credentials'
 
-export type LegacyTokenParts = MintParts &
-  AdmitParts & {
-    readonly policy: Pick<GrantPolicy, 'findGrant'>
-    readonly register: Pick<IssuedRegister, 'add'>
-    readonly legacy: LegacyParts & {
-      readonly lifetimeSeconds: number
-      /** Host (with port) and path of the token endpoint as callers know it: what they sign. */
-      readonly authority: string
-      readonly path: string
-    }
+export type LegacyTokenParts = MintLegacyParts & {
+  readonly policy: Pick<GrantPolicy, 'findGrant'>
+  readonly legacy: LegacyParts & {
+    /** Host (with port) and path of the token endpoint as callers know it: what they sign. */
+    readonly authority: string
+    readonly path: string
   }
+}
 
 type Wish = Pick<Grant, 'kind' | 'audience' | 'scopes'>
 
@@ -81,42 +75,22 @@ export const legacyToken = async (
   if (!allowed.ok) return stop(allowed)
   record.learn({ grant: allowed.value.name })
 
-  const admitted = await admit(
-    parts,
-    {
-      ...question,
-      clientSpiffeId: undefined,
-      subject: { spiffeId, token: { issuerName: ownIssuerName, claims: { legacy: method } } },
-      grant: allowed.value,
-      asked: { client: name, tokenType: kind, audience, scopes, actor: null },
-    },
-    nowMs,
-    record,
-    'client',
+  return stop(
+    await mintLegacy(
+      question,
+      {
+        caller: proved.value,
+        client: name,
+        clientSpiffeId: undefined,
+        grant: allowed.value,
+        wish: wish.value,
+        about: 'client',
+      },
+      parts,
+      nowMs,
+      record,
+    ),
   )
-  if (!admitted.ok) return stop(admitted)
-
-  record.at('mint')
-  const issuedAtSeconds = Math.floor(nowMs / 1000)
-  const minted = mint(
-    {
-      ...wish.value,
-      subject: spiffeId,
-      clientId: name,
-      act: undefined,
-      actor: undefined,
-      confirmation: undefined,
-      transaction: undefined,
-      provenance: method,
-      issuedAtSeconds,
-      expiresAtSeconds: issuedAtSeconds + parts.legacy.lifetimeSeconds,
-      allowedBy: allowed.value,
-    },
-    parts,
-    nowMs,
-  )
-  if (!minted.ok) return stop(minted)
-  return stop(await noteMinted(minted.value, name, '', parts.register, record))
 }
 
 const wishOf = (

@@ -31,3 +31,7 @@ export const defaultHttp2Limits: Http2Limits = {
   receiveWindowBytes: 65_535,
   idleTimeoutMs: 30_000,
 }
+
+/** Settings that the other side may list in one frame. */
+export const maxSettings = 32
+export const maxOutstandingPings = 10

@@ -5,7 +5,7 @@ import { peerOf, type Peer } from '../peer.ts'
 import type { ListenerLimits } from '../server.ts'
 import type { H2Request } from './caller-request.ts'
 import type { H2Response } from './caller-response.ts'
-import type { Http2Limits } from './limits.ts'
+import { maxOutstandingPings, maxSettings, type Http2Limits } from './limits.ts'
 import { serveSession, type Session } from './session.ts'
 
 export type Http2Options = {
@@ -27,9 +27,6 @@ export type Http2Connections = {
   readonly stop: () => void
 }
 
-/** Settings that a caller may list in one frame. */
-const maxSettings = 32
-const maxOutstandingPings = 10
 /** `:method`, `:scheme`, `:authority`, `:path`, and as many that the gate is still to refuse in words. */
 const headerPairsOnTop = 28
 

@@ -1,4 +1,4 @@
-import { constants, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2'
+import type { ServerHttp2Session, ServerHttp2Stream } from 'node:http2'
 import type { TLSSocket } from 'node:tls'
 import type { ListenerLimits } from '../server.ts'
 import { slowReaderJudge, type SlowReaderLimits } from '../slow-reader.ts'
@@ -7,6 +7,7 @@ import { replyProblem } from '../problem-reply.ts'
 import { budget } from './budget.ts'
 import { H2Request } from './caller-request.ts'
 import { H2Response } from './caller-response.ts'
+import { endAbusive } from './end-abusive.ts'
 import type { Http2Limits } from './limits.ts'
 
 export type SessionOptions = {
@@ -65,13 +66,7 @@ export const serveSession = (
     isAbused = true
     markFault(socket, 'connection-abused')
     abused(socket, cause)
-    if (session.destroyed) return
-    session.goaway(constants.NGHTTP2_ENHANCE_YOUR_CALM)
-    // Closed first, its socket ends in peace, and what it says last is not lost to a reset.
-    setImmediate(() => {
-      if (!session.destroyed) session.close()
-      if (!session.destroyed) session.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM)
-    })
+    endAbusive(session)
   }
   /** Those below `id` that came and were never shown to us. */
   const countRefused = (id: number) => {

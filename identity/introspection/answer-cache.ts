@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto'
+import { twoGenerations } from '#contract/two-generations'
 
 /** Answers until they end. */
 export type AnswerCache<Answer> = {
@@ -9,34 +10,16 @@ export type AnswerCache<Answer> = {
 /** Of a token: SHA-256, so that none stays in memory for long, and a wrong one finds nothing by being like a right one. */
 export const keyOfToken = (token: string): string => hash('sha256', token, 'base64url')
 
-/**
- * At most `maxEntries`, in two generations: a full one becomes the old one, what is used again moves over, the rest is
- * forgotten with it (as in `token-cache.ts`).
- */
+/** At most `maxEntries`; what is not used goes first. */
 export const answerCache = <Answer>(maxEntries: number): AnswerCache<Answer> => {
-  type Entry = { readonly answer: Answer; readonly untilMs: number }
-  const maxOfOne = Math.max(1, Math.floor(maxEntries / 2))
-  let young = new Map<string, Entry>()
-  let old = new Map<string, Entry>()
-  const keep = (key: string, entry: Entry) => {
-    if (young.size >= maxOfOne) {
-      old = young
-      young = new Map()
-    }
-    young.set(key, entry)
-  }
+  const known = twoGenerations<{ readonly answer: Answer; readonly untilMs: number }>(maxEntries)
   return {
     get: (key, nowMs) => {
-      const found = young.get(key) ?? old.get(key)
-      if (found === undefined) return undefined
-      if (found.untilMs <= nowMs) {
-        young.delete(key)
-        old.delete(key)
-        return undefined
-      }
-      if (!young.has(key)) keep(key, found)
-      return found.answer
+      const found = known.get(key)
+      if (found === undefined || found.untilMs > nowMs) return found?.answer
+      known.delete(key)
+      return undefined
     },
-    set: (key, answer, untilMs) => keep(key, { answer, untilMs }),
+    set: (key, answer, untilMs) => known.set(key, { answer, untilMs }),
   }
 }

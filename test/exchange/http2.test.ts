@@ -5,6 +5,8 @@ import { after, before, suite, test } from 'node:test'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
 import { tokenExchangeGrant, tokenTypes } from '#contract/token-exchange'
 import { gateway, orders } from './fixtures.ts'
+import { headers, ping, reset, settings } from '#test/http/h2-client/scripted-peer'
+import { block, rawCaller } from '#test/http/h2-server/raw-caller'
 import { startTestExchange, type ClientCertificate, type TestExchange } from './running-exchange.ts'
 
 type Answer = { readonly headers: IncomingHttpHeaders; readonly body: string }
@@ -173,4 +175,36 @@ suite('HTTP/2 to the exchange', () => {
     await other.stop()
     await closed
   })
+})
+
+suite('floods of HTTP/2 from one of the mesh', async () => {
+  let exchange: TestExchange
+  let client: ClientCertificate
+  before(async () => {
+    exchange = await startTestExchange()
+    client = await exchange.join()
+  })
+  after(() => exchange.stop())
+  const asking = block({ ':path': '/healthz' })
+
+  for (const [what, flood, codes] of [
+    [
+      'requests that it cancels',
+      (i: number) => headers(2 * i + 1, asking, true) + reset(2 * i + 1, 8),
+      [2, 11],
+    ],
+    ['PING upon PING', () => ping(), [11]],
+    ['SETTINGS upon SETTINGS', () => settings(), [11]],
+  ] as const)
+    test(`${what} end its connection, and nobody else's`, async () => {
+      const caller = await rawCaller(exchange.exchange.port, { ca: exchange.roots(), client })
+      for (let i = 0; i < 900; i += 1) caller.send(flood(i))
+      const why = await caller.ended()
+      assert.ok(
+        why.some((code) => (codes as readonly number[]).includes(code)),
+        String(why),
+      )
+      const { status } = await exchange.ask({ path: '/healthz' })
+      assert.equal(status, 200)
+    })
 })

@@ -28,7 +28,8 @@ export const preface = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'
 const patienceMs = 4000
 
 export type RawCallerOptions = {
-  readonly ca?: string
+  readonly ca?: string | readonly string[]
+  readonly client?: { readonly cert: string; readonly key: string }
   /** Sent first. Default: the preface and empty SETTINGS. */
   readonly greeting?: string
   readonly acknowledges?: boolean
@@ -36,13 +37,14 @@ export type RawCallerOptions = {
 
 export const rawCaller = async (
   port: number,
-  { ca = trusting.ca, greeting = preface + settings(), acknowledges = true }: RawCallerOptions = {},
+  { ca = trusting.ca, client, greeting = preface + settings(), acknowledges = true }: RawCallerOptions = {},
 ): Promise<RawCaller> => {
   const socket = connect({
     port,
     host: '127.0.0.1',
     servername: 'localhost',
-    ca,
+    ca: typeof ca === 'string' ? ca : [...ca],
+    ...client,
     ALPNProtocols: ['h2'],
   })
   await once(socket, 'secureConnect')
