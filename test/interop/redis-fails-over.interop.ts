@@ -77,11 +77,18 @@ const node = (port: number, more: readonly string[] = []) =>
     ...more,
   ])
 
+/** Whether all that a master was told is on its one replica, as that has acknowledged. */
+const isReplicated = (port: number): boolean => {
+  const told = cli(port, 'info', 'replication')
+  const [, all] = /^master_repl_offset:(\d+)/m.exec(told) ?? []
+  return all !== undefined && new RegExp(`^slave0:.*\\boffset=${all}\\b`, 'm').test(told)
+}
+
 /** Takes the master away and asks all the while: nobody waits, and Redis decides again by itself. */
-const failsOver = async (bucket: Bucket, takeAway: () => Promise<void>) => {
+const failsOver = async (bucket: Bucket, port: number, takeAway: () => Promise<void>) => {
   await until('a decision of Redis', async () => (await bucket.take('ann')).store === 'redis')
   const before = (await bucket.take('ann')).remaining
-  await sleep(300) // what was counted is on the replica
+  await until('what was counted on the replica', () => isReplicated(port))
   await takeAway()
   const began = performance.now()
   let longestMs = 0
@@ -141,7 +148,7 @@ suite('Redis Sentinel', needsTools, () => {
         { topology: 'sentinel', masterName: 'm', url, timeoutMs, memorySlots: 1024 },
         parts,
       )
-      await failsOver(store.bucket(limit), master[end])
+      await failsOver(store.bucket(limit), first, master[end])
       await store.close()
     })
 })
@@ -183,7 +190,7 @@ suite('Redis Cluster', needsTools, () => {
     const owner = ownerOf('sallyport:limit:caller:ann', ports[0] ?? 0)
     const master = nodes.get(owner)
     assert.ok(master, 'nobody has the slot')
-    await failsOver(store.bucket(limit), master.kill)
+    await failsOver(store.bucket(limit), owner, master.kill)
     await store.close()
   })
 })
