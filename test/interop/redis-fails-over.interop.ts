@@ -148,8 +148,11 @@ suite('Redis Sentinel', needsTools, () => {
         { topology: 'sentinel', masterName: 'm', url, timeoutMs, memorySlots: 1024 },
         parts,
       )
-      await failsOver(store.bucket(limit), first, master[end])
-      await store.close()
+      try {
+        await failsOver(store.bucket(limit), first, master[end])
+      } finally {
+        await store.close() // else a failure would never end
+      }
     })
 })
 
@@ -190,8 +193,11 @@ suite('Redis Cluster', needsTools, () => {
     const owner = ownerOf('sallyport:limit:caller:ann', ports[0] ?? 0)
     const master = nodes.get(owner)
     assert.ok(master, 'nobody has the slot')
-    await failsOver(store.bucket(limit), owner, master.kill)
-    await store.close()
+    try {
+      await failsOver(store.bucket(limit), owner, master.kill)
+    } finally {
+      await store.close()
+    }
   })
 })
 
