@@ -166,7 +166,7 @@ test('whatever a peer does with the streams, no request gets what is another’s
         if (fault === undefined) answered++
       }
     }),
-    { numRuns: 150 },
+    { numRuns: 400 },
   )
   assert.ok(answered > 50, `${answered} answers`)
 })
