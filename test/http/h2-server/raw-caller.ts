@@ -37,7 +37,12 @@ export type RawCallerOptions = {
 
 export const rawCaller = async (
   port: number,
-  { ca = trusting.ca, client, greeting = preface + settings(), acknowledges = true }: RawCallerOptions = {},
+  {
+    ca = trusting.ca,
+    client,
+    greeting = preface + settings(),
+    acknowledges = true,
+  }: RawCallerOptions = {},
 ): Promise<RawCaller> => {
   const socket = connect({
     port,
