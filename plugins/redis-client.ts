@@ -36,19 +36,6 @@ export type RedisClientParts = {
 export type RedisClient = Redis | Cluster
 
 /**
- * Connects to one server. Nothing is queued while it is away, and nothing is sent a second time.
- *
- * @throws TypeError for a URL that is not one of Redis; it does not repeat the URL, which holds a password.
- */
-export const redisServer = (options: RedisServerOptions, parts: RedisClientParts): Redis => {
-  const places = readRedisUrls(options.url, redisPort, parts.setting)
-  const [node, ...others] = places.nodes
-  if (others.length > 0)
-    throw new TypeError(`${parts.setting}.url: there are several URLs, and one server is meant`)
-  return new Redis({ ...commonOptions(options, places, parts), ...node, db: places.db })
-}
-
-/**
  * Connects to one server, to the master that sentinels name, or to a cluster. Nothing is queued for a server that is
  * away, and nothing is sent a second time: a limit would count it twice.
  *
@@ -64,12 +51,15 @@ export const redisClient = (options: RedisClientOptions, parts: RedisClientParts
   if (topology !== 'sentinel' && sentinelPassword !== undefined)
     throw new TypeError(`${setting}: \`sentinelPassword\` is for \`topology: sentinel\` alone`)
   switch (topology) {
-    case 'single':
-      if (readRedisUrls(options.url, redisPort, setting).nodes.length > 1)
+    case 'single': {
+      const places = readRedisUrls(options.url, redisPort, setting)
+      const [node, ...others] = places.nodes
+      if (others.length > 0)
         throw new TypeError(
           `${setting}: several URLs need \`topology: sentinel\` or \`topology: cluster\``,
         )
-      return redisServer(options, parts)
+      return new Redis({ ...commonOptions(options, places, parts), ...node, db: places.db })
+    }
     case 'sentinel': {
       const places = readRedisUrls(options.url, sentinelPort, setting)
       const common = commonOptions(options, places, parts)
@@ -104,6 +94,16 @@ export const redisClient = (options: RedisClientOptions, parts: RedisClientParts
     default:
       return topology satisfies never
   }
+}
+
+/** The same for listening alone: whoever uses it subscribes after each `ready`. */
+export const redisSubscriber = (
+  options: RedisClientOptions,
+  parts: RedisClientParts,
+): RedisClient => {
+  const client = redisClient(options, parts)
+  if (client instanceof Redis) client.options.autoResubscribe = false
+  return client
 }
 
 const commonOptions = (

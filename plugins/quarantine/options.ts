@@ -1,5 +1,5 @@
 import { Type, type Static } from 'typebox'
-import { secretFileSchema, type Secret } from '#contract/secret'
+import { redisPlace } from '#plugins/redis-options'
 
 /** Where it is kept who is cut off. */
 export const QuarantineOptions = Type.Object(
@@ -22,20 +22,7 @@ export const QuarantineOptions = Type.Object(
     redis: Type.Optional(
       Type.Object(
         {
-          url: Type.Unsafe<Secret<string>>(
-            secretFileSchema(
-              'URL of one Redis server, `redis://` or `rediss://` with its password. It must not evict: `maxmemory-policy noeviction`.',
-            ),
-          ),
-          caFile: Type.Optional(
-            Type.String({
-              minLength: 1,
-              format: 'file',
-              holds: 'certificates',
-              description:
-                'PEM certificates to trust for `rediss://` instead of the public ones. Relative to the file that names it.',
-            }),
-          ),
+          ...redisPlace,
           list: Type.String({
             pattern: '^[a-z0-9][a-z0-9._-]{0,62}$',
             expects:
@@ -53,7 +40,7 @@ export const QuarantineOptions = Type.Object(
         {
           additionalProperties: false,
           description:
-            'Shared by all gateways: whoever is cut off at one is within a second at all. While it is away the list that was last known stays in force and cannot be changed.',
+            'Shared by all gateways: whoever is cut off at one is within a second at all. It must not evict (`maxmemory-policy noeviction`). While it is away the list that was last known stays in force and cannot be changed.',
         },
       ),
     ),

@@ -1,7 +1,13 @@
 import type { RandomBytes } from '#contract/clock'
 import type { QuarantineEntry } from '#contract/quarantine'
 import type { Log } from '#contract/telemetry'
-import { firstConnection, redisServer, type RedisServerOptions } from '#plugins/redis-client'
+import {
+  firstConnection,
+  redisClient,
+  redisSubscriber,
+  type RedisClient,
+  type RedisClientOptions,
+} from '#plugins/redis-client'
 import { parseEntry } from './entry.ts'
 import { addScript, extentScript, liftScript } from './redis-scripts.ts'
 import { StoreUnavailable, type SharedStore, type StoredChange } from './store.ts'
@@ -12,32 +18,29 @@ const nameBytes = 8
 /** So many changes are kept for those who were away a while; whoever was longer reads the whole list. */
 const keptChanges = 10_000
 
-export type RedisStoreOptions = RedisServerOptions & {
+export type RedisStoreOptions = RedisClientOptions & {
   /** Name of the list. */
   readonly list: string
 }
 
 /**
- * A list in one Redis server: a hash of the entries, a stream of the changes, whose ids are their order, and a channel
+ * A list in Redis, be it one server, a master found by sentinels, or a cluster: a hash of the entries, a stream of the changes, whose ids are their order, and a channel
  * that says that there is a new one. Both are changed by one script, so they never tell different stories.
  *
  * Waits up to a second for the first connection, and goes on without it.
  *
- * @throws TypeError if the URL is not one of Redis; it does not repeat the URL, which holds a password.
+ * @throws TypeError for URLs and settings that do not fit together; it does not repeat a URL, which holds a password.
  */
 export const redisStore = async (
   options: RedisStoreOptions,
   { randomBytes, log }: { readonly randomBytes: RandomBytes; readonly log: Log },
 ): Promise<SharedStore> => {
   const { list, ...server } = options
-  const client = redisServer(server, {
-    connectionName: 'sallyport-quarantine',
-    setting: 'quarantine.redis',
-    randomBytes,
-  })
-  const subscriber = client.duplicate({
+  const parts = { setting: 'quarantine.redis', randomBytes }
+  const client = redisClient(server, { connectionName: 'sallyport-quarantine', ...parts })
+  const subscriber = redisSubscriber(server, {
     connectionName: 'sallyport-quarantine-news',
-    autoResubscribe: false, // it does so itself
+    ...parts,
   })
   const keys = keysOf(list)
   let tell = () => {}
@@ -46,7 +49,7 @@ export const redisStore = async (
   subscriber.on('ready', () => {
     subscriber.subscribe(keys.news).then(
       () => tell(),
-      () => subscriber.disconnect(true),
+      () => reconnect(subscriber),
     )
   })
   subscriber.on('message', () => tell())
@@ -117,9 +120,10 @@ export const redisStore = async (
       tell = listener
     },
     checkNews: async () => {
-      if (subscriber.status !== 'ready') return
+      // Of a cluster it listens to one node and would ask another; a node that hangs is noticed by the client.
+      if (subscriber.isCluster || subscriber.status !== 'ready') return
       // A connection that ended without a word is noticed by nobody who only listens.
-      await subscriber.ping().catch(() => subscriber.disconnect(true))
+      await subscriber.ping().catch(() => reconnect(subscriber))
     },
     close: () => {
       client.disconnect()
@@ -127,6 +131,8 @@ export const redisStore = async (
     },
   }
 }
+
+const reconnect = (client: RedisClient): void => client.disconnect(true)
 
 const answerOf = async <T>(command: Promise<T>): Promise<T> => {
   try {

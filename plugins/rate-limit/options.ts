@@ -1,5 +1,5 @@
 import { Type, type Static } from 'typebox'
-import { secretFileSchema, type Secret } from '#contract/secret'
+import { redisPlace } from '#plugins/redis-options'
 
 /** How much one key may ask for. */
 export const RateLimitOptions = Type.Object(
@@ -33,36 +33,7 @@ export const RateLimitStoreOptions = Type.Object(
     redis: Type.Optional(
       Type.Object(
         {
-          url: Type.Unsafe<Secret<string>>(
-            secretFileSchema(
-              'URL of one Redis server, `redis://NAME:PASSWORD@HOST:PORT/NUMBER`, or `rediss://` for TLS. Where `topology` is another, URLs of sentinels or of some nodes of the cluster, one a line.',
-            ),
-          ),
-          topology: Type.Enum(['single', 'sentinel', 'cluster'], {
-            default: 'single',
-            description:
-              'One server; the master that sentinels name, with name, password and number of the URLs; or a cluster.',
-          }),
-          masterName: Type.Optional(
-            Type.String({
-              minLength: 1,
-              description: 'By which the sentinels know the master. With `topology: sentinel`.',
-            }),
-          ),
-          sentinelPassword: Type.Optional(
-            Type.Unsafe<Secret<string>>(
-              secretFileSchema('Password of the sentinels, if they want one.'),
-            ),
-          ),
-          caFile: Type.Optional(
-            Type.String({
-              minLength: 1,
-              format: 'file',
-              holds: 'certificates',
-              description:
-                'PEM certificates to trust for `rediss://` instead of the public ones. Relative to the file that names it.',
-            }),
-          ),
+          ...redisPlace,
           timeoutMs: Type.Integer({
             minimum: 1,
             maximum: 5000,

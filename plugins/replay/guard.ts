@@ -56,8 +56,8 @@ export const openSeen = async (
 ): Promise<Seen> => {
   const memory = memorySeen(maxEntries, parts.clock)
   if (redis === undefined) return memory
-  const { url, timeoutMs, caFile, whenAway } = redis
+  const { caFile, whenAway, ...options } = redis
   const ca = caFile === undefined ? {} : { ca: await readFile(caFile, 'utf8') }
   const meanwhile = whenAway === 'memory' ? memory : undefined
-  return redisSeen({ url, timeoutMs, meanwhile, ...ca }, parts)
+  return redisSeen({ ...options, meanwhile, ...ca }, parts)
 }

@@ -1,5 +1,5 @@
 import { Type, type Static } from 'typebox'
-import { secretFileSchema, type Secret } from '#contract/secret'
+import { redisPlace } from '#plugins/redis-options'
 
 /** Where it is remembered what was used and must not be used again. */
 export const ReplayOptions = Type.Object(
@@ -14,20 +14,7 @@ export const ReplayOptions = Type.Object(
     redis: Type.Optional(
       Type.Object(
         {
-          url: Type.Unsafe<Secret<string>>(
-            secretFileSchema(
-              'URL of one Redis server, `redis://` or `rediss://` with its password.',
-            ),
-          ),
-          caFile: Type.Optional(
-            Type.String({
-              minLength: 1,
-              format: 'file',
-              holds: 'certificates',
-              description:
-                'PEM certificates to trust for `rediss://` instead of the public ones. Relative to the file that names it.',
-            }),
-          ),
+          ...redisPlace,
           timeoutMs: Type.Integer({
             minimum: 1,
             maximum: 5000,
@@ -42,7 +29,8 @@ export const ReplayOptions = Type.Object(
         },
         {
           additionalProperties: false,
-          description: 'Shared by all replicas. Without it each remembers for itself.',
+          description:
+            'Shared by all replicas. Without it each remembers for itself. When a master dies, what was used in its last moments and had not reached its replica may be taken once more.',
         },
       ),
     ),

@@ -1,10 +1,10 @@
 import type { Clock, RandomBytes } from '#contract/clock'
 import type { Log } from '#contract/telemetry'
-import { firstConnection, redisServer, type RedisServerOptions } from '#plugins/redis-client'
+import { firstConnection, redisClient, type RedisClientOptions } from '#plugins/redis-client'
 import { storeHealth } from '#plugins/store-health'
 import type { Seen, Sighting } from './seen.ts'
 
-export type RedisSeenOptions = RedisServerOptions & {
+export type RedisSeenOptions = RedisClientOptions & {
   /** Asked while it is away; without one nobody can tell. */
   readonly meanwhile: Seen | undefined
 }
@@ -22,16 +22,16 @@ const messages = {
 }
 
 /**
- * Remembers in one Redis server that all replicas share, by `SET NX PX`: of two replicas that see one id, one is the first.
+ * Remembers in a Redis that all replicas share (one server, a master found by sentinels, or a cluster), by `SET NX PX`: of two replicas that see one id, one is the first.
  * While it is away nothing is queued for it; after a failure it is asked once a second.
  *
- * @throws TypeError if the URL is not one of Redis; it does not repeat the URL, which holds a password.
+ * @throws TypeError for URLs and settings that do not fit together; it does not repeat a URL, which holds a password.
  */
 export const redisSeen = async (
   { meanwhile, ...server }: RedisSeenOptions,
   { clock, randomBytes, log }: RedisSeenParts,
 ): Promise<Seen> => {
-  const client = redisServer(server, {
+  const client = redisClient(server, {
     connectionName: 'sallyport-seen',
     setting: 'replay.redis',
     randomBytes,

@@ -31,7 +31,7 @@ export const folderRules: Readonly<Record<string, FolderRule>> = {
     why: 'who anyone is does not depend on which process asks',
   },
   plugins: {
-    may: [/^#contract\//, /^#plugins\/(redis-client|store-health)$/],
+    may: [/^#contract\//, /^#plugins\/(redis-client|redis-options|store-health)$/],
     why: 'a guard is told all that it may know, and knows no other plugin',
   },
   config: {
@@ -75,7 +75,8 @@ export const homes: Readonly<Record<string, Home>> = {
   'prom-client': { where: /^plugins\/prometheus\/(sink|workers)\.ts$/ },
   'rate-limiter-flexible': { where: /^plugins\/[\w-]+\/(memory|redis)\.ts$/ },
   typebox: {
-    where: /^(config\/schema\/|plugins\/[\w-]+\/(options|input|event-schema)\.ts$|cli\/)/,
+    where:
+      /^(config\/schema\/|plugins\/([\w-]+\/(options|input|event-schema)|redis-options)\.ts$|cli\/)/,
   },
   undici: {
     where: /^(gateway\/upstream\/|http\/bounded-fetch\.ts$|cli\/demo\/)/,

@@ -30,7 +30,12 @@ const openAt = (port: number, { log, meter, list = 'q', file, timeoutMs = 2000, 
     {
       maxEntries: 20,
       ...(file === undefined ? {} : { file }),
-      redis: { url: secret(url ?? `redis://127.0.0.1:${port}/0`), list, timeoutMs },
+      redis: {
+        topology: 'single',
+        url: secret(url ?? `redis://127.0.0.1:${port}/0`),
+        list,
+        timeoutMs,
+      },
     },
     {
       clock: systemClock,

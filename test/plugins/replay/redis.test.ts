@@ -26,7 +26,7 @@ const open = (
   { port = portOf(), meanwhile }: { port?: number; meanwhile?: Seen } = {},
 ) =>
   redisSeen(
-    { url: secret(`redis://127.0.0.1:${port}/2`), timeoutMs: 200, meanwhile },
+    { topology: 'single', url: secret(`redis://127.0.0.1:${port}/2`), timeoutMs: 200, meanwhile },
     { clock, randomBytes, log: noLog },
   )
 
@@ -73,7 +73,7 @@ suite('Redis', needsRedis, () => {
     for (const url of ['http://:hush@localhost', 'redis://', 'hush', 'redis://:hush@h/db'])
       await assert.rejects(
         redisSeen(
-          { url: secret(url), timeoutMs: 200, meanwhile: undefined },
+          { topology: 'single', url: secret(url), timeoutMs: 200, meanwhile: undefined },
           { clock: Date.now, randomBytes, log: noLog },
         ),
         (error: Error) => error instanceof TypeError && !error.message.includes('hush'),
