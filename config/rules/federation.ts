@@ -67,7 +67,9 @@ const unnamed = ({ federated, texts }: Subject): Finding[] =>
   )
 
 const forgetful = ({ federated, has }: Subject): Finding[] =>
-  federated.length === 0 || has('/federation/directory')
+  // What an agent gives has no number, and is there again after a restart.
+  federated.every(({ value }) => value.bundleEndpoint.profile === 'workload-api') ||
+  has('/federation/directory')
     ? []
     : [
         {

@@ -1,5 +1,5 @@
 import { Type, type Static } from 'typebox'
-import { File, SpiffeIdText, Strict } from './words.ts'
+import { AgentSocket, File, SpiffeIdText, Strict } from './words.ts'
 
 const BundleUrl = Type.String({
   format: 'https-url',
@@ -24,6 +24,12 @@ const BundleEndpoint = Type.Union(
           'The SPIFFE bundle to begin with, as JSON. Needed where who answers is of the same trust domain.',
           { holds: 'json' },
         ),
+      ),
+    }),
+    Strict({
+      profile: Type.Literal('workload-api', { description: 'Given by a SPIRE agent, streamed.' }),
+      socket: AgentSocket(
+        'Its socket, `unix:///PATH`. Our entry there has to federate with the trust domain.',
       ),
     }),
   ],

@@ -1,5 +1,5 @@
 import { Type, type Static } from 'typebox'
-import { File, Strict } from './words.ts'
+import { AgentSocket, File, Strict } from './words.ts'
 
 const FromFiles = Strict({
   source: Type.Literal('files', { description: 'Another program keeps it on disk.' }),
@@ -14,11 +14,9 @@ const FromAgent = Strict({
   source: Type.Literal('workload-api', {
     description: 'A SPIRE agent, or another that speaks the SPIFFE Workload API.',
   }),
-  socket: Type.String({
-    pattern: '^unix:///[^\\s\\x00-\\x1f]{1,100}$',
-    expects: '`unix:///PATH` with the path of a socket',
-    description: 'Its socket, `unix:///PATH`. The agent must have an entry for the `spiffeId`.',
-  }),
+  socket: AgentSocket(
+    'Its socket, `unix:///PATH`. The agent must have an entry for the `spiffeId`.',
+  ),
 })
 
 /** Of a gateway. */

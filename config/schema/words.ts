@@ -82,3 +82,10 @@ export const Address = Type.String({
   format: 'address',
   description: 'Address to listen on, such as 127.0.0.1, 0.0.0.0 or `::`.',
 })
+
+export const AgentSocket = (description: string) =>
+  Type.String({
+    pattern: '^unix:///[^\\s\\x00-\\x1f]{1,100}$',
+    expects: '`unix:///PATH` with the path of a socket',
+    description,
+  })

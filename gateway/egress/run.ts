@@ -1,12 +1,11 @@
 import type { Clock, RandomBytes, Sleep } from '#contract/clock'
-import type { SpiffeId, TrustDomain } from '#contract/spiffe-id'
+import type { SpiffeId } from '#contract/spiffe-id'
 import type { Log } from '#contract/telemetry'
 import type { EgressListener, GatewayConfig } from '#config/schema'
 import type { Listener } from '#http/listen'
 import type { ListeningAt } from '#http/listen-on'
 import type { FederatedBundles } from '#identity/federation/federated-bundles'
 import type { OwnSvid } from '#identity/svid/svid'
-import { trustBundle } from '#identity/svid/trust-bundle'
 import type { Way } from '../compose.ts'
 import { liveTable, type LiveTable } from '../live.ts'
 import type { Hand } from '../shelf.ts'
@@ -20,6 +19,7 @@ import { leafCache } from './inspection/leaf-cache.ts'
 import { inspected, type InspectedAdmitted } from './inspection/pipeline.ts'
 import { leafRequester } from './inspection/request-leaf.ts'
 import type { InspectedReceived } from './inspection/tunnel.ts'
+import { ownBundle } from './own-bundle.ts'
 import { ownListeners } from './own-listeners.ts'
 import type { EgressParts } from './parts.ts'
 import { egress, type Admitted } from './pipeline.ts'
@@ -71,14 +71,7 @@ export const runEgress = async (
   ports: RunEgress,
 ): Promise<EgressRunning> => {
   const { meter, log, clock, ownSvid, audit } = ports
-  const bundle = trustBundle({
-    exchange: exchangeOf(config),
-    trustDomain: config.trustDomain as TrustDomain,
-    roots: () => ownSvid.current().bundle,
-    sleep: ports.sleep,
-    randomBytes: ports.randomBytes,
-    log,
-  })
+  const bundle = await ownBundle(config, exchangeOf(config), ports)
   let maxHosts = config.egress?.maxInspectedHosts ?? 0
   const state = {
     leaves: leafCache({

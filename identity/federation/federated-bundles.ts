@@ -85,6 +85,7 @@ export const federatedBundles = (
 }
 
 type Endpoint = Federation['trustDomains'][string]['bundleEndpoint']
+type WebEndpoint = Exclude<Endpoint, { profile: 'workload-api' }>
 type Followed = Pick<TrustBundle, 'current' | 'close'> & {
   readonly onChange: (listener: () => void) => () => void
   /** Resolves after the first try. */
@@ -109,24 +110,32 @@ const follow = (
       result,
     })()
   let refreshedAtMs: number | undefined
-  let following: TrustBundle | undefined
+  let following: Pick<TrustBundle, 'current' | 'onChange' | 'close'> | undefined
   let isClosed = false
   const told = new Set<() => void>()
   const stops: (() => void)[] = []
 
-  const begin = async () => {
+  const fetched = (result: 'ok' | 'failed' | 'refused') => {
+    count(result)
+    if (result !== 'ok') return
+    refreshedAtMs = clock()
+    showRefreshed(refreshedAtMs / 1000)
+  }
+  const tell = () => told.forEach((listener) => listener())
+
+  const followEndpoint = async (from: WebEndpoint) => {
     const kept = await store.load(trustDomain)
     if (!kept.ok) log.error({ trustDomain, fault: kept.fault }, 'the kept bundle is of no use')
-    const bootstrap = await bootstrapOf(endpoint, trustDomain)
+    const bootstrap = await bootstrapOf(from, trustDomain)
     if (bootstrap?.ok === false)
       log.error({ trustDomain, fault: bootstrap.fault }, 'the bundle to begin with is of no use')
     const first = newerOf(
       kept.ok ? kept.value : undefined,
       bootstrap?.ok ? bootstrap.value : undefined,
     )
-    const asked = await endpointOf(endpoint)
+    const asked = await endpointOf(from)
     if (isClosed) return
-    following = followBundle({
+    const polled = followBundle({
       ...ports,
       trustDomain,
       first,
@@ -136,18 +145,27 @@ const follow = (
         const saved = await store.save(trustDomain, document)
         if (!saved.ok) log.error({ trustDomain, fault: saved.fault }, 'a bundle cannot be kept')
       },
-      fetched: (result) => {
-        count(result)
-        if (result !== 'ok') return
-        refreshedAtMs = clock()
-        showRefreshed(refreshedAtMs / 1000)
-      },
+      fetched,
       afterFailure: 'next-poll',
     })
-    stops.push(following.onChange(() => told.forEach((listener) => listener())))
-    if (first) told.forEach((listener) => listener())
-    await following.refresh()
+    following = polled
+    stops.push(polled.onChange(tell))
+    if (first) tell()
+    await polled.refresh()
   }
+
+  const followAgentAt = async (socket: string) => {
+    // Its packages are read only where it is configured.
+    const { agentBundle } = await import('./agent-bundle.ts')
+    if (isClosed) return
+    const given = agentBundle({ ...ports, socket, trustDomain, fetched })
+    following = given
+    stops.push(given.onChange(tell))
+    await given.begun
+  }
+
+  const begin = () =>
+    endpoint.profile === 'workload-api' ? followAgentAt(endpoint.socket) : followEndpoint(endpoint)
 
   return {
     current: () => following?.current(),
@@ -185,7 +203,7 @@ const newerOf = (kept: Bundle | undefined, bootstrap: Bundle | undefined): Bundl
     : (kept ?? bootstrap)
 
 const bootstrapOf = async (
-  endpoint: Endpoint,
+  endpoint: WebEndpoint,
   trustDomain: TrustDomain,
 ): Promise<Outcome<Bundle> | undefined> => {
   if (endpoint.profile !== 'https_spiffe' || endpoint.bundleFile === undefined) return undefined
@@ -198,7 +216,7 @@ const bootstrapOf = async (
     : bundle
 }
 
-const endpointOf = async (endpoint: Endpoint): Promise<Outcome<BundleEndpoint>> => {
+const endpointOf = async (endpoint: WebEndpoint): Promise<Outcome<BundleEndpoint>> => {
   switch (endpoint.profile) {
     case 'https_spiffe': {
       const { profile, url, spiffeId } = endpoint

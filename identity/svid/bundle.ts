@@ -127,6 +127,8 @@ const intermediatesIn = (
   })
 }
 
+const usesOfAgents: readonly unknown[] = [undefined, 'sig', 'jwt-svid']
+
 /**
  * Makes a bundle of what an agent gives apart: PEM roots, and a JWK Set, whose keys need not say what they are for.
  *
@@ -150,7 +152,7 @@ export const bundleOfParts = async (
   const jwtKeys = new Map<string, VerificationKey>()
   const ignored: string[] = []
   for (const jwk of set?.value.keys ?? []) {
-    if (jwk.use !== undefined && jwk.use !== 'jwt-svid') continue
+    if (!usesOfAgents.includes(jwk.use)) continue
     const key = await acceptJwk(jwk, jwtSvidAlgorithms)
     if (!key.ok) ignored.push(key.fault)
     else if (jwtKeys.has(key.value.kid)) return bad('the bundle has two JWT keys of one kid')

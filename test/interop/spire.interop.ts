@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { createServer } from 'node:https'
+import type { IncomingMessage } from 'node:http'
+import { createServer, request } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { after, suite, test } from 'node:test'
@@ -59,6 +60,17 @@ const setUp = async () => {
     exchangePort: exchange.exchange.port,
     upstreams: { service: { endpoints: [`https://127.0.0.1:${port}`], spiffeId: ids.service } },
     routes: [tokenRoute('a', '/a')],
+    listeners: { egress: { port: 0, tls: { certificates: [rig.ingressFiles] } } },
+    egress: {
+      rules: [
+        {
+          id: 'all',
+          team: 'test',
+          workloads: ['spiffe://mesh.test/**'],
+          destinations: [{ hosts: ['allowed.example'] }],
+        },
+      ],
+    },
   })
   const ofService = { cert: svid.cert, key: svid.key }
   const call = async () => {
@@ -107,6 +119,35 @@ suite('SPIRE', installed, async () => {
       assert.equal(await call(), 200)
       return serials.size > before ? true : undefined
     }, rotationWithinMs)
+  })
+
+  test('speaks for workloads on the way out, by certificate and by JWT-SVID', async () => {
+    const connect = async (token?: string, client: object = {}): Promise<number | undefined> => {
+      const asked = request({
+        host: '127.0.0.1',
+        port: gateway.egress?.port,
+        servername: 'localhost',
+        ca: gateway.ca,
+        method: 'CONNECT',
+        path: 'elsewhere.example:443',
+        agent: false,
+        ...client,
+        headers: {
+          host: 'elsewhere.example:443',
+          ...(token === undefined ? {} : { 'proxy-authorization': `Bearer ${token}` }),
+        },
+      })
+      asked.end()
+      const [answer] = (await once(asked, 'connect')) as [IncomingMessage]
+      asked.destroy()
+      return answer.statusCode
+    }
+    // 403: it is known, and may not go there.
+    assert.equal(await connect(undefined, ofService), 403)
+    const token = await spire.jwtOf(ids.service, ids.gateway)
+    await eventually(async () => ((await connect(token)) === 403 ? true : undefined))
+    assert.equal(await connect(await spire.jwtOf(ids.service, ids.exchange)), 407)
+    assert.equal(await connect(), 407)
   })
 
   test('federates with an exchange of ours, each by the bundle endpoint of the other', async () => {
@@ -168,6 +209,27 @@ suite('SPIRE', installed, async () => {
       return all.includes('jwt-svid') ? all : undefined
     }, rotationWithinMs)
     assert.match(held, new RegExp(String(partnerKid(bundle))))
+
+    // And what SPIRE holds of another its agent gives to a gateway of ours.
+    await spire.register('spiffe://mesh.test/federated', '-federatesWith', 'spiffe://mesh.example')
+    const byAgent = await rig.gateway('by-agent', {
+      routes: [tokenRoute('a', '/a')],
+      upstreams: { service: { endpoints: ['https://127.0.0.1:1'], spiffeId: ids.service } },
+      federation: {
+        trustDomains: {
+          'mesh.example': { bundleEndpoint: { profile: 'workload-api', socket: spire.socket } },
+        },
+      },
+    })
+    const given = await eventually(async () => {
+      const status: unknown = await byAgent.status()
+      const { federation } = status as {
+        federation: Record<string, { roots: number; jwtKeys: number }>
+      }
+      const now = federation['mesh.example']
+      return now && now.roots > 0 && now.jwtKeys > 0 ? now : undefined
+    }, rotationWithinMs)
+    assert.equal(given.roots, 1)
   })
 })
 

@@ -172,6 +172,7 @@ export const runRig = async (certs: Certificates, options: RigOptions) => {
     ({
       trustDomain,
       spiffeId: gatewayId,
+      identity: { source: 'files' },
       exchange: {
         url: options.exchangeUrl ?? 'https://127.0.0.1:1',
         spiffeId: exchangeId,

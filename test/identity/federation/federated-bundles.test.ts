@@ -20,6 +20,7 @@ import {
   type MadeCertificate,
 } from '#test/fakes/openssl'
 import { newSigningKey } from '#test/fakes/token-maker'
+import { fakeAgent, mapMessage } from '#test/fakes/workload-api'
 
 const partner = 'partner.example' as TrustDomain
 const endpointId = `spiffe://${partner}/bundle-endpoint`
@@ -264,6 +265,60 @@ suite('the bundle of another trust domain', () => {
     endpoint.say(document(1))
     await until('it is here', () => bundles.get(partner) !== undefined)
   })
+})
+
+suite('the bundle of another trust domain, by an agent', () => {
+  const given = (message: 1 | 2, domain: string, value: Buffer | string) =>
+    mapMessage(message, { [`spiffe://${domain}`]: value, 'spiffe://third.example': value })
+  const { use, ...plainKey } = jwtKey // SPIRE does not say there what a key is for
+  const jwks = (...keys: readonly object[]) => JSON.stringify({ keys })
+  assert.equal(use, 'jwt-svid')
+
+  test('is put together of roots and keys, and changes with either', async () => {
+    const agent = await fakeAgent()
+    after(agent.remove)
+    agent.say('FetchX509Bundles', given(2, partner, root.der))
+    agent.say('FetchJWTBundles', given(1, partner, jwks(plainKey)))
+    const followed = await follow({ profile: 'workload-api', socket: agent.socket })
+    const now = () => followed.bundles.get(partner)
+    await until('both are here', () => now()?.jwtKeys.has('j1') === true)
+    assert.equal(now()?.x509Roots.trim(), root.pem.trim())
+    assert.ok(agent.asked.every(({ header }) => header[0] === 'true'))
+    const next = makeRoot(partner, 'next')
+    agent.say('FetchX509Bundles', given(2, partner, Buffer.concat([root.der, next.der])))
+    await until('both roots are here', () => rootsIn(followed) === 2)
+    assert.ok(now()?.jwtKeys.has('j1'))
+    agent.say('FetchJWTBundles', given(1, partner, jwks(newSigningKey('j2').jwk)))
+    await until('the other key is here', () => now()?.jwtKeys.has('j2') === true)
+    assert.equal(rootsIn(followed), 2)
+    assert.deepEqual([...(now()?.jwtKeys.keys() ?? [])], ['j2'])
+    assert.equal(followed.bundles.get('third.example' as TrustDomain), undefined)
+  })
+
+  for (const [what, method, message] of [
+    ['that has nothing of the domain', 'FetchX509Bundles', given(2, 'other.example', root.der)],
+    [
+      'with the root of another',
+      'FetchX509Bundles',
+      given(2, partner, makeRoot('evil.example').der),
+    ],
+    ['without a certificate', 'FetchX509Bundles', given(2, partner, '')],
+    ['of bytes', 'FetchX509Bundles', Buffer.from([0x12, 0xff])],
+    ['with two keys of one kid', 'FetchJWTBundles', given(1, partner, jwks(plainKey, plainKey))],
+    ['with keys that are no JSON', 'FetchJWTBundles', given(1, partner, '{')],
+  ] as const)
+    test(`${what} never replaces a good one`, async () => {
+      const agent = await fakeAgent()
+      after(agent.remove)
+      agent.say('FetchX509Bundles', given(2, partner, root.der))
+      agent.say('FetchJWTBundles', given(1, partner, jwks(plainKey)))
+      const followed = await follow({ profile: 'workload-api', socket: agent.socket })
+      await until('it is here', () => followed.bundles.get(partner)?.jwtKeys.has('j1') === true)
+      const good = followed.bundles.get(partner)
+      agent.say(method, message)
+      await until('it was refused', () => followed.results.includes('refused'))
+      assert.equal(followed.bundles.get(partner), good)
+    })
 })
 
 suite('who comes from another trust domain', async () => {

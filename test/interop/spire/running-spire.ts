@@ -28,6 +28,8 @@ export type Spire = {
   readonly svidOf: (
     spiffeId: string,
   ) => Promise<{ readonly cert: string; readonly key: string; readonly bundle: string }>
+  /** A JWT-SVID of one of our identities, had likewise. */
+  readonly jwtOf: (spiffeId: string, audience: string) => Promise<string>
   readonly startAgent: () => Promise<void>
   readonly stopAgent: () => Promise<void>
   /** Where `federation` of the server listens, if it was asked for. */
@@ -101,6 +103,22 @@ export const runSpire = async (programs: SpirePrograms, trustDomain: string): Pr
         await sleep(200)
       }
       throw new Error(`SPIRE gives no SVID of ${spiffeId}`)
+    },
+    jwtOf: async (spiffeId, audience) => {
+      const { stdout } = await run(programs.agent, [
+        'api',
+        'fetch',
+        'jwt',
+        '-socketPath',
+        at('agent.sock'),
+        '-spiffeID',
+        spiffeId,
+        '-audience',
+        audience,
+      ])
+      const [token] = /eyJ[\w-]+\.[\w-]+\.[\w-]+/.exec(stdout) ?? []
+      if (token === undefined) throw new Error(`SPIRE gives no JWT-SVID of ${spiffeId}`)
+      return token
     },
     startAgent,
     stopAgent,
