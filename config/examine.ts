@@ -25,7 +25,7 @@ export type Examined = {
   readonly warnings: readonly Fault[]
   /** Defaults filled in, paths absolute, secrets not read yet. Of its schema's shape if there are no faults. */
   readonly value: Record<string, unknown>
-  /** Pointers to the `{ file: PATH }` mappings that become secrets. */
+  /** Pointers to the `{ file: PATH }` and `{ env: NAME }` mappings that become secrets. */
   readonly secrets: readonly string[]
   /** Absolute paths of all files that it was made from, or that are read because it names them. */
   readonly paths: readonly string[]

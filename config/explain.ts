@@ -151,6 +151,12 @@ const wrongValue = (
       return { message: 'this is too long', remedy: `use up to ${limit} characters` }
     case 'minItems':
       return { message: 'the list is too short', remedy: `name at least ${limit}` }
+    case 'minProperties': // of secrets alone
+    case 'maxProperties':
+      return {
+        message: 'a secret stands in one place',
+        remedy: 'write `{ file: PATH }` or `{ env: NAME }`',
+      }
     case 'maxItems':
       return { message: 'the list is too long', remedy: `name up to ${limit}` }
     case 'pattern':

@@ -50,7 +50,7 @@ export const loadConfig = async <Kind extends ConfigKind>(
     [...rules, ...fileRules],
   )
   if (faults.length > 0) return { ok: false, faults, warnings, files: paths }
-  const unread = await revealSecrets(value, secrets)
+  const unread = await revealSecrets(value, secrets, environment)
   if (unread.length > 0) return { ok: false, faults: unread.map(place), warnings, files: paths }
   return {
     ok: true,

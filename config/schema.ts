@@ -16,5 +16,6 @@ export type {
   ListenerLimits,
 } from './schema/listeners.ts'
 export type { Egress } from './schema/egress.ts'
+export type { EgressCredential } from './schema/egress-credentials.ts'
 export type { PathMatch, Route, RouteMatch } from './schema/routes.ts'
 export type { Upstream } from './schema/upstreams.ts'

@@ -1,21 +1,36 @@
 import { secret } from '#contract/secret'
 import type { Finding } from './faults.ts'
 import { readBounded } from './read-bounded.ts'
+import type { Environment } from './interpolate.ts'
 import { replaceAt, valueAt } from './pointer.ts'
 
 const maxSecretBytes = 65_536
 
 /**
- * Puts `Secret`s where `{ file: PATH }` stood. One line end at the end of a file is not part of the secret.
+ * Puts `Secret`s where `{ file: PATH }` or `{ env: NAME }` stood. One line end at the end of a file is not part of the secret.
  *
  * @returns What could not be read.
  */
 export const revealSecrets = async (
   config: object,
   pointers: readonly string[],
+  environment: Environment,
 ): Promise<readonly Finding[]> => {
   const found: Finding[] = []
   for (const pointer of pointers) {
+    const variable = valueAt(config, `${pointer}/env`)
+    if (typeof variable === 'string') {
+      const text = Object.hasOwn(environment, variable) ? environment[variable] : undefined
+      if (text) replaceAt(config, pointer, secret(text))
+      else
+        found.push({
+          pointer: `${pointer}/env`,
+          at: 'value',
+          message: `the environment variable \`${variable}\` is ${text === undefined ? 'not set' : 'empty'}`,
+          remedy: 'set it, or write `{ file: PATH }`',
+        })
+      continue
+    }
     const complain = (message: string, remedy: string) =>
       found.push({ pointer: `${pointer}/file`, at: 'value', message, remedy })
     const path = String(valueAt(config, `${pointer}/file`))

@@ -17,7 +17,7 @@ export type NamedFile = {
 export type Shape = {
   readonly findings: readonly Finding[]
   readonly files: readonly NamedFile[]
-  /** Pointers to the `{ file: PATH }` mappings that become secrets. */
+  /** Pointers to the `{ file: PATH }` and `{ env: NAME }` mappings that become secrets. */
   readonly secrets: readonly string[]
 }
 

@@ -1,5 +1,11 @@
 import type { ProblemTag, Result } from './problem.ts'
-import type { EgressMode, EgressProtocol, EgressReason, JudgedAddress } from './egress.ts'
+import type {
+  EgressCredentialKind,
+  EgressMode,
+  EgressProtocol,
+  EgressReason,
+  JudgedAddress,
+} from './egress.ts'
 import type { LegacyMethod } from './legacy.ts'
 import type { InspectionRecord } from './inspection.ts'
 import type { PolicyReason } from './policy.ts'
@@ -132,6 +138,14 @@ export type EgressRecord = {
   readonly dialled?: string
   /** Version of TLS, where the gateway itself made it. */
   readonly tls?: string
+  /** What went along with the request, by name; never what it is. */
+  readonly credential?: {
+    readonly id: string
+    readonly kind: EgressCredentialKind
+    /** Of what is fetched: whether it was there already. */
+    readonly fromCache?: boolean
+    readonly tookMs: number
+  }
   /** What the ClientHello named; `not-inspected` where nobody looked. */
   readonly serverName?: ServerNameVerdict
   /** The first time since the start that this workload went there. */

@@ -12,6 +12,17 @@ export const egressProtocols = ['tls', 'tls-inspected', 'http', 'https', 'tcp'] 
  */
 export type EgressProtocol = (typeof egressProtocols)[number]
 
+export const egressCredentialKinds = [
+  'bearer',
+  'header',
+  'basic',
+  'client-credentials',
+  'token-exchange',
+  'aws-sigv4',
+] as const
+/** What a rule can add to requests. */
+export type EgressCredentialKind = (typeof egressCredentialKinds)[number]
+
 /** Where a workload wants to go, from the one authority of its request. */
 export type EgressTarget = {
   readonly spiffeId: SpiffeId
@@ -61,9 +72,11 @@ export type EgressDecision = {
   /** What a ClientHello may lack. */
   readonly withoutServerName: boolean
   readonly encryptedClientHello: boolean
+  /** What the request gets on its way; a name of the configuration. */
+  readonly credential?: string
   /** Networks that are closed to all, and open to this. */
   readonly opened: readonly string[]
-  /** Within inspected TLS: whether a request may become a WebSocket. */
+  /** Of requests that are seen: whether one may become a WebSocket, into which nobody looks. */
   readonly webSockets: boolean
 }
 

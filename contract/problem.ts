@@ -114,6 +114,18 @@ export const problems = {
   'destination-untrusted': { status: 502, title: 'The destination could not prove who it is.' },
   'destination-broken': { status: 502, title: 'The destination broke off its answer.' },
   'destination-timeout': { status: 504, title: 'The destination took too long.' },
+  'credential-unavailable': {
+    status: 503,
+    title: 'What goes along with this request cannot be had at the moment.',
+  },
+  'credential-withheld': {
+    status: 502,
+    title: 'What goes along with this request was refused to this workload.',
+  },
+  'credential-returned': {
+    status: 502,
+    title: 'The answer holds what was added to the request, and was stopped.',
+  },
   'server-name-refused': {
     status: 403,
     title: 'The TLS server name is not that of the tunnel.',

@@ -15,8 +15,8 @@ export const secret = <T>(value: T): Secret<T> => {
 }
 
 /**
- * JSON Schema of a secret in a configuration: `{ file: PATH }`. What `config/load.ts` hands out in its place is a `Secret`
- * of what the file holds, so options give it that type: `Type.Unsafe<Secret<string>>(secretFileSchema('…'))`.
+ * JSON Schema of a secret in a configuration: `{ file: PATH }` or `{ env: NAME }`. What `config/load.ts` hands out in its place
+ * is a `Secret` of what the file or variable holds, so options give it that type: `Type.Unsafe<Secret<string>>(secretFileSchema('…'))`.
  */
 export const secretFileSchema = (description: string) => ({
   type: 'object',
@@ -27,8 +27,15 @@ export const secretFileSchema = (description: string) => ({
       format: 'file',
       description: 'File that holds it. Relative to the file that names it.',
     },
+    env: {
+      type: 'string',
+      pattern: '^[A-Za-z_][A-Za-z0-9_]*$',
+      expects: 'the name of an environment variable',
+      description: 'Environment variable that holds it, instead of a file.',
+    },
   },
-  required: ['file'],
+  minProperties: 1,
+  maxProperties: 1,
   additionalProperties: false,
   secret: true,
   description,

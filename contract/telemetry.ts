@@ -239,6 +239,11 @@ export const metrics = {
     help: 'Where workloads wanted to go, by their rule and what it said.',
     labels: { rule: 'configured', decision: ['allowed', 'refused', 'would-refuse'] },
   },
+  sallyport_egress_credentials_total: {
+    kind: 'counter',
+    help: 'Requests that were to get a credential on their way out: from what was there, fetched for them, failed to be had, or stopped since the answer held it.',
+    labels: { credential: 'configured', result: ['held', 'fetched', 'failed', 'returned'] },
+  },
   sallyport_egress_lookups_total: {
     kind: 'counter',
     help: 'Names of destinations, by how they were resolved.',

@@ -145,6 +145,7 @@ export const runGateway = async (
     config.listeners.egress &&
     (await runEgress(config, config.listeners.egress, {
       ...ports,
+      mint: exchange.ask,
       ownPorts: () => openPorts,
       enter: () => {
         const [{ parts }, leave] = all.enter()

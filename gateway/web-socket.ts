@@ -6,6 +6,13 @@ import { headerOf, type RequestHead } from '#contract/request-head'
 
 const guid = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11'
 
+/** 16 bytes in base64. */
+const keyPattern = /^[A-Za-z0-9+/]{22}==$/
+
+/** Whether a request to upgrade has the key of a handshake (RFC 6455 §4.1). Which version is spoken the service says. */
+export const hasWebSocketKey = (head: RequestHead): boolean =>
+  keyPattern.test(headerOf(head, 'sec-websocket-key') ?? '')
+
 /**
  * A 101 is worth something only from one who has read the key; and the firewall may have a say.
  *

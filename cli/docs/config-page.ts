@@ -17,7 +17,7 @@ Generated from \`config/schema.ts\` by \`npm run docs\`. Begin with the examples
   variable without a default is a fault. Without quotes, what is filled in is read as YAML would read it: a number, \`true\` or
   \`false\`, else text.
 - A file that is named is relative to the file that names it.
-- A secret stands in a file of its own and is written \`{ file: PATH }\`.
+- A secret stands in a file of its own and is written \`{ file: PATH }\`, or in an environment variable, \`{ env: NAME }\`.
 - Settings that take protection away stand under \`unsafe:\`, are named by the harm, and warn at start.
 `
 

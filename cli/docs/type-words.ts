@@ -41,7 +41,7 @@ export const typeInWords = (schema: Words): string => {
   if ('const' in schema) return code(schema.const)
   if (schema.enum !== undefined) return schema.enum.map(code).join(', ')
   if (schema.anyOf !== undefined) return [...new Set(schema.anyOf.map(typeInWords))].join(' or ')
-  if (schema.secret === true) return 'secret: `{ file: PATH }`'
+  if (schema.secret === true) return 'secret: `{ file: PATH }` or `{ env: NAME }`'
   switch (schema.type) {
     case 'string':
       return formatWords[schema.format ?? ''] ?? 'text'

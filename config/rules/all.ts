@@ -4,6 +4,7 @@ import { conflictingRoutes } from './conflicting-routes.ts'
 import { cors } from './cors.ts'
 import { duplicateNames } from './duplicate-names.ts'
 import { egress } from './egress.ts'
+import { egressCredentials } from './egress-credentials.ts'
 import { federation } from './federation.ts'
 import { files } from './files.ts'
 import { grants } from './grants.ts'
@@ -42,6 +43,7 @@ export const rules: readonly Rule[] = [
   listeners,
   cors,
   egress,
+  egressCredentials,
   withoutEffect,
   workers,
 ]

@@ -119,7 +119,7 @@ const destinationsOf = ({ egressRules, egressAllowed }: Subject): readonly Place
 /** Within TLS and opaque bytes there is no method to be seen: a list of them would promise what nobody holds. */
 const invisible = (subject: Subject): Finding[] =>
   destinationsOf(subject).flatMap(({ pointer, value }): Finding[] =>
-    (['methods', 'paths'] as const).flatMap((key) =>
+    (['methods', 'paths', 'webSockets'] as const).flatMap((key) =>
       value[key] === undefined || (value.protocol !== 'tls' && value.protocol !== 'tcp')
         ? []
         : [
@@ -136,9 +136,7 @@ const invisible = (subject: Subject): Finding[] =>
 /** Certificates are for names, and what inspection alone does must not seem to be done where there is none. */
 const uninspectable = (subject: Subject): Finding[] => [
   ...destinationsOf(subject).flatMap(({ pointer, value }): Finding[] => {
-    if (value.protocol !== 'tls-inspected')
-      return value.webSockets ? [onlyInspected(`${pointer}/webSockets`, 'webSockets')] : []
-    if (!('networks' in value)) return []
+    if (value.protocol !== 'tls-inspected' || !('networks' in value)) return []
     return [
       {
         pointer: `${pointer}/networks`,
@@ -166,13 +164,6 @@ const isInspected = ({ value }: { readonly value: Destination }) =>
   value.protocol === 'tls-inspected'
 const inspects = ({ destinations }: EgressRule) =>
   destinations.some((value) => isInspected({ value }))
-
-const onlyInspected = (pointer: string, key: string): Finding => ({
-  pointer,
-  at: 'key',
-  message: `${tick(key)} has no effect without \`protocol: tls-inspected\``,
-  remedy: 'take it out, or inspect these hosts',
-})
 
 /** Where the mesh itself is: workloads get their identities there, and send what they measure. */
 const indispensable = [

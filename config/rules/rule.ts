@@ -2,6 +2,7 @@ import type {
   AwsCaller,
   Client,
   Egress,
+  EgressCredential,
   ExchangeConfig,
   Federation,
   Grant,
@@ -43,6 +44,9 @@ export type Subject = {
   readonly egressRules: readonly Entry<Egress['rules'][number]>[]
   readonly egressDenials: readonly Entry<Egress['deny'][number]>[]
   readonly egressAllowed: readonly Entry<Egress['allow'][number]>[]
+  readonly egressCredentials: readonly Entry<EgressCredential>[]
+  /** All that are written; none, if there is no section. Undefined when it cannot be read. */
+  readonly egressCredentialNames: readonly string[] | undefined
   /** Whether they are written, sound or not. */
   readonly hasEgress: boolean
   readonly hasEgressListener: boolean
@@ -124,6 +128,10 @@ export const subjectOf = (
     egressRules: entriesAt<Egress['rules'][number]>('/egress/rules', ({ id }) => id),
     egressDenials: entriesAt<Egress['deny'][number]>('/egress/deny', ({ id }) => id),
     egressAllowed: entriesAt<Egress['allow'][number]>('/egress/allow'),
+    egressCredentials: entriesAt<EgressCredential>('/egress/credentials'),
+    egressCredentialNames: refused.has('/egress/credentials')
+      ? undefined
+      : Object.keys(valueAt(config, '/egress/credentials') ?? {}),
     hasEgress: valueAt(config, '/egress') !== undefined,
     hasEgressListener: valueAt(config, '/listeners/egress') !== undefined,
     federated: entriesAt<Federation['trustDomains'][string]>('/federation/trustDomains'),

@@ -1,6 +1,7 @@
 import { Type, type Static } from 'typebox'
 import { EgressAllowlistOptions, EgressRule } from '#plugins/egress-allowlist/options'
 import { RouteWafOptions } from '#plugins/waf/options'
+import { EgressCredentials } from './egress-credentials.ts'
 import { Described, File, Strict } from './words.ts'
 
 const Dns = Strict(
@@ -68,6 +69,7 @@ export const Egress = Strict(
       default: [],
       description: 'Who may go where. A workload without a rule goes nowhere.',
     }),
+    credentials: EgressCredentials,
     dns: Dns,
     audiences: Type.Array(Type.String({ minLength: 1 }), {
       default: [],

@@ -35,6 +35,11 @@ const Unsafe = Strict(
       description:
         'Issuers whose keys may be fetched over plain HTTP: anyone on the way can forge them.',
     }),
+    wildcardCredentials: Type.Array(Type.String(), {
+      default: [],
+      description:
+        'Credentials of `egress` that may go to hosts of a wildcard, or of a network: whoever has one of them gets the credential.',
+    }),
   },
   {
     default: {},

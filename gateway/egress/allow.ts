@@ -1,5 +1,7 @@
 import type { EgressAllowlist, EgressDecision, EgressTarget } from '#contract/egress'
-import type { Step } from '#contract/step'
+import { admitted, refuse } from '#contract/problem'
+import type { Guard, Step } from '#contract/step'
+import type { Door } from '../answer.ts'
 import type { Authority } from './authority.ts'
 import type { Workload } from './identify.ts'
 import type { Ask } from './read-ask.ts'
@@ -12,6 +14,17 @@ export const placeOf = ({
   readonly ask: Ask
   readonly decision: Pick<EgressDecision, 'port'>
 }): Authority => ({ ...authority, port })
+
+/** Refuses with `upgrade-refused` where the rule lets no request become a WebSocket. */
+export const upgradable: Guard<{
+  readonly door: Door
+  readonly decision: EgressDecision
+}> = ({ door, decision }) =>
+  door !== 'upgrade' || decision.webSockets
+    ? admitted
+    : refuse('upgrade-refused', {
+        detail: `Rule \`${decision.rule}\` lets no request there become a WebSocket.`,
+      })
 
 /** Asks the guard whether this workload may go there. Without a reason to say yes it says no. */
 export const allow =

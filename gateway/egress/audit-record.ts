@@ -40,7 +40,10 @@ export const closedRecord = (
   notes: TunnelNotes,
 ): AuditEvent => {
   const { problem } = sent
-  const isTunnel = facts.door === 'connect' && facts.connection !== undefined
+  // A WebSocket that was refused by its destination has had no other record.
+  const isTunnel =
+    facts.connection !== undefined &&
+    (facts.door === 'connect' || (facts.door === 'upgrade' && notes.closedBy !== undefined))
   const at = (problem && stepsBehind[problem.tag]) ?? step
   return {
     ...recordOf(facts, notes, isTunnel ? 'closed' : 'whole', problem),
@@ -120,7 +123,7 @@ const describeRequest = ({ raw, ask, peer, certificate }: Facts) => ({
 })
 
 const egressOf = (
-  { ask, workload, decision, addresses, connection }: Facts,
+  { ask, workload, decision, addresses, credential, connection }: Facts,
   { serverName, closedBy, isFirst, tunnel }: TunnelNotes,
   phase: EgressRecord['phase'],
   problem: Problem | undefined,
@@ -144,6 +147,16 @@ const egressOf = (
         : refusedBy(problem)),
       ...(judged ? { addresses: judged } : {}),
       ...(addresses ? { lookupMs: rounded(addresses.lookupMs) } : {}),
+      ...(credential
+        ? {
+            credential: {
+              id: credential.id,
+              kind: credential.kind,
+              ...(credential.fromCache === undefined ? {} : { fromCache: credential.fromCache }),
+              tookMs: rounded(credential.tookMs),
+            },
+          }
+        : {}),
       ...(connection
         ? {
             dialled: connection.address,
@@ -193,6 +206,7 @@ const isUpstream = ({ tag }: Problem): boolean =>
   tag === 'destination-unresolved' ||
   tag === 'destination-timeout' ||
   tag === 'inspection-failed' ||
-  tag === 'inspection-unavailable'
+  tag === 'inspection-unavailable' ||
+  tag === 'credential-unavailable'
 
 const rounded = (ms: number): number => Math.round(ms * 100) / 100

@@ -1,12 +1,16 @@
+import { hash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import type { SecureContext } from 'node:tls'
 import type { AuditSink } from '#contract/audit-event'
+import type { Clock } from '#contract/clock'
 import type { EgressAllowlist } from '#contract/egress'
 import type { Quarantine } from '#contract/quarantine'
 import type { Inspect } from '#contract/inspection'
+import type { Result } from '#contract/problem'
 import type { Quota } from '#contract/quota'
 import type { Step } from '#contract/step'
 import type { Meter } from '#contract/telemetry'
+import type { MintedToken, MintRequest } from '#contract/token-exchange'
 import type { Egress, GatewayConfig } from '#config/schema'
 import { rawGate, strictGate } from '#http/raw-gate'
 import type { TrustDomain } from '#contract/spiffe-id'
@@ -15,8 +19,11 @@ import { federatedSvids } from '#identity/federation/federated-svids'
 import type { Bundle } from '#identity/svid/bundle'
 import { ruleFiles } from '../ingress/build.ts'
 import type { LimitKey } from '../ingress/compiled-route.ts'
+import { toPortable } from '../portable.ts'
 import type { Hand } from '../shelf.ts'
 import type { Accounts } from './accounts.ts'
+import { heldTokens } from './credentials/held-tokens.ts'
+import { openCredentials } from './credentials/open.ts'
 import type { LeafCache } from './inspection/leaf-cache.ts'
 import type { EgressParts } from './parts.ts'
 import { nameResolver } from './resolver.ts'
@@ -41,6 +48,9 @@ export type EgressPorts = {
   ) => (of: Pick<Egress['rules'][number], 'waf'>) => Inspect | undefined
   readonly limit: (limit: 'caller', of: string, options: LimitOptions) => Step<LimitKey, Quota>
   readonly quarantine: Pick<Quarantine, 'arriving'>
+  readonly clock: Clock
+  /** Asks the exchange. */
+  readonly mint: (request: MintRequest) => Promise<Result<MintedToken>>
   /** Changes when one of these files does. */
   readonly stampOf: (paths: readonly string[]) => string
 }
@@ -73,39 +83,60 @@ const ofConfig = (
   { accounts, bundle, isOwn }: EgressState,
   hand: Hand,
   bundles: FederatedBundles,
-): Omit<EgressParts, 'leaves' | 'inspectedGate' | 'firewalls'> => ({
-  audit: ports.audit,
-  gate: rawGate({ ...strictGate, allowGetBody: true, allowWebSocket: false }),
-  viaName: ports.viaName,
-  trustDomain,
-  audiences: new Set(egress.audiences.length > 0 ? egress.audiences : [spiffeId]),
-  bundle,
-  federated: federatedOf(egress, bundles),
-  quarantine: ports.quarantine.arriving,
-  allowlist: hand.take(
+): Omit<EgressParts, 'leaves' | 'inspectedGate' | 'firewalls'> => {
+  const allowlist = hand.take(
     'egress allowlist',
     [egress.deny, egress.allow, egress.rules, egress.nat64Prefixes],
     () => ports.openAllowlist(egress, isOwn),
-  ),
-  requestLimits: new Map(
-    egress.rules.flatMap(({ id, limits: { requests } }) =>
-      requests ? [[id, ports.limit('caller', `egress ${id}`, requests)] as const] : [],
-    ),
-  ),
-  limits: new Map(egress.rules.map(({ id, limits }) => [id, limits])),
-  accounts,
-  resolver: hand.take('resolver', egress.dns, () => nameResolver(egress.dns, ports)),
-  answers: egress.dns.answers,
-  connectTimeoutMs: egress.connectTimeoutMs,
-  destinationRoots: hand.take(
+  )
+  const resolver = hand.take('resolver', egress.dns, () => nameResolver(egress.dns, ports))
+  const roots = hand.take(
     'destination roots',
     [egress.destinationRoots, ports.stampOf(egress.destinationRoots.files)],
     () => rootsOf(egress.destinationRoots),
-  ),
-  clientHelloTimeoutMs: egress.clientHelloTimeoutMs,
-  headersTimeoutMs: egress.headersTimeoutMs,
-  maxBodyBytes: egress.maxBodyBytes,
-})
+  )
+  return {
+    audit: ports.audit,
+    gate: rawGate({ ...strictGate, allowGetBody: true, allowWebSocket: true }),
+    viaName: ports.viaName,
+    trustDomain,
+    audiences: new Set(egress.audiences.length > 0 ? egress.audiences : [spiffeId]),
+    bundle,
+    federated: federatedOf(egress, bundles),
+    quarantine: ports.quarantine.arriving,
+    allowlist,
+    requestLimits: new Map(
+      egress.rules.flatMap(({ id, limits: { requests } }) =>
+        requests ? [[id, ports.limit('caller', `egress ${id}`, requests)] as const] : [],
+      ),
+    ),
+    limits: new Map(egress.rules.map(({ id, limits }) => [id, limits])),
+    accounts,
+    resolver,
+    credentials: openCredentials(egress.credentials, {
+      allowlist,
+      resolver,
+      destinationRoots: roots,
+      connectTimeoutMs: egress.connectTimeoutMs,
+      clock: ports.clock,
+      mint: ports.mint,
+      held: hand.take('held tokens', digestOf(egress.credentials), () => heldTokens(maxHeldTokens)),
+    }),
+    answers: egress.dns.answers,
+    connectTimeoutMs: egress.connectTimeoutMs,
+    destinationRoots: roots,
+    clientHelloTimeoutMs: egress.clientHelloTimeoutMs,
+    headersTimeoutMs: egress.headersTimeoutMs,
+    maxBodyBytes: egress.maxBodyBytes,
+  }
+}
+
+/** Secrets print alike, so what they are counts, as a digest. */
+const digestOf = (credentials: Egress['credentials']): string =>
+  hash('sha256', JSON.stringify(toPortable(credentials)))
+
+/** One for each workload and rule of a token exchange, and one for each client. */
+const maxHeldTokens = 10_000
 
 /** @throws Error naming the file that cannot be used. */
 const rootsOf = ({ files, publicRoots }: Egress['destinationRoots']): SecureContext =>

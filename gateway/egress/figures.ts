@@ -1,4 +1,5 @@
 import type { ServerNameVerdict, TunnelEnd } from '#contract/audit-event'
+import type { ProblemTag } from '#contract/problem'
 import type { LabelsOf, Meter } from '#contract/telemetry'
 import type { Ending } from '../answer.ts'
 import type { Watch } from '../compose.ts'
@@ -22,6 +23,25 @@ export const egressFigures = (meter: Meter, stepNames: readonly string[]) => {
   )
   const watch: Watch = (step, elapsedMs) => stepSeconds.get(step)?.(elapsedMs / 1000)
 
+  const countCredential = (
+    { decision, credential }: Partial<Admitted>,
+    problem: ProblemTag | undefined,
+  ) => {
+    if (decision?.credential === undefined) return
+    const failed = problem === 'credential-unavailable' || problem === 'credential-withheld'
+    if (!credential && !failed) return // it was stopped before
+    meter.counter('sallyport_egress_credentials_total', {
+      credential: decision.credential,
+      result: failed
+        ? 'failed'
+        : problem === 'credential-returned'
+          ? 'returned'
+          : credential?.fromCache === false
+            ? 'fetched'
+            : 'held',
+    })()
+  }
+
   const ended = (
     { facts, sent, durationMs }: Ending<EgressReceived, Admitted>,
     step: string,
@@ -40,6 +60,7 @@ export const egressFigures = (meter: Meter, stepNames: readonly string[]) => {
     )
     const problem = sent.problem?.tag
     if (problem) meter.counter('sallyport_refusals_total', { direction: 'egress', step, problem })()
+    countCredential(facts, problem)
     if (facts.decision)
       meter.counter('sallyport_egress_decisions_total', {
         rule: route,

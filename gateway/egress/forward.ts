@@ -13,11 +13,12 @@ import type {
 import type { Sent } from '../answer.ts'
 import { inspectAnswer } from '../ingress/inspect-answer.ts'
 import type { UpgradingClient } from '../upstream/undici-client.ts'
-import { placeOf } from './allow.ts'
-import { hostHeader } from './authority.ts'
+import type { GivenCredential } from './credentials/credential.ts'
 import { DialFault } from './dial-fault.ts'
 import type { Admitted } from './pipeline.ts'
 import type { Ask } from './read-ask.ts'
+import { answerRelay } from './relay-answer.ts'
+import { authorityOf, requestHeaders } from './request-headers.ts'
 
 export type Forwarding = {
   /** Reaches the place that was asked for, and no other. */
@@ -43,11 +44,9 @@ export type Upgrading = {
 
 /** A request that may go out. */
 export type Outgoing = Pick<Admitted, 'body' | 'decisionId' | 'decision' | 'workload'> & {
+  readonly credential?: GivenCredential | undefined
   readonly ask: Extract<Ask, { kind: 'request' }>
 }
-
-const httpPort = 80
-const httpsPort = 443
 
 /**
  * Passes a request to its destination and the answer back, streaming both ways. Redirects are the workload's to follow: each
@@ -61,7 +60,7 @@ export const forward = (
   forwarding: Forwarding,
 ): Promise<Sent> =>
   new Promise((resolve) => {
-    const { ask, body, decisionId } = outgoing
+    const { ask, body, credential, decisionId } = outgoing
     const {
       client,
       upgrade,
@@ -100,24 +99,20 @@ export const forward = (
     if (fault) return fail(fault)
     if (res.destroyed) return callerGone()
     res.once('close', callerGone).on('drain', resume)
+    const relay = answerRelay(res, { viaName, decisionId, credential, fail })
     const answering: UpstreamHandler = {
       onStart: (given) => {
         control = given
       },
-      onHead: (status, headers) => {
-        try {
-          res.writeHead(status, answerHeaders(headers, viaName, decisionId))
-        } catch (cause) {
-          fail({ tag: 'destination-broken', cause }) // here a throw would end the process
-        }
-      },
+      onHead: relay.head,
       onData: (chunk) => {
         bytesOut += chunk.length
         const tooMany = spend(chunk.length)
         if (tooMany) return fail(tooMany)
-        if (!res.write(chunk)) control?.pause()
+        if (!relay.data(chunk)) control?.pause()
       },
       onEnd: () => {
+        if (!relay.rest()) return
         const done = () => settle({ status: res.statusCode, bytesOut })
         res.off('close', callerGone).once('close', done)
         res.end(done)
@@ -133,7 +128,7 @@ export const forward = (
       method: ask.head.method,
       path: ask.head.path + ask.head.query,
       authority: authorityOf(outgoing),
-      headers: requestHeaders(ask, viaName),
+      headers: requestHeaders(outgoing, viaName),
       body: counted,
       headersTimeoutMs,
       idleTimeoutMs,
@@ -181,35 +176,3 @@ const tagOf = {
 
 const problemOf = ({ kind, cause }: UpstreamFault): Problem =>
   cause instanceof DialFault ? cause.problem : { tag: tagOf[kind], cause }
-
-/** That of the one authority, whatever Host was sent. */
-const authorityOf = (outgoing: Outgoing): string =>
-  hostHeader(placeOf(outgoing), outgoing.decision.protocol === 'http' ? httpPort : httpsPort)
-
-const requestHeaders = (
-  { head }: Extract<Ask, { kind: 'request' }>,
-  viaName: string,
-): readonly string[] => {
-  const headers: string[] = []
-  for (let i = 0; i + 1 < head.headers.length; i += 2) {
-    const [name = '', value = ''] = [head.headers[i], head.headers[i + 1]]
-    if (name !== 'host') headers.push(name, value)
-  }
-  headers.push('via', `1.1 ${viaName}`)
-  return headers
-}
-
-/** A destination must not be able to speak as the gateway. */
-export const answerHeaders = (
-  headers: readonly string[],
-  viaName: string,
-  decisionId: string,
-): string[] => {
-  const kept: string[] = []
-  for (let i = 0; i + 1 < headers.length; i += 2) {
-    const [name = '', value = ''] = [headers[i], headers[i + 1]]
-    if (!name.startsWith('x-sallyport-') && name !== 'proxy-status') kept.push(name, value)
-  }
-  kept.push('via', `1.1 ${viaName}`, 'x-sallyport-decision-id', decisionId)
-  return kept
-}

@@ -1,4 +1,5 @@
 import { pass, refuse, type Problem, type Refusal, type Result } from '#contract/problem'
+import { secret, type Secret } from '#contract/secret'
 import { trustDomainOf, type SpiffeId, type TrustDomain } from '#contract/spiffe-id'
 import type { Step } from '#contract/step'
 import type { RawHead } from '#http/raw-gate'
@@ -12,7 +13,7 @@ import type { EgressReceived } from './received.ts'
 export type Workload = {
   readonly spiffeId: SpiffeId
   readonly proof: 'x509-svid' | 'jwt-svid'
-  readonly token?: VerifiedJwtSvid
+  readonly token?: VerifiedJwtSvid & { readonly raw: Secret<string> }
 }
 
 export type IdentifyOptions = {
@@ -56,7 +57,12 @@ export const identify =
     if (shown && shown.value.spiffeId !== verified.value.spiffeId)
       return unidentified('The client certificate and the JWT-SVID are of two workloads.')
     return (
-      shown ?? pass({ spiffeId: verified.value.spiffeId, proof: 'jwt-svid', token: verified.value })
+      shown ??
+      pass({
+        spiffeId: verified.value.spiffeId,
+        proof: 'jwt-svid',
+        token: { ...verified.value, raw: secret(token) },
+      })
     )
   }
 

@@ -5,6 +5,7 @@ import type { Quota } from '#contract/quota'
 import type { Step } from '#contract/step'
 import type { Egress } from '#config/schema'
 import type { LimitKey } from '../ingress/compiled-route.ts'
+import type { Door } from '../answer.ts'
 import type { Accounts } from './accounts.ts'
 import type { Workload } from './identify.ts'
 import type { Ask } from './read-ask.ts'
@@ -32,14 +33,14 @@ export const takeSlot =
   (
     limits: ReadonlyMap<string, RuleLimits>,
     accounts: Accounts,
-  ): Step<Needs & { readonly ask: Ask; readonly nowMs: number }, Slot> =>
-  ({ workload, decision, ask, nowMs }) => {
+  ): Step<Needs & { readonly ask: Ask; readonly door: Door; readonly nowMs: number }, Slot> =>
+  ({ workload, decision, ask, door, nowMs }) => {
     const limit = limits.get(decision.rule)
     if (!limit) return pass(free)
     const { tunnels, bytesToday } = accounts.of(workload.spiffeId, nowMs)
     if (limit.maxBytesPerDay !== undefined && bytesToday >= limit.maxBytesPerDay)
       return { ok: false, problem: bytesExceeded(decision.rule, limit.maxBytesPerDay) }
-    if (ask.kind !== 'tunnel') return pass(free)
+    if (ask.kind !== 'tunnel' && door !== 'upgrade') return pass(free)
     if (tunnels >= limit.maxTunnels)
       return refuse('tunnels-exceeded', {
         detail: `Rule \`${decision.rule}\` lets a workload have ${limit.maxTunnels} tunnels open.`,

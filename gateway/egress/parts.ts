@@ -8,6 +8,7 @@ import type { Step } from '#contract/step'
 import type { Egress } from '#config/schema'
 import type { LimitKey } from '../ingress/compiled-route.ts'
 import type { Accounts } from './accounts.ts'
+import type { Credential } from './credentials/credential.ts'
 import type { LeafCache } from './inspection/leaf-cache.ts'
 import type { ReadRequestOptions } from './inspection/read-request.ts'
 import type { IdentifyOptions } from './identify.ts'
@@ -27,6 +28,7 @@ export type EgressParts = AskOptions &
     readonly limits: ReadonlyMap<string, RuleLimits>
     readonly accounts: Accounts
     readonly resolver: NameResolver
+    readonly credentials: ReadonlyMap<string, Credential>
     readonly answers: Egress['dns']['answers']
     readonly connectTimeoutMs: number
     /** Certificates for hosts that are looked into. */

@@ -1,9 +1,10 @@
 import type { AuditSink } from '#contract/audit-event'
 import type { Guard } from '#contract/step'
 import { begin, type KnownOf } from '../compose.ts'
-import { allow } from './allow.ts'
+import { allow, upgradable } from './allow.ts'
 import { certify } from './certify.ts'
 import { connect } from './connect.ts'
+import { giveCredential } from './credentials/give.ts'
 import { findAddresses } from './find-addresses.ts'
 import { identify, type Workload } from './identify.ts'
 import { limitRequests, takeSlot } from './limit.ts'
@@ -24,9 +25,11 @@ export const egress = (parts: EgressParts) =>
     .learn('workload', identify(parts))
     .guard('cut off', cutOff(parts)) // address, client certificate, SPIFFE ID, token, key
     .learn('decision', allow(parts.allowlist)) // may this workload go there at all?
+    .guard('upgrade', upgradable) // to a WebSocket
     .learn('quota', limitRequests(parts.requestLimits))
     .learn('slot', takeSlot(parts.limits, parts.accounts))
     .learn('addresses', findAddresses(parts)) // resolved once; every answer is judged
+    .learn('credential', giveCredential(parts.credentials)) // what the rule adds; without it the request does not go
     .learn('leaf', certify(parts.leaves)) // for a host that is looked into
     .learn('connection', connect(parts)) // to a judged address and no other; TLS where the rule says so
 

@@ -2,6 +2,7 @@ import { pass, refuse, type Refusal, type Result } from '#contract/problem'
 import type { RequestHead } from '#contract/request-head'
 import type { Step } from '#contract/step'
 import type { RawHead } from '#http/raw-gate'
+import { hasWebSocketKey } from '../web-socket.ts'
 import { isSamePlace, parseAuthority, type Authority } from './authority.ts'
 import type { EgressReceived } from './received.ts'
 
@@ -18,7 +19,7 @@ export type Ask =
     }
 
 export type AskOptions = {
-  readonly gate: (raw: RawHead) => Result<RequestHead>
+  readonly gate: (raw: RawHead, early?: Buffer) => Result<RequestHead>
   /** Our name in Via: what bears it has been here before. */
   readonly viaName: string
 }
@@ -35,8 +36,8 @@ const maxTargetChars = 8192
  * @see RFC 9110 §9.3.6, RFC 9112 §3.2
  */
 export const readAsk =
-  ({ gate, viaName }: AskOptions): Step<Pick<EgressReceived, 'door' | 'raw'>, Ask> =>
-  ({ door, raw }) => {
+  ({ gate, viaName }: AskOptions): Step<Pick<EgressReceived, 'door' | 'raw' | 'early'>, Ask> =>
+  ({ door, raw, early }) => {
     if (hasBeenHere(raw, viaName)) return circle
     switch (door) {
       case 'connect':
@@ -44,7 +45,7 @@ export const readAsk =
       case 'request':
         return readRequest(raw, gate)
       case 'upgrade':
-        return noUpgrade
+        return readUpgrade(raw, (plain) => gate(plain, early))
       default:
         return door satisfies never
     }
@@ -68,9 +69,15 @@ const readTunnel = (raw: RawHead): Result<Ask> => {
   return pass({ kind: 'tunnel', authority: authority.value })
 }
 
+const readUpgrade = (raw: RawHead, gate: AskOptions['gate']): Result<Ask> => {
+  const ask = readRequest(raw, gate)
+  if (!ask.ok || ask.value.kind !== 'request') return ask
+  return hasWebSocketKey(ask.value.head) ? ask : noKey
+}
+
 const absoluteForm = /^([a-z][a-z0-9+.-]*):\/\/([^/?#]*)([^#]*)$/i
 
-const readRequest = (raw: RawHead, gate: (raw: RawHead) => Result<RequestHead>): Result<Ask> => {
+const readRequest = (raw: RawHead, gate: AskOptions['gate']): Result<Ask> => {
   const { url = '' } = raw
   if (url.length > maxTargetChars) return refuse('target-too-long')
   const [, given, place = '', rest = ''] = absoluteForm.exec(url) ?? []
@@ -107,7 +114,7 @@ export const circle = refuse('request-malformed', {
 const mismatch = refuse('authority-mismatch', {
   detail: 'The Host header and the target of the request are not the same place.',
 })
-const noUpgrade = refuse('upgrade-refused', { detail: 'Ask for a tunnel with CONNECT instead.' })
+const noKey = refuse('upgrade-refused', { detail: 'Sec-WebSocket-Key is missing or not 16 bytes.' })
 const notAbsolute = refuse('authority-invalid', {
   detail:
     'This is a proxy: ask with CONNECT host:port, or with an absolute http:// or https:// URL.',

@@ -16,6 +16,8 @@ export type EgressReceived = {
   readonly nowMs: number
   readonly decisionId: string
   readonly body: Body
+  /** What came right behind a request to upgrade. */
+  readonly early?: Buffer
   /** Aborts when the caller leaves. */
   readonly gone: AbortSignal
 }

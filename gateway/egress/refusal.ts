@@ -12,6 +12,9 @@ const proxyErrors: Partial<Record<ProblemTag, string>> = {
   'destination-broken': 'http_response_incomplete',
   'inspection-unavailable': 'proxy_internal_error',
   'destination-timeout': 'connection_timeout',
+  'credential-unavailable': 'proxy_internal_error',
+  'credential-withheld': 'proxy_internal_error',
+  'credential-returned': 'http_response_incomplete',
   'tunnels-exceeded': 'connection_limit_reached',
 }
 

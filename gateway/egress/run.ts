@@ -1,4 +1,4 @@
-import type { Clock, RandomBytes, Sleep } from '#contract/clock'
+import type { RandomBytes, Sleep } from '#contract/clock'
 import type { SpiffeId } from '#contract/spiffe-id'
 import type { Log } from '#contract/telemetry'
 import type { EgressListener, GatewayConfig } from '#config/schema'
@@ -53,7 +53,6 @@ export type EgressRunning = {
 }
 
 export type RunEgress = EgressPorts & {
-  readonly clock: Clock
   readonly randomBytes: RandomBytes
   readonly sleep: Sleep
   readonly log: Log
@@ -169,9 +168,11 @@ const stepNames = [
   'workload',
   'cut off',
   'decision',
+  'upgrade',
   'quota',
   'slot',
   'addresses',
+  'credential',
   'leaf',
   'connection',
   'inspection',

@@ -6,11 +6,13 @@ import type { Doors } from '#http/doors'
 import { peerOf } from '#http/peer'
 import { replyProblem, replyProblemOnSocket, type Replied } from '#http/problem-reply'
 import { answer, type Door, type Exchange, type Sent } from '../answer.ts'
+import { responseOn } from '../ingress/take-requests.ts'
 import { placeOf } from './allow.ts'
 import { closedRecord, openedRecord, type TunnelNotes } from './audit-record.ts'
 import { clientCertificateOf } from './client-certificate.ts'
 import { clientOnSocket } from './client-on-socket.ts'
 import { forward } from './forward.ts'
+import { forwardUpgrade } from './forward-upgrade.ts'
 import type { InspectTunnel } from './inspection/inspect-tunnel.ts'
 import { spendBytes } from './limit.ts'
 import type { Admitted } from './pipeline.ts'
@@ -76,11 +78,7 @@ export const takeEgress = (taking: TakingAll): Pick<Doors, 'request' | 'upgrade'
           return forward({ ...admitted, ask }, res, {
             client: clientOnSocket(socket),
             refuse,
-            viaName: serving.parts.viaName,
-            headersTimeoutMs: serving.parts.headersTimeoutMs,
-            idleTimeoutMs: idleMsOf(serving.parts, admitted.decision),
-            maxBodyBytes: serving.parts.maxBodyBytes,
-            spend: spendBytes(serving.parts.limits, serving.parts.accounts, clock, admitted),
+            ...forwardingOf(serving, admitted),
           }).finally(() => socket.destroy())
         },
         refuse,
@@ -95,35 +93,57 @@ export const takeEgress = (taking: TakingAll): Pick<Doors, 'request' | 'upgrade'
   }
 
   const onSocket =
-    (door: 'connect' | 'upgrade') => (req: IncomingMessage, socket: Duplex, head: Buffer) => {
+    (door: 'connect' | 'upgrade') => (req: IncomingMessage, socket: Duplex, early: Buffer) => {
       const serving = enter()
       if (!serving) return void replyProblemOnSocket(socket, closed)
       req.socket.setTimeout(0) // the tunnel has times of its own
       const began = performance.now()
-      const { received, leave } = receive(door, req, undefined)
+      const { received: whole, leave } = receive(door, req, undefined)
+      const received = door === 'upgrade' ? { ...whole, early } : whole
       const notes: TunnelNotes = {}
       let cutFor: Problem | undefined
+      let answering: ServerResponse | undefined
       let cutTunnel: (() => void) | undefined
-      const refuse = (problem: Problem): Replied & { readonly problem: Problem } => ({
-        ...replyProblemOnSocket(socket, toWorkload(cutFor ?? problem), received.decisionId),
-        problem: cutFor ?? problem,
-      })
+      const opened = (admitted: Admitted, cut: () => void) => {
+        cutTunnel = cut
+        audit.write(openedRecord(admitted, notes, performance.now() - began))
+      }
+      const refuse = (problem: Problem): Replied & { readonly problem: Problem } => {
+        const shown = cutFor ?? problem
+        const { decisionId } = received
+        const replied = answering
+          ? replyProblem(answering, toWorkload(shown), decisionId)
+          : replyProblemOnSocket(socket, toWorkload(shown), decisionId)
+        return { ...replied, problem: shown }
+      }
       return run(
         serving,
         {
           received,
           send: (admitted) => {
             noteVisit(admitted, notes)
-            return takeTunnel(admitted, socket, head, {
+            const { ask, connection } = admitted
+            if (ask.kind === 'request') {
+              answering = responseOn(socket, req)
+              return forwardUpgrade({ ...admitted, ask }, answering, socket, {
+                client: clientOnSocket(connection.socket),
+                refuse,
+                ...forwardingOf(serving, admitted),
+                tunnels: taking.tunnels,
+                figures,
+                notes,
+                limits: serving.parts.limits.get(admitted.decision.rule),
+                opened: (cut) => opened(admitted, cut),
+                cutFor: () => cutFor,
+              }).finally(() => connection.socket.destroy())
+            }
+            return takeTunnel(admitted, socket, early, {
               parts: serving.parts,
               tunnels: taking.tunnels,
               inspectTunnel: taking.inspectTunnel,
               figures,
               notes,
-              opened: (given) => {
-                cutTunnel = given
-                audit.write(openedRecord(admitted, notes, performance.now() - began))
-              },
+              opened: (cut) => opened(admitted, cut),
               cutFor: () => cutFor,
             })
           },
@@ -138,6 +158,14 @@ export const takeEgress = (taking: TakingAll): Pick<Doors, 'request' | 'upgrade'
         notes,
       )
     }
+
+  const forwardingOf = ({ parts }: Serving, admitted: Admitted) => ({
+    viaName: parts.viaName,
+    headersTimeoutMs: parts.headersTimeoutMs,
+    idleTimeoutMs: idleMsOf(parts, admitted.decision),
+    maxBodyBytes: parts.maxBodyBytes,
+    spend: spendBytes(parts.limits, parts.accounts, clock, admitted),
+  })
 
   const noteVisit = (admitted: Admitted, notes: TunnelNotes) => {
     const { host, port } = placeOf(admitted)

@@ -1,11 +1,9 @@
 import { admitted, refuse } from '#contract/problem'
-import { headerOf, type RequestHead } from '#contract/request-head'
+import type { RequestHead } from '#contract/request-head'
 import type { Guard } from '#contract/step'
+import { hasWebSocketKey } from '../web-socket.ts'
 import type { CompiledRoute } from './compiled-route.ts'
 import type { Received } from './received.ts'
-
-/** 16 bytes in base64. */
-const keyPattern = /^[A-Za-z0-9+/]{22}==$/
 
 /**
  * Refuses with `upgrade-refused` where the route does not offer WebSocket, and what is no handshake of it. Which version
@@ -18,7 +16,7 @@ export const upgradable: Guard<
 > = ({ door, head, route }) => {
   if (door !== 'upgrade') return admitted
   if (!route.config.websocket) return refuse('upgrade-refused')
-  return keyPattern.test(headerOf(head, 'sec-websocket-key') ?? '')
+  return hasWebSocketKey(head)
     ? admitted
     : refuse('upgrade-refused', { detail: 'Sec-WebSocket-Key is missing or not 16 bytes.' })
 }

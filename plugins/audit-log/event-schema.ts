@@ -1,6 +1,11 @@
 import { Type, type TProperties } from 'typebox'
 import { auditEventVersion, serverNameVerdicts, tunnelEnds } from '#contract/audit-event'
-import { egressModes, egressProtocols, egressReasons } from '#contract/egress'
+import {
+  egressCredentialKinds,
+  egressModes,
+  egressProtocols,
+  egressReasons,
+} from '#contract/egress'
 import { legacyMethods } from '#contract/legacy'
 import { problems, type ProblemTag } from '#contract/problem'
 import { quarantineKinds } from '#contract/quarantine'
@@ -137,6 +142,19 @@ const Egress = Record(
     ),
     dialled: Type.Optional(Text('The address that was dialled.')),
     tls: Type.Optional(Text('Version of TLS, where the gateway itself made it.')),
+    credential: Type.Optional(
+      Record(
+        {
+          id: Text('Its name in the configuration.'),
+          kind: Type.Enum([...egressCredentialKinds]),
+          fromCache: Type.Optional(
+            Type.Boolean({ description: 'Of what is fetched: whether it was there already.' }),
+          ),
+          tookMs: Type.Number(),
+        },
+        'What went along with the request; never what it is.',
+      ),
+    ),
     serverName: Type.Optional(
       Type.Enum([...serverNameVerdicts], { description: 'What the ClientHello named.' }),
     ),

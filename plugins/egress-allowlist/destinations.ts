@@ -10,6 +10,7 @@ export type Destination = {
   readonly encryptedClientHello: boolean
   readonly opened: readonly string[]
   readonly webSockets: boolean
+  readonly credential?: string
 }
 
 /** The destination that takes a target, and by which port; or how near the nearest one came. */
@@ -99,19 +100,22 @@ const showsRequests = (protocol: EgressProtocol): boolean =>
   protocol === 'http' || protocol === 'https' || protocol === 'tls-inspected'
 
 const compile = (option: EgressDestination): Compiled => {
-  const { protocol, withoutServerName, encryptedClientHello, methods, paths } = option
+  const { protocol, withoutServerName, encryptedClientHello, methods, paths, credential } = option
   if (!showsRequests(protocol) && (methods ?? paths) !== undefined)
     throw new TypeError('methods and paths cannot be seen in TLS and TCP that nobody looks into')
   const isInspected = protocol === 'tls-inspected'
   if (isInspected && 'networks' in option)
     throw new TypeError('TLS to an address cannot be inspected: certificates are for names')
+  if (credential !== undefined && protocol !== 'https' && !isInspected)
+    throw new TypeError('a credential goes out with `protocol: https` or `tls-inspected` alone')
   return {
     destination: {
       protocol,
       withoutServerName,
       encryptedClientHello,
       opened: 'networks' in option ? option.networks : (option.opens ?? []),
-      webSockets: isInspected && option.webSockets === true,
+      webSockets: option.webSockets === true,
+      ...(credential === undefined ? {} : { credential }),
     },
     ports: new Set(option.ports ?? usualPorts[protocol]),
     isPlace: placeMatcher(option),

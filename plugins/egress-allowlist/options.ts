@@ -53,8 +53,13 @@ const common = {
   webSockets: Type.Optional(
     Type.Boolean({
       description:
-        'For `tls-inspected`: whether a request may become a WebSocket, into which nobody looks. It may not, if absent.',
+        'For `http`, `https` and `tls-inspected`: whether a request may become a WebSocket, into which nobody looks. It may not, if absent.',
     }),
+  ),
+  credential: Type.Optional(
+    id(
+      'Of `egress.credentials`: goes along with the requests that this destination lists by host, port, method and path, and with no others. For `https` and `tls-inspected`.',
+    ),
   ),
   withoutServerName: Type.Boolean({
     default: false,

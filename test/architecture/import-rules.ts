@@ -63,6 +63,7 @@ export const homes: Readonly<Record<string, Home>> = {
     where: /^plugins\/tracing\/sink\.ts$/,
     types: /^plugins\/tracing\//,
   },
+  '@smithy/signature-v4': { where: /^gateway\/egress\/credentials\/aws-sigv4\.ts$/ },
   ajv: { where: /^config\/(validate|explain)\.ts$/ },
   cors: { where: /^gateway\/ingress\/cors\.ts$/ },
   fastify: { where: /^http\/listen\.ts$/, types: /./ },

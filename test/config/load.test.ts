@@ -54,6 +54,22 @@ test('a secret comes from its file, and is not printed', async (t) => {
   assert.ok(loaded.files.includes(at('redis-url')))
 })
 
+test('a secret comes from a variable, and one that is not there is a fault', async (t) => {
+  const { at } = workspace(t, {
+    'gateway.yaml': gateway('limits: { store: { redis: { url: { env: REDIS_URL } } } }\n'),
+  })
+  const loaded = await loadConfig('gateway', at('gateway.yaml'), {
+    REDIS_URL: 'redis://:hunter2@r',
+  })
+  assert.ok(loaded.ok, JSON.stringify(loaded))
+  assert.equal(loaded.config.limits.store.redis?.url.reveal(), 'redis://:hunter2@r')
+  assert.ok(!JSON.stringify(loaded).includes('hunter2'))
+  for (const environment of [{}, { REDIS_URL: '' }]) {
+    const without = await loadConfig('gateway', at('gateway.yaml'), environment)
+    assert.match(JSON.stringify(without), /environment variable `REDIS_URL` is (not set|empty)/)
+  }
+})
+
 suite('a secret that is none', () => {
   for (const [name, text, said] of [
     ['is empty', '\n', /this file is empty/],

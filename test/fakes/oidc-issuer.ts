@@ -7,6 +7,8 @@ export type OidcIssuer = {
   readonly issuer: string
   /** PEM, to fetch from it. */
   readonly ca: string
+  /** Who gets tokens by client credentials. */
+  readonly client: { readonly id: string; readonly secret: string }
   /** A JWT access token, as a client gets it at the token endpoint. */
   readonly token: () => Promise<string>
   /** Signs with a new key from now on, and publishes the one before along with it. */
@@ -37,6 +39,7 @@ export const runOidcIssuer = async (audience: string): Promise<OidcIssuer> => {
   return {
     issuer,
     ca,
+    client,
     token: async () => fetchToken(issuer, ca, audience),
     rotate: () => {
       keys = [newSigningKey(`rotated-${++rotations}`), ...keys.slice(0, 1)]

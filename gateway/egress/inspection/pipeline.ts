@@ -4,6 +4,7 @@ import { pass, type Result } from '#contract/problem'
 import type { Soon, Step } from '#contract/step'
 import { begin, type KnownOf } from '../../compose.ts'
 import { allow } from '../allow.ts'
+import { giveCredential } from '../credentials/give.ts'
 import { limitRequests, takeSlot } from '../limit.ts'
 import type { EgressParts } from '../parts.ts'
 import { cutOff, recordable } from '../pipeline.ts'
@@ -25,6 +26,7 @@ export const inspected = (parts: EgressParts) =>
     .learn('quota', limitRequests(parts.requestLimits))
     .learn('slot', takeSlot(parts.limits, parts.accounts))
     .learn('inspection', inspect(parts.firewalls))
+    .learn('credential', giveCredential(parts.credentials)) // what the rule adds; the firewall does not see it
 
 /** What is known of what passed. */
 export type InspectedAdmitted = KnownOf<ReturnType<typeof inspected>>

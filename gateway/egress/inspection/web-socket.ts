@@ -6,7 +6,8 @@ import { joinSockets, type Joined } from '#http/join-sockets'
 import type { Sent } from '../../answer.ts'
 import type { UpgradingClient } from '../../upstream/undici-client.ts'
 import { admitUpgrade, switchingProtocols, watchForEarlyData } from '../../web-socket.ts'
-import { answerHeaders, forward, type Forwarding, type Outgoing } from '../forward.ts'
+import { forward, type Forwarding, type Outgoing } from '../forward.ts'
+import { admitHead, answerHeaders } from '../relay-answer.ts'
 
 export type OpeningWebSocket = Forwarding & {
   readonly client: UpgradingClient
@@ -30,8 +31,9 @@ export const openWebSocket = async (
   const { refuse, inspection, viaName, idleTimeoutMs, cutFor } = opening
   const watch = watchForEarlyData(workload, () => workload.destroy())
   const agreed = async (headers: readonly string[], destination: Duplex): Promise<Sent> => {
-    const { head } = outgoing.ask
-    const admitted = await admitUpgrade(head, headers, inspection, 'destination-broken')
+    const { ask, credential } = outgoing
+    const answered = await admitUpgrade(ask.head, headers, inspection, 'destination-broken')
+    const admitted = answered.ok ? admitHead(credential, headers) : answered
     const gone: Problem | undefined = workload.destroyed ? { tag: 'caller-gone' } : undefined
     const problem = cutFor() ?? (admitted.ok ? gone : admitted.problem)
     if (problem) {
@@ -40,8 +42,7 @@ export const openWebSocket = async (
     }
     watch.stop()
     res.detachSocket(workload as never)
-    const answered = answerHeaders(headers, viaName, outgoing.decisionId)
-    workload.write(switchingProtocols(answered))
+    workload.write(switchingProtocols(answerHeaders(headers, viaName, outgoing.decisionId)))
     const joined = joinSockets(workload, destination, idleTimeoutMs)
     const stopCounting = countBytes(destination as Socket, joined, opening)
     const { bytesFromCaller, bytesToCaller, problem: ended } = await joined.closed

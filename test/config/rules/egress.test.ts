@@ -9,6 +9,13 @@ const rule = (more = '', id = 'shop', workload = 'spiffe://mesh.example/ns/shop/
 const withEgress = (section: string) =>
   gateway().replace('listeners:\n', listener) + `egress:\n${section}`
 const rules = (...lines: string[]) => `  rules:\n${lines.join('')}`
+const withCredential = (
+  destination: string,
+  credential = 'api: { kind: bearer, token: { env: API_TOKEN } }',
+) =>
+  withEgress(
+    `  credentials:\n    ${credential}\n${rules(rule(`, destinations: [${destination}]`))}`,
+  )
 const deny = (entry: string) =>
   withEgress(`  deny:\n    - { id: wide, ${entry} }\n${rules(rule())}`)
 
@@ -61,6 +68,71 @@ const rows: readonly (readonly [name: string, text: string, ...said: string[]])[
     'one that cuts off the collector by its address',
     `${deny('networks: [10.0.0.0/8]')}tracing: { endpoint: 'https://10.1.2.3:4318/v1/traces' }\n`,
     '`deny` entry `wide` closes `10.1.2.3:4318` to all workloads: that is the collector of telemetry',
+  ],
+  [
+    'a credential',
+    withCredential('{ hosts: [api.example.com], protocol: https, credential: api }'),
+  ],
+  [
+    'a credential over plain HTTP',
+    withCredential('{ hosts: [api.example.com], protocol: http, credential: api }'),
+    'credential `api` cannot go out with `protocol: http`',
+  ],
+  [
+    'a credential in a tunnel',
+    withCredential('{ hosts: [api.example.com], credential: api }'),
+    'credential `api` cannot go out with `protocol: tls`',
+  ],
+  [
+    'a credential for a wildcard',
+    withCredential("{ hosts: ['*.example.com'], protocol: https, credential: api }"),
+    'credential `api` would go to whoever has a host of `*.example.com`',
+  ],
+  [
+    'a credential for a network',
+    withCredential("{ networks: ['192.0.2.0/24'], protocol: https, credential: api }"),
+    'credential `api` would go to whoever has a host of `networks`',
+  ],
+  [
+    'a credential for a wildcard that was owned up to',
+    `${withCredential("{ hosts: ['*.example.com'], protocol: https, credential: api }")}unsafe: { wildcardCredentials: [api] }\n`,
+  ],
+  [
+    'a credential that is not there',
+    withCredential('{ hosts: [api.example.com], protocol: https, credential: apo }'),
+    'there is no credential `apo` — did you mean `api`?',
+  ],
+  [
+    'a secret in the configuration',
+    withCredential(
+      '{ hosts: [api.example.com], protocol: https, credential: api }',
+      'api: { kind: bearer, token: sk_live_1 }',
+    ),
+    'a secret does not stand in the configuration',
+  ],
+  [
+    'a secret in two places',
+    withCredential(
+      '{ hosts: [api.example.com], protocol: https, credential: api }',
+      'api: { kind: bearer, token: { file: tls/server.pem, env: TOKEN } }',
+    ),
+    'a secret stands in one place',
+  ],
+  [
+    'a credential in a header that frames requests',
+    withCredential(
+      '{ hosts: [api.example.com], protocol: https, credential: api }',
+      'api: { kind: header, header: transfer-encoding, value: { env: TOKEN } }',
+    ),
+    '"transfer-encoding" cannot stand here',
+  ],
+  [
+    'bodies unsigned where that is not taken',
+    withCredential(
+      '{ hosts: [api.example.com], protocol: https, credential: api }',
+      'api: { kind: aws-sigv4, region: eu-central-1, service: sqs, accessKeyId: { env: A }, secretAccessKey: { env: B }, payload: unsigned }',
+    ),
+    'only `s3` does',
   ],
   ['one of another port', deny('hosts: [exchange.mesh.example], ports: [443]')],
   ['one of other names', deny("hosts: ['*.elsewhere.example']")],

@@ -7,13 +7,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
 import type { AuditEvent } from '#contract/audit-event'
 import { systemClock, systemSleep } from '#contract/clock'
-import { admitted, pass } from '#contract/problem'
+import { admitted, pass, refuse } from '#contract/problem'
 import { secret } from '#contract/secret'
 import type { SpiffeId } from '#contract/spiffe-id'
 import { noLog, noMeter } from '#contract/telemetry'
 import type { Egress, GatewayConfig } from '#config/schema'
-import { runEgress, type BuiltEgress } from '#gateway/egress/run'
-import type { EgressPorts } from '#gateway/egress/build'
+import { runEgress, type BuiltEgress, type RunEgress } from '#gateway/egress/run'
 import { fileStamp } from '#http/file-stamp'
 import { openFirewall } from '#gateway/main'
 import { cutQuarantined } from '#gateway/cut-quarantined'
@@ -64,7 +63,7 @@ export type RigOptions = {
   readonly deny?: Egress['deny']
   readonly dns?: Partial<Egress['dns']>
   readonly more?: Partial<Egress>
-  readonly ports?: Partial<EgressPorts>
+  readonly ports?: Partial<RunEgress>
   /** Bundles of other trust domains. */
   readonly federated?: FederatedBundles
   /** Where the bundle is; nowhere, if absent. */
@@ -131,6 +130,7 @@ export const runRig = async (certs: Certificates, options: RigOptions) => {
     allow: [],
     nat64Prefixes: [],
     audiences: [],
+    credentials: {},
     destinationRoots: { files: [files.outsideRoot], publicRoots: false },
     trustDomains: [],
     connectTimeoutMs: 1000,
@@ -220,6 +220,7 @@ export const runRig = async (certs: Certificates, options: RigOptions) => {
     openFirewall: openFirewall(noLog),
     quarantine: cutOff,
     stampOf: fileStamp,
+    mint: async () => refuse('identity-unavailable', { cause: 'the rig has no exchange' }),
     limit: () => () =>
       pass({
         name: 'caller',

@@ -1,0 +1,112 @@
+import type { ServerResponse } from 'node:http'
+import { admitted, refuse, type Problem, type Result } from '#contract/problem'
+import { headerOf } from '#contract/request-head'
+import { answerScan } from './credentials/scan.ts'
+import { credentialReturned, type GivenCredential } from './credentials/credential.ts'
+
+export type AnswerRelay = {
+  /** @param headers Name, value, name, value …: lower-case, end-to-end ones alone. */
+  readonly head: (status: number, headers: readonly string[]) => void
+  /** @returns Whether there is room for more. */
+  readonly data: (chunk: Buffer) => boolean
+  /** All is here: what was held back goes out. False if that failed. */
+  readonly rest: () => boolean
+}
+
+type Relaying = {
+  readonly viaName: string
+  readonly decisionId: string
+  /** What the request had, and the answer must not have. */
+  readonly credential: GivenCredential | undefined
+  readonly fail: (problem: Problem) => void
+}
+
+/**
+ * Passes an answer on as it comes.
+ *
+ * One to a request with a credential is looked through before it goes on. Its head waits for the first bytes behind it, so
+ * that what shows the credential at once gets an answer of ours instead; streams of events, whose first bytes may take
+ * long, are the exception.
+ */
+export const answerRelay = (
+  res: ServerResponse,
+  { viaName, decisionId, credential, fail }: Relaying,
+): AnswerRelay => {
+  const scan = credential && answerScan(credential.attachment.reveal().values, credential.scanBytes)
+  const returned = () => {
+    if (credential) fail(credentialReturned(credential.id))
+    return false
+  }
+  let waiting: { readonly status: number; readonly headers: readonly string[] } | undefined
+  /** @returns Whether it is out. */
+  const sendHead = (): boolean => {
+    if (!waiting) return true
+    const { status, headers } = waiting
+    waiting = undefined
+    try {
+      res.writeHead(status, answerHeaders(headers, viaName, decisionId))
+      return true
+    } catch (cause) {
+      fail({ tag: 'destination-broken', cause }) // here a throw would end the process
+      return false
+    }
+  }
+
+  return {
+    head: (status, headers) => {
+      const judged = admitHead(credential, headers)
+      if (!judged.ok) return fail(judged.problem)
+      waiting = { status, headers }
+      if (scan && !isEventStream(headers)) return
+      if (sendHead() && isEventStream(headers)) res.flushHeaders()
+    },
+    data: (chunk) => {
+      const through = scan ? scan.push(chunk) : chunk
+      if (!through) return returned()
+      return sendHead() && (through.length === 0 || res.write(through))
+    },
+    rest: () => {
+      if (!sendHead()) return false
+      const rest = scan?.rest()
+      if (rest && rest.length > 0) res.write(rest)
+      return true
+    },
+  }
+}
+
+/** Refuses with `credential-returned`, and with `destination-broken` what could not be looked through. */
+export const admitHead = (
+  credential: GivenCredential | undefined,
+  headers: readonly string[],
+): Result<void> => {
+  if (!credential) return admitted
+  const { id, attachment, scanBytes } = credential
+  if (answerScan(attachment.reveal().values, 0).isInHead(headers))
+    return { ok: false, problem: credentialReturned(id) }
+  return scanBytes > 0 && isEncoded(headers)
+    ? refuse('destination-broken', {
+        cause: 'its answer is encoded, though it was asked for as it is',
+      })
+    : admitted
+}
+
+const isEncoded = (headers: readonly string[]): boolean =>
+  (headerOf({ headers }, 'content-encoding') ?? 'identity').trim().toLowerCase() !== 'identity'
+
+const isEventStream = (headers: readonly string[]): boolean =>
+  /^text\/event-stream\b/i.test(headerOf({ headers }, 'content-type') ?? '')
+
+/** A destination must not be able to speak as the gateway. */
+export const answerHeaders = (
+  headers: readonly string[],
+  viaName: string,
+  decisionId: string,
+): string[] => {
+  const kept: string[] = []
+  for (let i = 0; i + 1 < headers.length; i += 2) {
+    const [name = '', value = ''] = [headers[i], headers[i + 1]]
+    if (!name.startsWith('x-sallyport-') && name !== 'proxy-status') kept.push(name, value)
+  }
+  kept.push('via', `1.1 ${viaName}`, 'x-sallyport-decision-id', decisionId)
+  return kept
+}
