@@ -57,16 +57,14 @@ export class H2Request extends Readable implements CallerRequest {
   override _read(): void {
     if (this.#isReading) return void this.#stream.resume()
     this.#isReading = true
+    // One that ends without a byte says so before anyone reads it, and not again.
+    if (this.#stream.readableEnded) return this.#ended()
     this.#stream
       .on('data', (chunk: Buffer) => {
         this.bodyBytes += chunk.length
         if (!this.push(chunk)) this.#stream.pause()
       })
-      .on('end', () => {
-        if (this.#stream.aborted || this.#stream.closed) return this.#broken()
-        this.complete = true
-        this.push(null)
-      })
+      .on('end', () => this.#ended())
   }
 
   /** Somebody waits for its body, and will be told if that does not come. */
@@ -87,6 +85,12 @@ export class H2Request extends Readable implements CallerRequest {
     const req: unknown = new Http2ServerRequest(this.#stream, headers, {}, raw)
     const res: unknown = new Http2ServerResponse(this.#stream)
     return [req as IncomingMessage, res as ServerResponse] // alike in all that Fastify asks of them
+  }
+
+  #ended(): void {
+    if (this.#stream.aborted || this.#stream.closed) return this.#broken()
+    this.complete = true
+    this.push(null)
   }
 
   #broken(): void {

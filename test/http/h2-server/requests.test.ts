@@ -30,6 +30,7 @@ const take = async (req: CallerRequest, res: CallerResponse) => {
   seen.push({ tag: 'passed', path, host, headers: kept })
   if (path === '/early') return void replyProblem(res, { tag: 'token-missing' }, 'id-1')
   if (path === '/none') return void res.writeHead(204, []).end()
+  if (path === '/later') await new Promise((resolve) => setTimeout(resolve, 50))
   const taken = body.take()
   const bytes =
     taken === null || Buffer.isBuffer(taken) ? (taken ?? Buffer.alloc(0)) : await read(taken)
@@ -100,6 +101,14 @@ suite('a request comes to the same gate, and its answer goes back', () => {
     session.close()
   })
 
+  test('a body that ends without a byte is whole, also to whoever reads it later', async () => {
+    const session = h2Client(edge.port)
+    for (const path of ['/a', '/later']) {
+      const { status, text } = await askH2(session, { ':path': path, ':method': 'POST' }, '')
+      assert.deepEqual([status, text], [200, 'got 0'], path)
+    }
+    session.close()
+  })
   test('HTTP/1.1 is served beside it', async () => {
     const wire = await dial(edge.port, trusting)
     wire.write(head('GET /a HTTP/1.1'))
