@@ -1,5 +1,5 @@
 import { Type, type Static } from 'typebox'
-import { Address, File, Port, Strict } from './words.ts'
+import { Address, Described, File, Port, Strict } from './words.ts'
 
 export const Certificate = Strict({
   certificateFile: File('PEM certificate, leaf first, then its intermediates.', {
@@ -249,6 +249,10 @@ export const EgressListener = Strict(
       },
     ),
     limits: ListenerLimits,
+    http2: Described(
+      Http2,
+      'HTTP/2 from workloads within inspected TLS, whatever the destination speaks, and what a connection of it may ask for besides what `limits` says. The proxy itself is asked over HTTP/1.1.',
+    ),
   },
   { description: 'Where workloads come that want to go out: an HTTP proxy over TLS.' },
 )

@@ -1,7 +1,7 @@
-import type { ServerResponse } from 'node:http'
 import { Transform, type Duplex, type Readable } from 'node:stream'
 import type { Inspection } from '#contract/inspection'
 import type { Problem, ProblemTag } from '#contract/problem'
+import type { CallerResponse } from '#http/caller'
 import type {
   UpstreamClient,
   UpstreamControl,
@@ -56,7 +56,7 @@ export type Outgoing = Pick<Admitted, 'body' | 'decisionId' | 'decision' | 'work
  */
 export const forward = (
   outgoing: Outgoing,
-  res: ServerResponse,
+  res: CallerResponse,
   forwarding: Forwarding,
 ): Promise<Sent> =>
   new Promise((resolve) => {

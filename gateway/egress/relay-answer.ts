@@ -1,6 +1,6 @@
-import type { ServerResponse } from 'node:http'
 import { admitted, refuse, type Problem, type Result } from '#contract/problem'
 import { headerOf } from '#contract/request-head'
+import type { CallerResponse } from '#http/caller'
 import { answerScan } from './credentials/scan.ts'
 import { credentialReturned, type GivenCredential } from './credentials/credential.ts'
 
@@ -12,6 +12,9 @@ export type AnswerRelay = {
   /** All is here: what was held back goes out. False if that failed. */
   readonly rest: () => boolean
 }
+
+/** Over HTTP/2 a head goes out at once. */
+type Response = CallerResponse & { readonly flushHeaders?: () => void }
 
 type Relaying = {
   readonly viaName: string
@@ -29,7 +32,7 @@ type Relaying = {
  * long, are the exception.
  */
 export const answerRelay = (
-  res: ServerResponse,
+  res: Response,
   { viaName, decisionId, credential, fail }: Relaying,
 ): AnswerRelay => {
   const scan = credential && answerScan(credential.attachment.reveal().values, credential.scanBytes)
@@ -58,7 +61,7 @@ export const answerRelay = (
       if (!judged.ok) return fail(judged.problem)
       waiting = { status, headers }
       if (scan && !isEventStream(headers)) return
-      if (sendHead() && isEventStream(headers)) res.flushHeaders()
+      if (sendHead() && isEventStream(headers)) res.flushHeaders?.()
     },
     data: (chunk) => {
       const through = scan ? scan.push(chunk) : chunk

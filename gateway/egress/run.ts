@@ -99,7 +99,7 @@ export const runEgress = async (
     bug: (decisionId, step, cause) =>
       log.error({ decisionId, step, err: cause }, 'a bug of ours: a request to go out got 500'),
   }
-  const within = inspection(taking, listening.limits, ports)
+  const within = inspection(taking, listening, ports)
   const take = takeEgress({
     ...taking,
     tunnels: open,

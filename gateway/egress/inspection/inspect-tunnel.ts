@@ -3,6 +3,7 @@ import type { TLSSocket } from 'node:tls'
 import type { Duplex } from 'node:stream'
 import type { TunnelEnd } from '#contract/audit-event'
 import type { Problem } from '#contract/problem'
+import { faultOf } from '#http/socket-fault'
 import type { Sent } from '../../answer.ts'
 import { openConnection } from '../connect.ts'
 import { findAddresses } from '../find-addresses.ts'
@@ -19,6 +20,8 @@ export type InspectTunnelOptions = {
   readonly note: (socket: Socket, tunnel: InspectedTunnel) => void
   /** What is current when another connection is to be made. */
   readonly enter: () => Serving | undefined
+  /** What is offered to workloads, whatever the destination speaks. */
+  readonly alpn: readonly string[]
 }
 
 export type Inspecting = {
@@ -38,19 +41,16 @@ export type InspectTunnel = (
   inspecting: Inspecting,
 ) => Promise<InspectedEnd>
 
-/** What is offered to workloads, whatever the destination speaks. */
-const workloadAlpn = ['http/1.1'] as const
-
 /** Makes what serves a tunnel that is looked into, from its ClientHello to its end. It never rejects. */
 export const inspectTunnel =
-  ({ server, note, enter }: InspectTunnelOptions): InspectTunnel =>
+  ({ server, note, enter, alpn }: InspectTunnelOptions): InspectTunnel =>
   async (admitted, workload, { first, handshakeTimeoutMs, lifeMs, opened }) => {
     const { connection, leaf, ask } = admitted
     if (!leaf) throw new Error('an inspected tunnel without a certificate')
     const terminated = await terminateTls(workload, {
       first,
       context: leaf.context,
-      alpn: workloadAlpn,
+      alpn,
       authority: ask.authority,
       timeoutMs: handshakeTimeoutMs,
     })
@@ -73,13 +73,15 @@ export const inspectTunnel =
     clearTimeout(life)
     client.end()
     workload.destroy()
-    return ended(by, socket.bytesRead, socket.bytesWritten)
+    const fault = faultOf({ socket })
+    return ended(by, socket.bytesRead, socket.bytesWritten, fault && { tag: fault })
   }
 
 /** The destination's client; what it connects to later goes by the last decision that there was, and is judged anew. */
 const clientOf = (admitted: Admitted, enter: () => Serving | undefined) => {
   const { ask, decisionId, peer, certificate, workload, connection } = admitted
   let { decision } = admitted
+  const gone = new AbortController()
   const client = destinationClient({
     authority: ask.authority,
     first: connection.socket,
@@ -103,11 +105,16 @@ const clientOf = (admitted: Admitted, enter: () => Serving | undefined) => {
     certificate,
     workload,
     client,
+    gone: gone.signal,
     decided: (given) => {
       decision = given
     },
   }
-  return { tunnel, end: () => client.destroy(new Error('its tunnel has ended')) }
+  const end = () => {
+    gone.abort('gone')
+    client.destroy(new Error('its tunnel has ended'))
+  }
+  return { tunnel, end }
 }
 
 const establishedStatus = 200

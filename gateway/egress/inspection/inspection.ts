@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import type { Log, Meter } from '#contract/telemetry'
-import { defaultLimits, type ListenerLimits } from '#http/server'
+import type { EgressListener } from '#config/schema'
+import { defaultLimits } from '#http/server'
 import type { Taking } from '../taking.ts'
 import { innerServer } from './inner-server.ts'
 import { inspectTunnel } from './inspect-tunnel.ts'
@@ -11,11 +12,11 @@ import type { InspectedTunnel } from './tunnel.ts'
  * All that tunnels need that are looked into: one server for what comes through them, which knows of each connection which
  * tunnel it is.
  *
- * @param limits Of the listener: within a tunnel they are the same.
+ * @param listener Within a tunnel its limits are the same.
  */
 export const inspection = (
   taking: Taking,
-  limits: Partial<ListenerLimits>,
+  { limits, http2 }: Pick<EgressListener, 'limits' | 'http2'>,
   { meter, log }: { readonly meter: Meter; readonly log: Log },
 ) => {
   const tunnels = new WeakMap<Socket, InspectedTunnel>()
@@ -26,6 +27,7 @@ export const inspection = (
   }
   const server = innerServer({
     limits: { ...defaultLimits, ...limits },
+    http2: http2.offered ? http2 : undefined,
     doors: {
       ...takeInspected(taking, tunnelOf),
       turnedAway: (reason) =>
@@ -38,6 +40,7 @@ export const inspection = (
       server,
       note: (socket, tunnel) => void tunnels.set(socket, tunnel),
       enter: taking.enter,
+      alpn: http2.offered ? ['h2', 'http/1.1'] : ['http/1.1'],
     }),
     drain: server.drain,
     close: server.close,

@@ -3,6 +3,7 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Problem } from '#contract/problem'
 import { bodyOf } from '#http/body'
+import type { CallerRequest, CallerResponse } from '#http/caller'
 import type { Doors } from '#http/doors'
 import { replyProblem, replyProblemOnSocket } from '#http/problem-reply'
 import { answer, type Door, type Exchange, type Sent } from '../../answer.ts'
@@ -16,11 +17,16 @@ import type { InspectedAdmitted } from './pipeline.ts'
 import type { InspectedReceived, InspectedTunnel } from './tunnel.ts'
 import { openWebSocket } from './web-socket.ts'
 
+export type TakenInspected = Pick<Doors, 'upgrade' | 'connect'> & {
+  /** Of whichever version of HTTP. */
+  readonly request: (req: CallerRequest, res: CallerResponse) => void | Promise<void>
+}
+
 /** Takes what comes through inspected tunnels and brings it to its end: answered, recorded and counted, once. */
 export const takeInspected = (
   { enter, live, audit, figures, clock, randomBytes, bug }: Taking,
   tunnelOf: (socket: Socket) => InspectedTunnel,
-): Pick<Doors, 'request' | 'upgrade' | 'connect'> => {
+): TakenInspected => {
   const run = async (
     serving: Serving,
     exchange: Exchange<InspectedReceived, InspectedAdmitted>,
@@ -42,10 +48,10 @@ export const takeInspected = (
     serving.leave()
   }
 
-  const request = (req: IncomingMessage, res: ServerResponse) => {
+  const request = (req: CallerRequest, res: CallerResponse) => {
     const serving = enter()
     if (!serving) return void replyProblem(res, closed)
-    const { received, leave } = receive('request', req, res)
+    const received = receive('request', req, res)
     let cutFor: Problem | undefined
     const refuse = (problem: Problem): Sent => ({
       ...replyProblem(res, toWorkload(cutFor ?? problem), received.decisionId),
@@ -61,7 +67,6 @@ export const takeInspected = (
       refuse,
       cut: (problem) => {
         cutFor ??= problem
-        leave()
         res.destroy()
       },
     })
@@ -72,7 +77,7 @@ export const takeInspected = (
     (door: 'connect' | 'upgrade') => (req: IncomingMessage, socket: Duplex, early: Buffer) => {
       const serving = enter()
       if (!serving) return void replyProblemOnSocket(socket, closed)
-      const { received, leave } = receive(door, req, undefined)
+      const received = receive(door, req, undefined)
       let cutFor: Problem | undefined
       let res: ServerResponse | undefined
       const refuse = (problem: Problem): Sent => {
@@ -99,7 +104,6 @@ export const takeInspected = (
         refuse,
         cut: (problem) => {
           cutFor ??= problem
-          leave()
           socket.destroy()
         },
       })
@@ -124,12 +128,13 @@ export const takeInspected = (
     }
   }
 
-  const receive = (door: Door, req: IncomingMessage, res: ServerResponse | undefined) => {
+  const receive = (
+    door: Door,
+    req: CallerRequest,
+    res: CallerResponse | undefined,
+  ): InspectedReceived => {
     const tunnel = tunnelOf(req.socket)
-    const left = new AbortController()
-    const leave = () => left.abort('gone')
-    req.socket.once('close', leave)
-    const received: InspectedReceived = {
+    return {
       door,
       raw: req,
       peer: tunnel.peer,
@@ -137,11 +142,9 @@ export const takeInspected = (
       nowMs: clock(),
       decisionId: randomBytes(16).toString('hex'),
       body: bodyOf(req, res, bodyLimits),
-      gone: left.signal,
+      gone: tunnel.gone, // of several on one connection none is told when another ends
       tunnel,
     }
-    res?.once('close', () => req.socket.off('close', leave)) // the next request has its own
-    return { received, leave }
   }
 
   return { request, upgrade: onSocket('upgrade'), connect: onSocket('connect') }

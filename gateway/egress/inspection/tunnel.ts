@@ -16,6 +16,8 @@ export type InspectedTunnel = {
   readonly workload: Workload
   /** To its destination alone. */
   readonly client: UpgradingClient
+  /** Aborts when it ends. */
+  readonly gone: AbortSignal
   /** Told by what each of its requests was let through: connections that are made later go by that. */
   readonly decided: (decision: EgressDecision) => void
 }

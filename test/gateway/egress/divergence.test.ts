@@ -2,6 +2,7 @@
 // all of them name one place, and then it sees that place.
 import assert from 'node:assert/strict'
 import { after, suite, test } from 'node:test'
+import { connect as connectHttp2, type IncomingHttpHeaders } from 'node:http2'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
 import { runHttp } from '#test/fakes/https-server'
 import { wireOn } from '#test/http/wire'
@@ -88,12 +89,17 @@ const nameOf = (serverName: (typeof serverNames)[number], host: string) =>
 const tagIn = (head: string) => /^x-sallyport-error: (.*)$/im.exec(head)?.[1] ?? 'none'
 
 /** TLS in a tunnel, or how it failed. */
-const tlsTo = async (host: string, servername: string | undefined): Promise<TLSSocket | string> => {
+const tlsTo = async (
+  host: string,
+  servername: string | undefined,
+  alpn = 'http/1.1',
+): Promise<TLSSocket | string> => {
   const { wire, answer } = await rig.connect(`${host}:${port}`)
   assert.equal(answer.status, 200)
   const tls = connectTls({
     socket: wire.socket,
     ...(servername === undefined ? {} : { servername }),
+    ALPNProtocols: [alpn],
     ca: [rig.ca, certs.outsideRoot.pem],
     checkServerIdentity: () => undefined,
   })
@@ -109,7 +115,7 @@ const seenBy = async <T>(act: () => Promise<T>): Promise<readonly [T, readonly s
   return [result, seen.slice(before)]
 }
 let cases = 0
-after(() => assert.ok(cases > 90, `only ${cases} combinations`))
+after(() => assert.ok(cases > 150, `only ${cases} combinations`))
 const combination = (name: string, run: () => Promise<void>) => {
   cases += 1
   test(name, run)
@@ -177,5 +183,90 @@ suite('inspected HTTP/1.1: CONNECT against the server name against Host', () => 
         assert.deepEqual(reached, [])
         if (is === 'elsewhere') assert.equal(outcome, '421 host-misdirected')
         else assert.match(outcome, /^400 (host-invalid|request-malformed)$/)
+      })
+})
+
+/** `:authority` and `host` of HTTP/2, where one place may be named twice. */
+const authorities = [
+  [':authority same', 'same'],
+  [':authority SAME', 'same'],
+  [':authority same and host same', 'same'],
+  ['host same alone', 'same'],
+  [':authority other.test', 'elsewhere'],
+  [':authority evil.example', 'elsewhere'],
+  [':authority sub.same', 'elsewhere'],
+  [':authority same without port', 'elsewhere'],
+  [':authority same with another port', 'elsewhere'],
+  ['host other.test alone', 'elsewhere'],
+  [':authority same and host evil.example', 'malformed'],
+  [':authority evil.example and host same', 'malformed'],
+  [':authority same with user information', 'reset'],
+  ['neither', 'malformed'],
+] as const
+type Authorities = (typeof authorities)[number][0]
+
+const namesOf = (names: Authorities, place: string): Record<string, string> => {
+  const [name = '', number = ''] = place.split(':')
+  const texts: Record<Authorities, Record<string, string>> = {
+    ':authority same': { ':authority': place },
+    ':authority SAME': { ':authority': place.toUpperCase() },
+    ':authority same and host same': { ':authority': place, host: place },
+    'host same alone': { host: place },
+    ':authority other.test': { ':authority': `other.test:${number}` },
+    ':authority evil.example': { ':authority': `evil.example:${number}` },
+    ':authority sub.same': { ':authority': `sub.${place}` },
+    ':authority same without port': { ':authority': name },
+    ':authority same with another port': { ':authority': `${name}:1` },
+    'host other.test alone': { host: `other.test:${number}` },
+    ':authority same and host evil.example': { ':authority': place, host: 'evil.example' },
+    ':authority evil.example and host same': { ':authority': 'evil.example', host: place },
+    ':authority same with user information': { ':authority': `evil.example@${place}` },
+    neither: { ':authority': '' }, // Node adds one where there is neither
+  }
+  return texts[names]
+}
+
+/** Of one request over HTTP/2: its status and tag, or that its stream was reset. */
+const askHttp2 = async (tls: TLSSocket, names: Record<string, string>): Promise<string> => {
+  const session = connectHttp2('https://api.test', { createConnection: () => tls })
+  session.on('error', () => {})
+  try {
+    return await new Promise<string>((resolve) => {
+      const stream = session.request({
+        ':method': 'GET',
+        ':scheme': 'https',
+        ':path': '/',
+        ...names,
+      })
+      stream.on('response', (headers: IncomingHttpHeaders & { ':status'?: number }) =>
+        resolve(`${headers[':status']} ${String(headers['x-sallyport-error'] ?? 'none')}`),
+      )
+      stream.on('error', () => resolve('reset'))
+      stream.on('close', () => resolve('reset'))
+      stream.resume()
+    })
+  } finally {
+    session.destroy()
+  }
+}
+
+suite('inspected HTTP/2: CONNECT against the server name against :authority and host', () => {
+  for (const serverName of serverNames)
+    for (const [names, is] of authorities)
+      combination(`server name ${serverName ?? 'none'}, ${names}`, async () => {
+        const place = `api.test:${port}`
+        const [outcome, reached] = await seenBy(async () => {
+          const tls = await tlsTo('api.test', nameOf(serverName, 'api.test'), 'h2')
+          if (typeof tls === 'string') return 'no TLS'
+          assert.equal(tls.alpnProtocol, 'h2')
+          return askHttp2(tls, namesOf(names, place))
+        })
+        if (serverName !== 'same' && serverName !== 'SAME')
+          return assert.deepEqual([outcome, ...reached], ['no TLS'])
+        if (is === 'same')
+          return assert.deepEqual([outcome, ...reached], ['200 none', `${place} of api.test`])
+        assert.deepEqual(reached, [])
+        if (is === 'elsewhere') assert.equal(outcome, '421 host-misdirected')
+        else assert.match(outcome, /^(400 (host-invalid|request-malformed)|reset)$/)
       })
 })

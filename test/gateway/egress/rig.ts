@@ -13,6 +13,7 @@ import type { SpiffeId } from '#contract/spiffe-id'
 import { noLog, noMeter } from '#contract/telemetry'
 import type { Egress, GatewayConfig } from '#config/schema'
 import { runEgress, type BuiltEgress, type RunEgress } from '#gateway/egress/run'
+import { defaultHttp2Limits } from '#http/h2-server/limits'
 import { fileStamp } from '#http/file-stamp'
 import { openFirewall } from '#gateway/main'
 import { cutQuarantined } from '#gateway/cut-quarantined'
@@ -167,6 +168,7 @@ export const runRig = async (certs: Certificates, options: RigOptions) => {
       maxTargetBytes: 8192,
       maxRequestsPerConnection: 100,
     },
+    http2: { offered: true, ...defaultHttp2Limits },
   } as const
   const configOf = (changed: RigOptions) =>
     ({
