@@ -6,26 +6,37 @@ import { inspect } from 'node:util'
 import { fetch as fetchWith, ProxyAgent } from 'undici'
 import { runHttps } from '#test/fakes/https-server'
 import { findTool, without } from '#test/tools'
-import { certificates, runRig, shop } from './rig.ts'
+import { runInspectionRig } from './inspection-rig.ts'
+import { certificates, shop } from './rig.ts'
 
 const certs = certificates()
-const api = await runHttps(certs.outside('DNS:api.test'), (_req, res) => res.end('hello'))
+const api = await runHttps(certs.outside('DNS:api.test, DNS:seen.test'), (req, res) =>
+  res.end(req.headers.via === undefined ? 'hello' : 'hello, seen'),
+)
 after(api.close)
-const rig = await runRig(certs, {
+const destination = { ports: [api.port], opens: ['127.0.0.0/8'] }
+const rig = await runInspectionRig(certs, ['seen.test'], {
   rules: [
     {
       id: 'shop',
-      destinations: [{ hosts: ['api.test'], ports: [api.port], opens: ['127.0.0.0/8'] }],
+      destinations: [
+        { ...destination, hosts: ['api.test'] },
+        { ...destination, hosts: ['seen.test'], protocol: 'tls-inspected' },
+      ],
     },
   ],
 })
-rig.dns.set('api.test', [{ type: 'A', address: '127.0.0.1' }])
+for (const name of ['api.test', 'seen.test'])
+  rig.dns.set(name, [{ type: 'A', address: '127.0.0.1' }])
 const svid = certs.workload(shop)
 const proxy = `https://127.0.0.1:${rig.port}`
 const certificate = rig.file('shop.pem', svid.pem)
 const key = rig.file('shop.key', svid.keyPem)
-const ca = rig.files.outsideRoot
+// What a workload trusts: the outside, and the inspection CA.
+const trusted = certs.outsideRoot.pem + rig.ca
+const ca = rig.file('trusted.pem', trusted)
 const allowed = `https://api.test:${api.port}/`
+const inspectedUrl = `https://seen.test:${api.port}/`
 const refusedUrl = 'https://evil.test/'
 
 const run = (file: string, args: readonly string[], env: Record<string, string> = {}) =>
@@ -66,6 +77,12 @@ suite('curl', without({ curl: findTool('curl') }), () => {
     assert.equal(code, 0, out)
     assert.match(out, /hello/)
   })
+  test('gets through to a host that is looked into, over HTTP/2', async () => {
+    const { code, out } = await curl(inspectedUrl)
+    assert.equal(code, 0, out)
+    assert.match(out, /hello, seen/)
+    assert.match(out, /HTTP\/2 200/)
+  })
   test('is refused elsewhere, and told why', async () => {
     const { code, out } = await curl(refusedUrl)
     assert.notEqual(code, 0)
@@ -78,12 +95,16 @@ suite('fetch of Node with a proxy agent', () => {
   const agent = new ProxyAgent({
     uri: proxy,
     proxyTls: { ca: certs.outsideRoot.pem, cert: svid.pem, key: svid.keyPem },
-    requestTls: { ca: certs.outsideRoot.pem },
+    requestTls: { ca: trusted },
   })
   after(() => agent.close())
   test('gets through', async () => {
     const answer = await fetchWith(allowed, { dispatcher: agent })
     assert.equal(await answer.text(), 'hello')
+  })
+  test('gets through to a host that is looked into', async () => {
+    const answer = await fetchWith(inspectedUrl, { dispatcher: agent })
+    assert.equal(await answer.text(), 'hello, seen')
   })
   test('is refused elsewhere', async () => {
     await assert.rejects(fetchWith(refusedUrl, { dispatcher: agent }), (error: Error) =>
@@ -112,6 +133,11 @@ print(session.get(sys.argv[4], verify=sys.argv[1], timeout=10).text)
     const { code, out } = await ask(allowed)
     assert.equal(code, 0, out)
     assert.match(out, /hello/)
+  })
+  test('gets through to a host that is looked into', async () => {
+    const { code, out } = await ask(inspectedUrl)
+    assert.equal(code, 0, out)
+    assert.match(out, /hello, seen/)
   })
   test('is refused elsewhere', async () => {
     const { code, out } = await ask(refusedUrl)
@@ -144,6 +170,11 @@ func main() {
     const { code, out } = await ask(allowed)
     assert.equal(code, 0, out)
     assert.match(out, /hello/)
+  })
+  test('gets through to a host that is looked into', async () => {
+    const { code, out } = await ask(inspectedUrl)
+    assert.equal(code, 0, out)
+    assert.match(out, /hello, seen/)
   })
   test('is refused elsewhere', async () => {
     const { code, out } = await ask(refusedUrl)
