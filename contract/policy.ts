@@ -1,3 +1,4 @@
+import type { EgressProtocol, EgressReason } from './egress.ts'
 import type { Result } from './problem.ts'
 import type { Soon } from './step.ts'
 
@@ -44,6 +45,16 @@ export type PolicyInput = {
     readonly scopes: readonly string[]
     /** SPIFFE ID of who acts for the subject; null if nobody does. */
     readonly actor: string | null
+  }
+  /** Of `egress` alone: where it goes, after the rules have allowed it. */
+  readonly egress?: {
+    readonly port: number
+    readonly protocol: EgressProtocol
+    /** Why the rules let it through. */
+    readonly reason: EgressReason
+    readonly asks: 'tunnel' | 'request' | 'web-socket'
+    /** Name of the credential that would go along. */
+    readonly credential: string | null
   }
   readonly tls: { readonly version: string; readonly clientSpiffeId: string | null }
   readonly net: { readonly address: string }

@@ -16,7 +16,14 @@ const withoutBundle = ['--ignore', 'bundle'] // it holds the sources, too
 const withoutTests = [...withoutBundle, '--ignore', '*_test.rego']
 
 const build = (opa: string, target: string): boolean => {
-  const entrypoints = ['-e', 'sallyport/decision', '-e', 'sallyport/exchange']
+  const entrypoints = [
+    '-e',
+    'sallyport/decision',
+    '-e',
+    'sallyport/exchange',
+    '-e',
+    'sallyport/egress',
+  ]
   const revision = revisionOf(opaVersion, sourcesIn(policyDirectory))
   const how = ['-t', 'wasm', ...entrypoints, ...capabilities, ...withoutTests]
   return runs(opa, ['build', ...how, '--revision', revision, '-o', target, '-b', '.'])

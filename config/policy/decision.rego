@@ -15,6 +15,12 @@ import data.sallyport.requirements
 # entrypoint: true
 decision := verdict(requirements.unmet | not_a_request, requirements.met)
 
+# Workloads on their way out, after the rules of egress have allowed them: may they still.
+#
+# METADATA
+# entrypoint: true
+egress := verdict(requirements.unmet | not_an_egress, requirements.met)
+
 # Minting: may this caller have a mesh identity. Nobody gets one without being known, whatever the route says.
 #
 # METADATA
@@ -29,6 +35,10 @@ not_a_request contains requirements.reason("direction-wrong", "policy", "this de
 	not is_request
 }
 
+not_an_egress contains requirements.reason("direction-wrong", "policy", "this decision is about the way out") if {
+	not is_egress
+}
+
 not_an_exchange contains requirements.reason("direction-wrong", "policy", "this decision is about the exchange") if {
 	not is_exchange
 }
@@ -38,5 +48,10 @@ not_an_exchange contains requirements.reason("caller-unknown", "identity", "nobo
 }
 
 is_request if input.direction in {"ingress", "egress"}
+
+is_egress if {
+	input.direction == "egress"
+	is_string(input.egress.protocol)
+}
 
 is_exchange if input.direction == "exchange"

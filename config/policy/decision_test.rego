@@ -17,6 +17,21 @@ exchange(request) := result if {
 		with data.windows as fixtures.windows
 }
 
+egress(request) := result if {
+	result := sallyport.egress with input as request
+		with data.issuers as fixtures.issuers
+		with data.roles as fixtures.roles
+		with data.windows as fixtures.windows
+}
+
+on_its_way_out(requires) := object.union(
+	fixtures.with_subject(
+		{"spiffeId": "spiffe://mesh.example/ns/shop/sa/shop", "issuer": null, "kind": "mesh", "claims": {}},
+		requires,
+	),
+	{"direction": "egress", "egress": {"port": 443, "protocol": "https", "reason": "listed", "asks": "request", "credential": null}},
+)
+
 at_exchange(request) := object.union(request, {"direction": "exchange"})
 
 codes(verdict) := {reason.code | some reason in verdict.reasons}
@@ -57,6 +72,26 @@ test_a_request_that_no_rule_speaks_of_is_denied if {
 
 test_egress_is_decided_too if {
 	allowed(decision(object.union(fixtures.at({"kinds": ["external"]}), {"direction": "egress"})))
+}
+
+test_a_workload_may_go_out_where_all_is_met if {
+	allowed(egress(on_its_way_out({"kinds": ["mesh"], "protocols": ["https"], "window": "office-hours"})))
+}
+
+test_a_workload_may_not_go_out_by_a_rule_that_requires_nothing if {
+	denied(egress(on_its_way_out({})), {"requirement-missing"})
+}
+
+test_a_workload_may_not_go_out_by_another_protocol if {
+	denied(egress(on_its_way_out({"protocols": ["tls", "tcp"]})), {"protocol-not-admitted"})
+}
+
+test_a_workload_may_not_go_out_at_another_time if {
+	denied(egress(on_its_way_out({"kinds": ["mesh"], "window": "night"})), {"outside-window"})
+}
+
+test_a_request_is_no_egress if {
+	denied(egress(fixtures.at({"kinds": ["external"]})), {"direction-wrong"})
 }
 
 test_an_exchange_is_no_request if {

@@ -11,6 +11,7 @@
 #   tenant: {segment: 1}          the caller's tenant stands in this segment of the path, counted from 0
 #   methods: [GET]                methods
 #   window: office-hours          a window of time in data.json
+#   protocols: [https, tls]       of the way out: how it goes on
 package sallyport.requirements
 
 import data.sallyport.clock
@@ -49,6 +50,8 @@ well_formed("kinds", value) if is_words(value)
 well_formed("scopes", value) if is_words(value)
 
 well_formed("methods", value) if is_words(value)
+
+well_formed("protocols", value) if is_words(value)
 
 well_formed("roles", value) if {
 	object.keys(value) - {"any", "all"} == set()
@@ -152,6 +155,15 @@ unmet contains reason("method-not-admitted", "policy", "this method is not admit
 }
 
 method_admitted if input.request.method in requires.methods
+
+# protocols
+
+unmet contains reason("protocol-not-admitted", "egress", "this protocol is not admitted") if {
+	requires.protocols
+	not protocol_admitted
+}
+
+protocol_admitted if input.egress.protocol in requires.protocols
 
 # window
 

@@ -15,6 +15,7 @@ export const egress: Rule = (subject) => {
     ...overlapping(subject.egressRules),
     ...strangers(subject),
     ...invisible(subject),
+    ...unasked(subject),
     ...uninspectable(subject),
     ...selfHarm(subject),
   ]
@@ -132,6 +133,19 @@ const invisible = (subject: Subject): Finding[] =>
           ],
     ),
   )
+
+/** What is required is required of a policy that is asked. */
+const unasked = ({ egressRules, has }: Subject): Finding[] =>
+  has('/egress/policy')
+    ? []
+    : egressRules
+        .filter(({ value }) => Object.keys(value.policy.requires).length > 0)
+        .map(({ name, pointer }) => ({
+          pointer: `${pointer}/policy`,
+          at: 'key',
+          message: `rule ${tick(name)} tells the policy what it requires, and \`egress.policy\` is not there: nobody asks it`,
+          remedy: 'add `policy: {}` to `egress`, or take this out',
+        }))
 
 /** Certificates are for names, and what inspection alone does must not seem to be done where there is none. */
 const uninspectable = (subject: Subject): Finding[] => [

@@ -136,5 +136,5 @@ export type EgressCredential = Static<typeof EgressCredential>
 export const EgressCredentials = Named(EgressCredential, {
   default: {},
   description:
-    'Credentials, by a name of your own, that destinations with `protocol: https` name as their `credential`. The workload never sees them; a header of its own in their place is removed, and an answer that holds them is stopped.',
+    'Credentials, by a name of your own, that destinations with `protocol: https` or `tls-inspected` name as their `credential`. The workload never sees them; a header of its own in their place is removed, and an answer that holds them is stopped.',
 })

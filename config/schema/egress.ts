@@ -53,6 +53,18 @@ const Dns = Strict(
 /** A rule, and what only the gateway knows of. */
 const Rule = Strict({
   ...EgressRule.properties,
+  policy: Strict(
+    {
+      requires: Type.Record(Type.String(), Type.Unknown(), {
+        default: {},
+        description: 'For the policy to read as `input.route.requires`.',
+      }),
+    },
+    {
+      default: {},
+      description: 'What the policy is told of this rule, where `egress.policy` asks it.',
+    },
+  ),
   waf: Type.Optional(
     Described(
       RouteWafOptions,
@@ -69,6 +81,21 @@ export const Egress = Strict(
       default: [],
       description: 'Who may go where. A workload without a rule goes nowhere.',
     }),
+    policy: Type.Optional(
+      Strict(
+        {
+          entrypoint: Type.String({
+            minLength: 1,
+            default: 'sallyport/egress',
+            description: "Rule of the gateway's policy bundle that gives the decision.",
+          }),
+        },
+        {
+          description:
+            'The policy decides further what the rules allow; without this the rules alone do. It denies by default, a rule that requires nothing among it, and in every mode.',
+        },
+      ),
+    ),
     credentials: EgressCredentials,
     dns: Dns,
     audiences: Type.Array(Type.String({ minLength: 1 }), {

@@ -9,6 +9,7 @@ import { causeText } from '#contract/cause'
 import { isoTime } from '#contract/clock'
 import type { EgressReason, JudgedAddress } from '#contract/egress'
 import type { Inspection, InspectionRecord } from '#contract/inspection'
+import type { PolicyDecision } from '#contract/policy'
 import type { Problem, ProblemTag } from '#contract/problem'
 import type { QuarantineEntry } from '#contract/quarantine'
 import type { Ending } from '../answer.ts'
@@ -84,6 +85,7 @@ const recordOf = (
 ): Common => {
   const { workload, decision, quota } = facts
   const waf = facts.inspection?.record() ?? wafIn(problem)
+  const policy = facts.policy ?? policyIn(problem)
   return {
     version: auditEventVersion,
     kind: 'egress',
@@ -102,10 +104,15 @@ const recordOf = (
           },
         }
       : {}),
+    ...(policy ? { policy } : {}),
     ...(waf ? { waf } : {}),
     ...egressOf(facts, notes, phase, problem),
   }
 }
+
+/** So has a policy's. */
+const policyIn = (problem: Problem | undefined): PolicyDecision | undefined =>
+  problem?.tag === 'policy-denied' ? (problem.cause as PolicyDecision) : undefined
 
 /** A firewall's refusal has its record in its cause. */
 const wafIn = (problem: Problem | undefined): InspectionRecord | undefined =>

@@ -6,6 +6,7 @@ import type { Clock } from '#contract/clock'
 import type { EgressAllowlist } from '#contract/egress'
 import type { Quarantine } from '#contract/quarantine'
 import type { Inspect } from '#contract/inspection'
+import type { PolicyEngine } from '#contract/policy'
 import type { Result } from '#contract/problem'
 import type { Quota } from '#contract/quota'
 import type { Step } from '#contract/step'
@@ -46,6 +47,7 @@ export type EgressPorts = {
   readonly openFirewall: (
     config: GatewayConfig,
   ) => (of: Pick<Egress['rules'][number], 'waf'>) => Inspect | undefined
+  readonly openPolicy: (options: GatewayConfig['policy']) => PolicyEngine
   readonly limit: (limit: 'caller', of: string, options: LimitOptions) => Step<LimitKey, Quota>
   readonly quarantine: Pick<Quarantine, 'arriving'>
   readonly clock: Clock
@@ -75,6 +77,7 @@ export const buildEgress = (
   leaves: state.leaves,
   inspectedGate: rawGate({ ...strictGate, allowGetBody: true }),
   firewalls: firewallsOf(config, ports, hand),
+  policy: policyOf(config, ports, hand),
 })
 
 const ofConfig = (
@@ -83,7 +86,7 @@ const ofConfig = (
   { accounts, bundle, isOwn }: EgressState,
   hand: Hand,
   bundles: FederatedBundles,
-): Omit<EgressParts, 'leaves' | 'inspectedGate' | 'firewalls'> => {
+): Omit<EgressParts, 'leaves' | 'inspectedGate' | 'firewalls' | 'policy'> => {
   const allowlist = hand.take(
     'egress allowlist',
     [egress.deny, egress.allow, egress.rules, egress.nat64Prefixes],
@@ -128,6 +131,21 @@ const ofConfig = (
     clientHelloTimeoutMs: egress.clientHelloTimeoutMs,
     headersTimeoutMs: egress.headersTimeoutMs,
     maxBodyBytes: egress.maxBodyBytes,
+  }
+}
+
+const policyOf = (
+  { policy: options, trustDomain, egress }: GatewayConfig & { readonly egress: Egress },
+  { openPolicy, stampOf }: EgressPorts,
+  hand: Hand,
+): EgressParts['policy'] => {
+  if (!egress.policy) return undefined
+  const own = { ...options, entrypoint: egress.policy.entrypoint }
+  const files = stampOf([own.bundleFile, ...(own.dataFile ? [own.dataFile] : [])])
+  return {
+    engine: hand.take('egress policy', [own, files], () => openPolicy(own)),
+    trustDomain,
+    requires: new Map(egress.rules.map(({ id, policy: { requires } }) => [id, requires])),
   }
 }
 

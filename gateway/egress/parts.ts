@@ -8,6 +8,7 @@ import type { Step } from '#contract/step'
 import type { Egress } from '#config/schema'
 import type { LimitKey } from '../ingress/compiled-route.ts'
 import type { Accounts } from './accounts.ts'
+import type { EgressPolicy } from './authorise.ts'
 import type { Credential } from './credentials/credential.ts'
 import type { LeafCache } from './inspection/leaf-cache.ts'
 import type { ReadRequestOptions } from './inspection/read-request.ts'
@@ -23,6 +24,8 @@ export type EgressParts = AskOptions &
     readonly audit: AuditSink
     readonly quarantine: QuarantineJudge
     readonly allowlist: EgressAllowlist
+    /** Absent where the rules alone decide. */
+    readonly policy: EgressPolicy | undefined
     readonly requestLimits: ReadonlyMap<string, Step<LimitKey, Quota>>
     /** By rule. */
     readonly limits: ReadonlyMap<string, RuleLimits>

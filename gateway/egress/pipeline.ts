@@ -2,6 +2,7 @@ import type { AuditSink } from '#contract/audit-event'
 import type { Guard } from '#contract/step'
 import { begin, type KnownOf } from '../compose.ts'
 import { allow, upgradable } from './allow.ts'
+import { authorise } from './authorise.ts'
 import { certify } from './certify.ts'
 import { connect } from './connect.ts'
 import { giveCredential } from './credentials/give.ts'
@@ -27,6 +28,7 @@ export const egress = (parts: EgressParts) =>
     .learn('decision', allow(parts.allowlist)) // may this workload go there at all?
     .guard('upgrade', upgradable) // to a WebSocket
     .learn('quota', limitRequests(parts.requestLimits))
+    .learn('policy', authorise(parts.policy)) // what the rules allow the policy may still refuse
     .learn('slot', takeSlot(parts.limits, parts.accounts))
     .learn('addresses', findAddresses(parts)) // resolved once; every answer is judged
     .learn('credential', giveCredential(parts.credentials)) // what the rule adds; without it the request does not go

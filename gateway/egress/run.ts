@@ -170,6 +170,7 @@ const stepNames = [
   'decision',
   'upgrade',
   'quota',
+  'policy',
   'slot',
   'addresses',
   'credential',

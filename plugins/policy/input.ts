@@ -1,4 +1,5 @@
 import { Type, type TProperties } from 'typebox'
+import { egressProtocols, egressReasons } from '#contract/egress'
 import { policyContractVersion } from '#contract/policy'
 
 /**
@@ -54,6 +55,20 @@ const Exchange = Strict(
   'Of `exchange` alone: what is asked for.',
 )
 
+const Egress = Strict(
+  {
+    port: Type.Integer(),
+    protocol: Type.Enum([...egressProtocols]),
+    reason: Type.Enum([...egressReasons], { description: 'Why the rules let it through.' }),
+    asks: Type.Enum(['tunnel', 'request', 'web-socket'], {
+      description:
+        'Of a tunnel neither method nor path are known: `request.method` is CONNECT and `request.path` empty.',
+    }),
+    credential: Nullable('Name of the credential that would go along; null if none does.'),
+  },
+  'Of `egress` alone: where it goes, after the rules have allowed it. `request.host` is the host, `route` the rule, `subject` the workload.',
+)
+
 export const PolicyInputSchema = Strict(
   {
     version: Type.Literal(policyContractVersion, {
@@ -68,6 +83,7 @@ export const PolicyInputSchema = Strict(
     route: Route,
     subject: Subject,
     exchange: Type.Optional(Exchange),
+    egress: Type.Optional(Egress),
     tls: Strict({
       version: Type.String(),
       clientSpiffeId: Nullable('Of the client certificate, if there was one.'),

@@ -4,6 +4,7 @@ import { pass, type Result } from '#contract/problem'
 import type { Soon, Step } from '#contract/step'
 import { begin, type KnownOf } from '../../compose.ts'
 import { allow } from '../allow.ts'
+import { authorise } from '../authorise.ts'
 import { giveCredential } from '../credentials/give.ts'
 import { limitRequests, takeSlot } from '../limit.ts'
 import type { EgressParts } from '../parts.ts'
@@ -24,6 +25,7 @@ export const inspected = (parts: EgressParts) =>
     .guard('cut off', cutOff(parts))
     .learn('decision', allow(parts.allowlist)) // now with method and path
     .learn('quota', limitRequests(parts.requestLimits))
+    .learn('policy', authorise(parts.policy))
     .learn('slot', takeSlot(parts.limits, parts.accounts))
     .learn('inspection', inspect(parts.firewalls))
     .learn('credential', giveCredential(parts.credentials)) // what the rule adds; the firewall does not see it

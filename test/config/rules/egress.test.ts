@@ -70,6 +70,15 @@ const rows: readonly (readonly [name: string, text: string, ...said: string[]])[
     '`deny` entry `wide` closes `10.1.2.3:4318` to all workloads: that is the collector of telemetry',
   ],
   [
+    'requirements that nobody asks about',
+    withEgress(rules(rule(', policy: { requires: { kinds: [mesh] } }'))),
+    'rule `shop` tells the policy what it requires, and `egress.policy` is not there',
+  ],
+  [
+    'requirements that the policy is asked about',
+    withEgress(`  policy: {}\n${rules(rule(', policy: { requires: { kinds: [mesh] } }'))}`),
+  ],
+  [
     'a credential',
     withCredential('{ hosts: [api.example.com], protocol: https, credential: api }'),
   ],

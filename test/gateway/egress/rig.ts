@@ -22,6 +22,9 @@ import { runtimes, type Runtimes } from '#gateway/runtime'
 import type { FederatedBundles } from '#identity/federation/federated-bundles'
 import type { OwnSvid } from '#identity/svid/svid'
 import { egressAllowlist } from '#plugins/egress-allowlist/guard'
+import { loadPolicyBundle } from '#plugins/policy/bundle'
+import { policyEngine } from '#plugins/policy/engine'
+import { bundleFile } from '#config/policy/sources'
 import { quarantine } from '#plugins/quarantine/guard'
 import { openQuarantine } from '#plugins/quarantine/open'
 import { runDns } from '#test/fakes/dns-server'
@@ -100,6 +103,7 @@ const ruleOf = (rule: Rule, i: number): Egress['rules'][number] => ({
   team: 'shop',
   workloads: [shop],
   mode: 'enforce',
+  policy: { requires: {} },
   ...rule,
   limits: { maxTunnels: 1000, tunnelSeconds: 3600, idleSeconds: 300, ...rule.limits },
   destinations: (rule.destinations ?? []).map(
@@ -188,6 +192,12 @@ export const runRig = async (certs: Certificates, options: RigOptions) => {
         },
       },
       waf: { ...wafDefaults, ...changed.waf },
+      policy: {
+        bundleFile,
+        entrypoint: 'sallyport/decision',
+        maxInputBytes: 65_536,
+        maxMemoryBytes: 67_108_864,
+      },
       egress: egressOf(changed),
     }) as unknown as GatewayConfig
   const ownSvid: OwnSvid = {
@@ -222,6 +232,7 @@ export const runRig = async (certs: Certificates, options: RigOptions) => {
     openFirewall: openFirewall(noLog),
     quarantine: cutOff,
     stampOf: fileStamp,
+    openPolicy: (policy) => policyEngine(loadPolicyBundle(policy), policy, shared),
     mint: async () => refuse('identity-unavailable', { cause: 'the rig has no exchange' }),
     limit: () => () =>
       pass({
