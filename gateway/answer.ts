@@ -1,5 +1,6 @@
 import type { Problem } from '#contract/problem'
-import type { Watch, Way } from './compose.ts'
+import type { Soon } from '#contract/step'
+import type { Outcome, Watch, Way } from './compose.ts'
 import type { Open } from './live.ts'
 
 export type Door = 'request' | 'upgrade' | 'connect'
@@ -43,29 +44,49 @@ export type Around<From, Known> = {
   readonly watch?: Watch
 }
 
-/** Runs an exchange along a way, replies, and leaves exactly one record, whatever happens. Never rejects. */
-export const answer = async <From extends object, Known extends From>(
+/** Runs an exchange along a way, replies, and leaves exactly one record, whatever happens. At once, if it is refused at once. */
+export const answer = <From extends object, Known extends From>(
   way: Way<From, Known>,
   exchange: Exchange<From, Known>,
-  { open, record, watch }: Around<From, Known>,
-): Promise<void> => {
-  const began = performance.now()
-  const close = open({ facts: exchange.received, cut: exchange.cut })
-  const outcome = await way.run(exchange.received, watch)
-  const forwarding = performance.now()
-  let sent: Sent
-  try {
-    sent = outcome.ok
-      ? await exchange.send(outcome.request)
-      : { problem: outcome.problem, ...exchange.refuse(outcome.problem) } // it may have been cut for another before
-  } catch (cause) {
-    const problem: Problem = { tag: 'internal', cause }
-    sent = { problem, ...exchange.refuse(problem) }
-  } finally {
+  around: Around<From, Known>,
+): Soon<void> => {
+  const beganMs = performance.now()
+  const close = around.open({ facts: exchange.received, cut: exchange.cut })
+  const outcome = way.run(exchange.received, around.watch)
+  return outcome instanceof Promise
+    ? outcome.then((known) => conclude(exchange, around, known, beganMs, close))
+    : conclude(exchange, around, outcome, beganMs, close)
+}
+
+const conclude = <From extends object, Known extends From>(
+  { received, send, refuse }: Exchange<From, Known>,
+  { record, watch }: Around<From, Known>,
+  outcome: Outcome<From, Known>,
+  beganMs: number,
+  close: () => void,
+): Soon<void> => {
+  const forwardingMs = performance.now()
+  const end = (sent: Sent) => {
     close()
+    const endedMs = performance.now()
+    if (outcome.ok) watch?.(forwardStep, endedMs - forwardingMs)
+    const step = outcome.ok ? (sent.problem ? forwardStep : 'none') : outcome.at
+    record({ facts: received, step, sent, durationMs: endedMs - beganMs })
   }
-  const ended = performance.now()
-  if (outcome.ok) watch?.(forwardStep, ended - forwarding)
-  const step = outcome.ok ? (sent.problem ? forwardStep : 'none') : outcome.at
-  record({ facts: exchange.received, step, sent, durationMs: ended - began })
+  /** With the problem that it was cut for before, if it was. */
+  const refused = (problem: Problem): Sent => {
+    try {
+      return { problem, ...refuse(problem) }
+    } catch (cause) {
+      close()
+      throw cause
+    }
+  }
+  const broke = (cause: unknown) => refused({ tag: 'internal', cause })
+  if (!outcome.ok) return end(refused(outcome.problem))
+  try {
+    return send(outcome.request).catch(broke).then(end)
+  } catch (cause) {
+    return end(broke(cause))
+  }
 }

@@ -24,8 +24,8 @@ export type Way<From, Known> = {
   ) => Way<From, Flat<Known & { readonly [N in Name]: Fact }>>
   /** Appends a step that learns nothing. */
   readonly guard: (name: string, guard: Guard<Known>) => Way<From, Known>
-  /** Runs the steps in order until one refuses. Never rejects. */
-  readonly run: (request: From, watch?: Watch) => Promise<Outcome<From, Known>>
+  /** Runs the steps in order until one refuses; answers at once if every step does. Neither throws nor rejects. */
+  readonly run: (request: From, watch?: Watch) => Soon<Outcome<From, Known>>
 }
 
 /** All that is known at the end of a way. */
@@ -35,6 +35,7 @@ type Unused<Name extends string, Known> = Name extends keyof Known
   ? `${Name} is known already`
   : Name
 type Flat<T> = { readonly [K in keyof T]: T[K] }
+type Facts = Record<string, unknown>
 type Entry = { readonly name: string; readonly step: (request: never) => Soon<Result<unknown>> }
 
 /** An empty way, for requests of which `From` is known from the start. */
@@ -48,31 +49,71 @@ const wayOf = <From extends object, Known extends From>(
     throw new TypeError(`two steps have one name: ${names.join(', ')}`)
   const append = (name: string, step: Entry['step']) => wayOf([...entries, { name, step }])
 
-  const run = async (request: From, watch?: Watch): Promise<Outcome<From, Known>> => {
-    const facts = request as Record<string, unknown> // steps see it read-only; only this loop adds to it
-    const stop = (at: string, problem: Problem) =>
-      ({ ok: false, at, problem, request: request as From & Partial<Known> }) as const
-    let since = watch ? performance.now() : 0
-    const tell = (name: string) => {
-      if (!watch) return
-      const now = performance.now()
-      watch(name, now - since)
-      since = now
-    }
-    for (const { name, step } of entries) {
-      try {
-        const soon = step(facts as never)
-        const result = soon instanceof Promise ? await soon : soon
-        tell(name)
-        if (!result.ok) return stop(name, result.problem)
+  const stop = (facts: Facts, at: number, problem: Problem): Outcome<From, Known> => ({
+    ok: false,
+    at: names[at] as string,
+    problem,
+    request: facts as unknown as From & Partial<Known>,
+  })
+  /** A bug of ours is a 500 and a stack in the log, never a pass. */
+  const broke = (facts: Facts, at: number, cause: unknown) =>
+    stop(facts, at, { tag: 'internal', cause })
+
+  /** No promise is made unless a step waits: most requests go all the way in one turn. */
+  const goOn = (
+    facts: Facts,
+    from: number,
+    watch: Watch | undefined,
+    sinceMs: number,
+  ): Soon<Outcome<From, Known>> => {
+    let at = from
+    let lastMs = sinceMs
+    try {
+      for (; at < entries.length; at++) {
+        const { name, step } = entries[at] as Entry
+        const result = step(facts as never)
+        if (result instanceof Promise) return wait(facts, at, watch, lastMs, result)
+        if (watch) lastMs = tell(watch, at, lastMs)
+        if (!result.ok) return stop(facts, at, result.problem)
         if (result.value !== undefined) facts[name] = result.value
-      } catch (cause) {
-        tell(name)
-        return stop(name, { tag: 'internal', cause }) // a bug of ours is a 500 and a stack in the log, never a pass
       }
+    } catch (cause) {
+      if (watch) tell(watch, at, lastMs)
+      return broke(facts, at, cause)
     }
-    return { ok: true, request: request as unknown as Known }
+    return { ok: true, request: facts as unknown as Known }
   }
+
+  const wait = async (
+    facts: Facts,
+    at: number,
+    watch: Watch | undefined,
+    sinceMs: number,
+    soon: Promise<Result<unknown>>,
+  ): Promise<Outcome<From, Known>> => {
+    let lastMs = sinceMs
+    try {
+      const result = await soon
+      if (watch) lastMs = tell(watch, at, lastMs)
+      if (!result.ok) return stop(facts, at, result.problem)
+      if (result.value !== undefined) facts[names[at] as string] = result.value
+    } catch (cause) {
+      if (watch) tell(watch, at, lastMs)
+      return broke(facts, at, cause)
+    }
+    return goOn(facts, at + 1, watch, lastMs)
+  }
+
+  /** @returns The time by which it was told. */
+  const tell = (watch: Watch, at: number, sinceMs: number): number => {
+    const nowMs = performance.now()
+    watch(names[at] as string, nowMs - sinceMs)
+    return nowMs
+  }
+
+  /** Steps see it read-only; only this loop adds to it. */
+  const run = (request: From, watch?: Watch): Soon<Outcome<From, Known>> =>
+    goOn(request as Facts, 0, watch, watch ? performance.now() : 0)
 
   return {
     names,

@@ -21,48 +21,68 @@ export const ingressFigures = (meter: Meter, stepNames: readonly string[]) => {
       meter.histogram('sallyport_step_duration_seconds', { direction: 'ingress', step }),
     ]),
   )
-  const handles = new Map<string, (value?: number) => void>()
-  const handle = <T extends (value?: number) => void>(key: string, make: () => T): T => {
-    let known = handles.get(key)
-    if (!known) handles.set(key, (known = make()))
-    return known as T
-  }
+  const routes = new Map<string, RouteFigures>()
+  const refusals = new Map<string, () => void>()
+  const upstreams = new Map<string, Map<UpstreamResult, () => void>>()
 
   const watch: Watch = (step, elapsedMs) => stepSeconds.get(step)?.(elapsedMs / 1000)
+
+  const routeFigures = (route: string, team: string): RouteFigures => {
+    const known = routes.get(route)
+    if (known?.team === team) return known
+    const labels = { direction: 'ingress', route } as const
+    const seconds = meter.histogram('sallyport_request_duration_seconds', labels)
+    const fresh = { team, seconds, counts: new Map<Outcome, (() => void)[]>() }
+    routes.set(route, fresh)
+    return fresh
+  }
 
   const ended = (
     { facts, step, sent, durationMs }: Ending<Received, Admitted>,
     outcome: Outcome,
   ) => {
     const { id: route, team } = facts.route ?? noRoute
-    const statusClass = `${Math.trunc(sent.status / 100)}xx` as StatusClass
-    handle(`requests ${route} ${outcome} ${statusClass}`, () =>
-      meter.counter('sallyport_requests_total', {
-        direction: 'ingress',
-        route,
-        team,
-        outcome,
-        status_class: statusClass,
-      }),
-    )()
-    handle(`seconds ${route}`, () => {
-      const observe = meter.histogram('sallyport_request_duration_seconds', {
-        direction: 'ingress',
-        route,
-      })
-      return (value = 0) => observe(value)
-    })(durationMs / 1000)
+    const { seconds, counts } = routeFigures(route, team)
+    const hundreds = Math.trunc(sent.status / 100)
+    let byClass = counts.get(outcome)
+    if (!byClass) counts.set(outcome, (byClass = []))
+    const count = (byClass[hundreds] ??= meter.counter('sallyport_requests_total', {
+      direction: 'ingress',
+      route,
+      team,
+      outcome,
+      status_class: `${hundreds}xx` as StatusClass,
+    }))
+    count()
+    seconds(durationMs / 1000)
     const problem = sent.problem?.tag
-    if (problem)
-      handle(`refusals ${step} ${problem}`, () =>
-        meter.counter('sallyport_refusals_total', { direction: 'ingress', step, problem }),
-      )()
+    if (problem === undefined) return
+    const key = `${step} ${problem}`
+    let refused = refusals.get(key)
+    if (!refused) {
+      const labels = { direction: 'ingress', step, problem } as const
+      refusals.set(key, (refused = meter.counter('sallyport_refusals_total', labels)))
+    }
+    refused()
   }
 
-  const upstreamEnded = (upstream: string, result: UpstreamResult) =>
-    handle(`upstream ${upstream} ${result}`, () =>
-      meter.counter('sallyport_upstream_requests_total', { upstream, result }),
-    )()
+  const upstreamEnded = (upstream: string, result: UpstreamResult) => {
+    let byResult = upstreams.get(upstream)
+    if (!byResult) upstreams.set(upstream, (byResult = new Map()))
+    let count = byResult.get(result)
+    if (!count) {
+      count = meter.counter('sallyport_upstream_requests_total', { upstream, result })
+      byResult.set(result, count)
+    }
+    count()
+  }
 
   return { watch, ended, upstreamEnded }
+}
+
+type RouteFigures = {
+  readonly team: string
+  readonly seconds: (value: number) => void
+  /** By outcome, and by the first digit of the status. */
+  readonly counts: Map<Outcome, (() => void)[]>
 }

@@ -1,3 +1,4 @@
+import { oncePer } from '#contract/once-per'
 import { pass, type Result } from '#contract/problem'
 import type { SpiffeId } from '#contract/spiffe-id'
 import type { Step } from '#contract/step'
@@ -8,16 +9,16 @@ import type { Caller } from './authenticate.ts'
 export type Subject = { readonly spiffeId: SpiffeId; readonly rule: string }
 
 /**
- * Maps the caller to a SPIFFE ID by the rules that the exchange has, too. An anonymous caller has none: null.
+ * Maps the caller to a SPIFFE ID by the rules that the exchange has, too; once a token. An anonymous caller has none: null.
  *
  * @returns A step refusing with `identity-unmapped` when no rule, or more than one, is for this caller.
  */
-export const identify =
-  (
-    mapping: (token: VerifiedToken) => Result<Subject>,
-  ): Step<{ readonly caller: Caller }, Subject | null> =>
-  ({ caller }) =>
-    caller.kind === 'token' ? mapping(caller.token) : pass(subjectOf(caller))
+export const identify = (
+  mapping: (token: VerifiedToken) => Result<Subject>,
+): Step<{ readonly caller: Caller }, Subject | null> => {
+  const mapped = oncePer(mapping)
+  return ({ caller }) => (caller.kind === 'token' ? mapped(caller.token) : pass(subjectOf(caller)))
+}
 
 /** Of a legacy caller the exchange has said it. */
 const subjectOf = (caller: Exclude<Caller, { kind: 'token' }>): Subject | null =>

@@ -6,6 +6,7 @@ import type { Clock, RandomBytes } from '#contract/clock'
 import type { Problem } from '#contract/problem'
 import type { CallerRequest, CallerResponse } from '#http/caller'
 import { bodyOf, defaultBodyLimits } from '#http/body'
+import type { Soon } from '#contract/step'
 import type { Doors } from '#http/doors'
 import { peerOf, type Peer } from '#http/peer'
 import { replyProblem, replyProblemOnSocket, type Replied } from '#http/problem-reply'
@@ -50,7 +51,7 @@ export type Taking = {
 /** Whoever stands at the doors. */
 export type Taken = Pick<Doors, 'upgrade' | 'connect'> & {
   /** Of whichever version of HTTP. */
-  readonly request: (req: CallerRequest, res: CallerResponse) => Promise<void>
+  readonly request: (req: CallerRequest, res: CallerResponse) => Soon<void>
   /** Records a connection that was ended for what its caller did on it. */
   readonly abused: (peer: Peer, cause: string) => void
 }
@@ -61,35 +62,37 @@ export const takeRequests = (taking: Taking): Taken => {
   const answerOut = answerWriter()
   const auditRecord = auditRecords()
 
-  const run = (serving: Serving, exchange: Exchange<Received, Admitted>): Promise<void> =>
+  const run = (serving: Serving, exchange: Exchange<Received, Admitted>): Soon<void> =>
     runAlong(serving.way, serving, exchange, (event) => event)
 
-  const runAlong = async <Known extends Received>(
+  const runAlong = <Known extends Received>(
     way: Way<Received, Known>,
     serving: Serving,
     exchange: Exchange<Received, Known>,
     told: (event: AuditEvent) => AuditEvent,
-  ): Promise<void> => {
+  ): Soon<void> => {
     const { live, figures } = taking
     const { trace } = exchange.received
-    try {
-      await answer(way, exchange, {
-        open: live.add,
-        watch: trace ? both(figures.watch, trace.watch) : figures.watch,
-        record: (ended) => {
-          // What is known of a preflight is some of what is known of a request.
-          const ending = ended as unknown as Ending<Received, Admitted>
-          const event = told(auditRecord(ending))
-          taking.audit.write(event)
-          figures.ended(ending, event.outcome)
-          trace?.ended(ending, event.outcome)
-          if (event.problem === 'internal')
-            taking.bug(event.decisionId, event.step, ending.sent.problem?.cause)
-        },
-      })
-    } finally {
-      serving.leave()
-    }
+    return answer(way, exchange, {
+      open: (open) => {
+        const close = live.add(open)
+        return () => {
+          close()
+          serving.leave()
+        }
+      },
+      watch: trace ? both(figures.watch, trace.watch) : figures.watch,
+      record: (ended) => {
+        // What is known of a preflight is some of what is known of a request.
+        const ending = ended as unknown as Ending<Received, Admitted>
+        const event = told(auditRecord(ending))
+        taking.audit.write(event)
+        figures.ended(ending, event.outcome)
+        trace?.ended(ending, event.outcome)
+        if (event.problem === 'internal')
+          taking.bug(event.decisionId, event.step, ending.sent.problem?.cause)
+      },
+    })
   }
 
   const request = (req: CallerRequest, res: CallerResponse) => {

@@ -10,14 +10,7 @@ import { ejector, type RequestOutcome } from './ejection.ts'
 import { healthChecks } from './health-check.ts'
 import { watchNames, type ResolveName } from './resolve-names.ts'
 import { retryBudget } from './retry-budget.ts'
-import {
-  type Clients,
-  stateOf,
-  statusOf,
-  type MakeClients,
-  type Target,
-  type TargetStatus,
-} from './target.ts'
+import { stateOf, statusOf, type MakeClients, type Target, type TargetStatus } from './target.ts'
 import { targetSet } from './target-set.ts'
 import type { UpgradingClient } from './undici-client.ts'
 import { upstreamFigures } from './upstream-figures.ts'
@@ -36,6 +29,8 @@ export type Picked = {
   /** To be called when nothing was sent: takes another target, if there is one and retries are allowed. */
   readonly moveOn: () => boolean
 }
+
+type Writable<T> = { -readonly [Key in keyof T]: T[Key] }
 
 /** All endpoints of one service. */
 export type UpstreamGroup = {
@@ -95,12 +90,8 @@ export const upstreamGroup = (
 
   const lease = (first: Target): Picked => {
     let target = first
-    /** Those that the request went to: after a rotation the target has others. */
-    let used: Clients | undefined
-    const use = () => (used = target.clients)
     let isDone = false
     let tried: Set<Target> | undefined
-    target.inFlight += 1
     const leave = (outcome: RequestOutcome) => {
       target.inFlight -= 1
       const nowMs = uptimeMs()
@@ -109,17 +100,13 @@ export const upstreamGroup = (
       const forSeconds = Math.round((target.ejectedUntilMs - nowMs) / 1000)
       log.warn({ upstream: name, endpoint: target.name, forSeconds }, 'failed too often: left out')
     }
-    return {
-      get endpoint() {
-        return target.name
-      },
-      get client() {
-        return use().requests
-      },
-      get svidEndsAtMs() {
-        return (used ?? target.clients).svidEndsAtMs
-      },
-      upgrades: () => use().upgrades(),
+    target.inFlight += 1
+    // Its clients are those of now: after a rotation the target has others.
+    const picked: Writable<Picked> = {
+      endpoint: target.name,
+      client: target.clients.requests,
+      svidEndsAtMs: target.clients.svidEndsAtMs,
+      upgrades: target.clients.upgrades,
       moveOn: () => {
         tried ??= new Set()
         tried.add(target)
@@ -134,6 +121,10 @@ export const upstreamGroup = (
         leave('failed')
         target = other
         target.inFlight += 1
+        picked.endpoint = target.name
+        picked.client = target.clients.requests
+        picked.svidEndsAtMs = target.clients.svidEndsAtMs
+        picked.upgrades = target.clients.upgrades
         return true
       },
       done: (outcome) => {
@@ -143,6 +134,7 @@ export const upstreamGroup = (
         if (!line.next()) inFlight -= 1 // else the place goes on to the next
       },
     }
+    return picked
   }
   const choose = (): Picked | undefined => {
     const all = targets.all()

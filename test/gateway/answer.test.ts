@@ -26,11 +26,12 @@ const answered = async (
     cut: () => {},
     ...given,
   }
-  const ending = answer(begin<From>().guard('may it', guard), exchange, {
-    open: live.add,
-    record: (record) => records.push(record),
-    watch: (step) => watched.push(step),
-  })
+  const ending = (async () =>
+    answer(begin<From>().guard('may it', guard), exchange, {
+      open: live.add,
+      record: (record) => records.push(record),
+      watch: (step) => watched.push(step),
+    }))()
   const failure = await ending.then(
     () => undefined,
     (cause: unknown) => cause,
