@@ -78,5 +78,7 @@ export type PolicyDecision = {
 /** Decides; refuses with `policy-denied`, its cause the `PolicyDecision`, when denied, with `policy-failed` when no decision could be had. */
 export type PolicyEngine = {
   readonly decide: (input: PolicyInput) => Soon<Result<PolicyDecision>>
+  /** Told that a decision stands once more, since the very same was asked again in the same second: it is counted. */
+  readonly stands: (decided: Result<PolicyDecision>) => void
   readonly revision: string
 }

@@ -1,4 +1,5 @@
 import { isIP } from 'node:net'
+import { oncePer } from '#contract/once-per'
 import { pass, refuse, type Result } from '#contract/problem'
 import type { RequestHead } from '#contract/request-head'
 import { authorityText, parseAuthority } from './authority.ts'
@@ -42,29 +43,63 @@ export const originReader = ({ trustedProxies, viaName }: OriginOptions) => {
   const ownVia = `1.1 ${viaName}`
   const ownViaOf = (httpVersion: string) =>
     httpVersion === '1.1' ? ownVia : `${httpVersion} ${viaName}`
-  return (
+  /** Of a connection whose other end is not trusted to say anything: the same for the same host, as long as it lasts. */
+  const lastOf = oncePer((_peer: PeerHere): Last => ({
+    host: undefined,
+    port: 0,
+    origin: undefined,
+  }))
+
+  const read = (
     rawHeaders: readonly string[],
-    peer: Pick<Peer, 'address' | 'tlsVersion'>,
+    peer: PeerHere,
     head: Pick<RequestHead, 'host' | 'port'>,
-    httpVersion: string = '1.1',
-  ): Result<Origin> => {
-    const via = valueOf(rawHeaders, 'via')
-    if (via !== undefined && viaNames(via).includes(viaName.toLowerCase()))
-      return refuse('request-malformed', { detail: 'This request has been here before.' })
-    const claims = trustedProxies.has(peer.address) ? claimsIn(rawHeaders) : noClaims
+    httpVersion: string,
+    via: string | undefined,
+    isTrusted: boolean,
+  ): Origin => {
+    const claims = isTrusted ? claimsIn(rawHeaders) : noClaims
     const chain = believedChain(claims.forwardedFor, peer.address, trustedProxies)
     const address = chain[0] ?? peer.address
     const forwardedProto = claims.proto ?? (peer.tlsVersion === '' ? 'http' : 'https')
     const forwardedHost = claims.host ?? authorityText(head)
-    return pass({
+    return {
       address,
       forwardedFor: chain.join(', '),
       forwardedProto,
       forwardedHost,
       forwarded: forwardedText(chain, forwardedProto, forwardedHost),
       via: via === undefined ? ownViaOf(httpVersion) : `${via}, ${ownViaOf(httpVersion)}`,
-    })
+    }
   }
+
+  return (
+    rawHeaders: readonly string[],
+    peer: PeerHere,
+    head: Pick<RequestHead, 'host' | 'port'>,
+    httpVersion: string = '1.1',
+  ): Result<Origin> => {
+    const via = valueOf(rawHeaders, 'via')
+    if (via !== undefined && viaNames(via).includes(viaName.toLowerCase()))
+      return refuse('request-malformed', { detail: 'This request has been here before.' })
+    const isTrusted = trustedProxies.has(peer.address)
+    if (via !== undefined || isTrusted)
+      return pass(read(rawHeaders, peer, head, httpVersion, via, isTrusted))
+    const last = lastOf(peer)
+    if (last.origin?.ok !== true || last.host !== head.host || last.port !== head.port) {
+      last.host = head.host
+      last.port = head.port
+      last.origin = pass(read(rawHeaders, peer, head, httpVersion, undefined, false))
+    }
+    return last.origin
+  }
+}
+
+type PeerHere = Pick<Peer, 'address' | 'tlsVersion'>
+type Last = {
+  host: string | undefined
+  port: number | undefined
+  origin: Result<Origin> | undefined
 }
 
 type Claims = {

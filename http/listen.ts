@@ -24,6 +24,7 @@ import {
   type HardenedServer,
   type Http2Serving,
   type ListenerLimits,
+  type ServerOptions,
 } from './server.ts'
 import { serveTls, type TlsServing, type TlsSettings } from './tls.ts'
 
@@ -80,7 +81,7 @@ export type EdgeOptions = ListenerOptions & {
  */
 export const edgeListener = (options: EdgeOptions): Listener =>
   listener(
-    options,
+    { ...options, emptyBodiesEnd: false },
     (toFastify) => ({
       ...options.doors,
       request: (req, res) =>
@@ -139,7 +140,8 @@ type ToFastify = (req: IncomingMessage, res: ServerResponse) => void
 const listener = (
   options: ListenerOptions &
     Pick<EdgeOptions, 'proxyProtocol' | 'handshaken'> &
-    Pick<PlainOptions, 'h2'>,
+    Pick<PlainOptions, 'h2'> &
+    Pick<ServerOptions, 'emptyBodiesEnd'>,
   doorsTo: (toFastify: ToFastify) => Pick<Doors, 'request' | 'upgrade' | 'connect'>,
   http2To: (toFastify: ToFastify) => Http2Serving | undefined,
   maxBodyBytes: number = defaultMaxBodyBytes,
@@ -161,6 +163,7 @@ const listener = (
           handshaken: options.handshaken,
           h2,
           http2,
+          emptyBodiesEnd: options.emptyBodiesEnd ?? true,
         },
         { ...doorsTo(toFastify), turnedAway, failed },
       )

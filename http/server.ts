@@ -52,6 +52,11 @@ export type ServerOptions = {
   /** undefined: plain HTTP. */
   readonly tls: TlsServing | undefined
   readonly proxyProtocol: ProxyProtocolOptions | undefined
+  /**
+   * Whether a request that announces no body (RFC 9112 §6.3) still is a stream that comes to its end, for handlers that wait
+   * for it. What is only forwarded goes without: the life of a stream is a good part of what Node does for a request.
+   */
+  readonly emptyBodiesEnd?: boolean
   /** Told of each finished handshake. */
   readonly handshaken: ((handshake: Handshake) => void) | undefined
   /** Who may speak HTTP/2 to a listener that is not for callers from outside, where `tls` offers it. */
@@ -94,7 +99,7 @@ const tcpKeepAliveMs = 30_000
  * @see docs of each limit in Node's `http.createServer`; CVE-2026-58044 for the version that `maxHeadersCount` needs
  */
 export const hardenedServer = (
-  { limits, tls, proxyProtocol, handshaken, h2, http2 }: ServerOptions,
+  { limits, tls, proxyProtocol, handshaken, h2, http2, emptyBodiesEnd = true }: ServerOptions,
   doors: Doors,
 ): HardenedServer => {
   requireFixedHeaderCount(process.versions.node)
@@ -112,6 +117,7 @@ export const hardenedServer = (
     // Bytes that a 204, a 304 or the answer to a HEAD must not have are dropped either way; `true` would also throw at
     // whoever passes on such an answer of a service, and at Fastify for its problem in answer to a HEAD.
     rejectNonStandardBodyWrites: false,
+    optimizeEmptyRequests: !emptyBodiesEnd,
     requireHostHeader: false, // the gate asks for it: Node's own 400 would pass no door and leave no trace
   }
   const server = tls ? createHttpsServer({ ...tls.options, ...options }) : createHttpServer(options)

@@ -10,11 +10,11 @@ export type Forwarding = Relaying & {
 
 /**
  * Passes an admitted request to its endpoint and the answer back, streaming both ways. Resolves once the last byte is
- * through or cannot come; never rejects.
+ * through or cannot come; rejects only for a bug of ours.
  *
  * @param agreed Takes over when the upstream agrees to an upgrade; without it none is asked for.
  */
-export const forward = async (
+export const forward = (
   request: Admitted,
   res: CallerResponse,
   forwarding: Forwarding,
@@ -24,17 +24,19 @@ export const forward = async (
   const cutBy = forwarding.cut.by()
   if (cutBy) {
     endpoint.done('says nothing')
-    return forwarding.refuse(cutBy)
+    return Promise.resolve(forwarding.refuse(cutBy))
   }
-  let outcome: RequestOutcome = 'says nothing'
-  try {
-    const { sent, result } = await relay(request, res, forwarding, agreed)
-    outcome = outcomeOf(result, sent.status)
-    forwarding.ended(route.upstream.name, result)
-    return sent
-  } finally {
-    endpoint.done(outcome)
-  }
+  return relay(request, res, forwarding, agreed).then(
+    ({ sent, result }) => {
+      endpoint.done(outcomeOf(result, sent.status))
+      forwarding.ended(route.upstream.name, result)
+      return sent
+    },
+    (cause: unknown) => {
+      endpoint.done('says nothing')
+      throw cause
+    },
+  )
 }
 
 /** What a proxy says when there is no service behind it, or one that is overwhelmed. */

@@ -59,6 +59,7 @@ export const relay = (
     let stopped: Problem | undefined
     let isSettled = false
     let isAnswered = false
+    let isHeldBack = false
 
     const out = answerOut(res, (cause) => withhold({ tag: 'internal', cause }))
     /** Of an answer that has begun, what went out of it counts. */
@@ -70,7 +71,7 @@ export const relay = (
     const leave = () => {
       isSettled = true
       clearTimeout(deadline)
-      res.off('close', callerGone).off('drain', resume)
+      res.off('close', closed).off('drain', resume)
     }
     const settle = (sent: Sent, result: UpstreamResult) => {
       if (isSettled) return
@@ -82,8 +83,17 @@ export const relay = (
       if (isAnswered) res.destroy() // the upstream is done with it, the caller still reads
       else control?.abort(new Error(problem.tag))
     }
-    const callerGone = () => stop(goneOf(res))
-    const resume = () => control?.resume()
+    /** The caller has left, or it has all of its answer. */
+    const closed = () => {
+      if (!isAnswered) return stop(goneOf(res))
+      const problem = stopped ?? (res.writableFinished ? undefined : goneOf(res))
+      const sent = { status: res.statusCode, bytesOut: out.bytesOut() }
+      settle(problem ? { ...sent, problem } : sent, 'ok')
+    }
+    const resume = () => {
+      isHeldBack = false
+      control?.resume()
+    }
     const tooLong = () =>
       stop({ tag: 'upstream-timeout', cause: `${route.config.totalTimeoutMs} ms are over` })
     const deadline = route.config.totalTimeoutMs
@@ -109,7 +119,7 @@ export const relay = (
     const taken = body.take(route.config.maxBodyBytes)
     const tooLarge = body.fault()
     if (tooLarge) return settle({ ...refuse(tooLarge), problem: tooLarge }, 'caller-gone')
-    res.once('close', callerGone).on('drain', resume)
+    res.once('close', closed)
     cut.onCut(stop)
     /** The service answered, but its answer must not go out. */
     const withhold = (problem: Problem) => {
@@ -124,18 +134,13 @@ export const relay = (
         out.head(status, answerHeaders(headers, request, quotaHeaders))
       },
       onData: (chunk) => {
-        if (!out.data(chunk)) control?.pause()
+        if (out.data(chunk) || isHeldBack) return
+        isHeldBack = true
+        res.once('drain', resume)
+        control?.pause()
       },
       onEnd: () => {
         isAnswered = true
-        res.off('close', callerGone)
-        const done = () => {
-          res.off('finish', done).off('close', done)
-          const problem = stopped ?? (res.writableFinished ? undefined : goneOf(res))
-          const sent = { status: res.statusCode, bytesOut: out.bytesOut() }
-          settle(problem ? { ...sent, problem } : sent, 'ok')
-        }
-        res.once('finish', done).once('close', done)
         out.end()
       },
       onError: failed,

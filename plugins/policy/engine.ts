@@ -75,7 +75,7 @@ export const policyEngine = (
       return fail(cause)
     }
   }
-  return { decide, revision }
+  return { decide, stands: count, revision }
 }
 
 const denial = (code: string, message: string): PolicyResult => ({

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import type { IncomingMessage } from 'node:http'
 import { systemClock } from '#contract/clock'
 import { secret } from '#contract/secret'
 import { checkCertificate, type CertificateSource } from '#http/certificates'
@@ -57,4 +58,10 @@ export const runPlain = async (
   routes(listener.app)
   const { port } = await listener.listen('127.0.0.1', 0)
   return { listener, port, turned }
+}
+
+/** Reads and forgets a body. A request that announces none is at its end from the beginning where it is only forwarded. */
+export const whenRead = (req: IncomingMessage, done: () => void): void => {
+  if (req.readableEnded) done()
+  else req.resume().on('end', done)
 }

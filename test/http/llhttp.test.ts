@@ -5,7 +5,7 @@ import { after, suite, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { replyProblem } from '#http/problem-reply'
 import { rawGate, strictGate } from '#http/raw-gate'
-import { runEdge } from './fixtures.ts'
+import { runEdge, whenRead } from './fixtures.ts'
 import { dial } from './wire.ts'
 
 type Vector = {
@@ -28,7 +28,7 @@ const serve = (kind: 'plain' | 'gated') => (req: IncomingMessage, res: ServerRes
   const head = kind === 'gated' ? gate(req) : undefined
   if (head && !head.ok) return void replyProblem(res, head.problem)
   req.on('error', () => {})
-  req.resume().on('end', () => {
+  whenRead(req, () => {
     if (!req.complete) return
     completed[kind]++
     res.writeHead(200, { 'content-length': 0 }).end()

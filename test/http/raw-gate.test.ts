@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, suite, test } from 'node:test'
 import { replyProblem, replyProblemOnSocket } from '#http/problem-reply'
 import { rawGate, strictGate } from '#http/raw-gate'
-import { runEdge, serverTls, trusting } from './fixtures.ts'
+import { runEdge, serverTls, trusting, whenRead } from './fixtures.ts'
 import { rows } from './raw-gate-rows.ts'
 import { dial } from './wire.ts'
 
@@ -17,7 +17,7 @@ const edge = await runEdge({
     request: (req, res) => {
       const result = gate(req)
       if (!result.ok) return void replyProblem(res, result.problem)
-      req.resume().on('end', () => {
+      whenRead(req, () => {
         const text = JSON.stringify(result.value)
         res.writeHead(200, ['content-length', String(text.length)]).end(text, 'latin1')
       })
