@@ -95,7 +95,7 @@ suite('a policy that gives no decision', () => {
     test(`${what}: nobody goes out`, async () => {
       const broken = await runRig(certs, {
         ...options,
-        ports: { openPolicy: () => ({ revision: 'r', decide: decided }) },
+        ports: { openPolicy: () => ({ revision: 'r', decide: decided, stands: () => {} }) },
       })
       broken.dns.set('api.lan', [{ type: 'A', address: '127.0.0.1' }])
       assert.equal(await ask(broken, shop), refusal)
@@ -110,6 +110,7 @@ test('it is told where, who and by which rule, and no header', async () => {
     ports: {
       openPolicy: () => ({
         revision: 'r',
+        stands: () => {},
         decide: (input) => {
           inputs.push(input)
           return pass({ allow: true, reasons: [], revision: 'r' })
