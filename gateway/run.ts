@@ -1,4 +1,4 @@
-import type { Clock, Sleep } from '#contract/clock'
+import type { Sleep } from '#contract/clock'
 import type { Tracing } from '#contract/tracing'
 import { causeText } from '#contract/cause'
 import type { Quarantine } from '#contract/quarantine'
@@ -10,7 +10,6 @@ import { loadGauge } from '#http/load-gauge'
 import type { ServerCertificate } from '#http/certificates'
 import { plainListener, type Listener } from '#http/listen'
 import type { ListeningAt } from '#http/listen-on'
-import type { UpstreamClient } from '#http/upstream-client'
 import { exchangeConsole } from './admin/exchange-console.ts'
 import { askApp, type AdminAnswer, type AdminQuestion } from './admin/ask-app.ts'
 import { recordedOrders } from './admin/orders.ts'
@@ -20,12 +19,10 @@ import { forwardStep } from './answer.ts'
 import { cutQuarantined } from './cut-quarantined.ts'
 import type { EgressPorts } from './egress/build.ts'
 import { runEgress, type BuiltEgress, type EgressRunning } from './egress/run.ts'
-import type { MintRequest } from '#contract/token-exchange'
 import { federatedBundles, type FederatedBundles } from '#identity/federation/federated-bundles'
-import { clockAhead } from '#identity/jwt/clock-ahead'
-import { exchangeClient } from './exchange-client.ts'
+import { endExpired } from './end-expired.ts'
+import { exchangeAsker } from './exchange-asker.ts'
 import { buildIngress, type BuiltIngress, type IngressPorts } from './ingress/build.ts'
-import { expired } from './ingress/expired.ts'
 import { ingressFigures } from './ingress/figures.ts'
 import {
   ingressListener,
@@ -36,15 +33,14 @@ import { ingress } from './ingress/pipeline.ts'
 import { preflights } from './ingress/preflight.ts'
 import { traceRequests } from './ingress/request-trace.ts'
 import { takeRequests } from './ingress/take-requests.ts'
-import type { Received } from './ingress/received.ts'
 import { legacyIdentities } from './legacy-identities.ts'
-import { liveTable, type LiveTable } from './live.ts'
+import { liveTable } from './live.ts'
 import { mintCache } from './mint-cache.ts'
 import { reloadNotes } from './reload-status.ts'
 import type { Hand } from './shelf.ts'
-import { runtimes, type Runtime, type Runtimes } from './runtime.ts'
+import { runtimes, type Runtimes } from './runtime.ts'
+import { showFigures } from './show-figures.ts'
 import { exchangePool } from './upstream/exchange-pool.ts'
-import { h2Upstream } from './upstream/h2-upstream.ts'
 
 /** What the gateway is given: plugins, clocks, its own identity. */
 export type GatewayPorts = Omit<IngressPorts, 'mints' | 'legacy' | 'load'> &
@@ -87,8 +83,6 @@ export type RunningGateway = {
 
 /** Between the cut of what drained too long and the end of its connections. */
 const lastRecordsMs = 500
-/** How long the exchange's client lets connections be made. */
-const exchangeConnections = 4
 
 /** Runs a gateway of what it is given: listeners, the current configuration, and its end. */
 export const runGateway = async (
@@ -216,14 +210,14 @@ export const runGateway = async (
     named: () => namedIn(all.current().config),
     exchange: exchangeConsole(config.exchange.url, pool),
   })
-  const stopFigures = showFigures(ports, {
+  const stopFigures = showFigures(meter, {
     edge,
     admin,
     egressAt,
     open: live.size,
   })
 
-  const stopExpiring = endExpired(live, clock, all.current)
+  const stopExpiring = endExpired(live, clock, () => all.current().config)
   const stopCutting = cutQuarantined({ quarantine, live, listener: edge, egress: egressAt, clock })
 
   const close = async () => {
@@ -315,43 +309,6 @@ const takeFederation = (
     (bundles) => bundles.close(),
   )
 
-/**
- * Asks the exchange over HTTP/2: what is asked in one turn of the event loop leaves in one write. Its connections end
- * with the SVID they were made with.
- */
-const exchangeAsker = (
-  { exchange: { url, spiffeId, timeoutMs } }: GatewayConfig,
-  { ownSvid, clock, meter }: GatewayPorts,
-) => {
-  const clockOfExchange = clockAhead('(exchange)', meter)
-  const make = (): UpstreamClient =>
-    h2Upstream({
-      endpoint: url,
-      expected: spiffeId as SpiffeId,
-      svid: ownSvid.current(),
-      maxConnections: exchangeConnections,
-      connectTimeoutMs: timeoutMs,
-    })
-  let client = make()
-  const stopFollowing = ownSvid.onChange(() => {
-    void client.close()
-    client = make()
-  })
-  const ask = exchangeClient({ client: () => client, authority: new URL(url).host, timeoutMs })
-  return {
-    ask: async (request: MintRequest) => {
-      const minted = await ask(request)
-      if (minted.ok) clockOfExchange.made(minted.value.issuedAtMs / 1000, clock())
-      return minted
-    },
-    clockAheadSeconds: clockOfExchange.seconds,
-    close: () => {
-      stopFollowing()
-      return client.close()
-    },
-  }
-}
-
 const requestTracer = (
   { tracing: options }: GatewayConfig,
   { tracing, randomBytes }: GatewayPorts,
@@ -367,51 +324,3 @@ const turnedAwayAtAdmin =
   ({ meter }: GatewayPorts) =>
   (reason: TurnedAwayReason) =>
     meter.counter('sallyport_turned_away_total', { direction: 'admin', reason })()
-
-const expiryEveryMs = 1000
-
-/** Ends once a second what must not go on. */
-const endExpired = (
-  live: LiveTable,
-  clock: Clock,
-  current: () => Runtime<GatewayConfig, BuiltIngress>,
-): (() => void) => {
-  const sweep = () => {
-    const nowMs = clock()
-    const { issuers } = current().config
-    live.sweep((facts) =>
-      expired(facts as Received, nowMs, (name) => (issuers[name]?.skewSeconds ?? 0) * 1000),
-    )
-  }
-  const timer = setInterval(sweep, expiryEveryMs).unref()
-  return () => clearInterval(timer)
-}
-
-const figuresEveryMs = 5000
-
-type Shown = {
-  readonly edge: Listener
-  readonly admin: Listener
-  readonly egressAt: EgressRunning | undefined
-  readonly open: () => number
-}
-
-/** Gauges that nobody sets when they change. */
-const showFigures = ({ meter }: GatewayPorts, { edge, admin, egressAt, open }: Shown) => {
-  const showOpen = meter.gauge('sallyport_open', { direction: 'ingress' })
-  const showIngress = meter.gauge('sallyport_connections', { listener: 'ingress' })
-  const showAdmin = meter.gauge('sallyport_connections', { listener: 'admin' })
-  const showOut = egressAt && {
-    open: meter.gauge('sallyport_open', { direction: 'egress' }),
-    connections: meter.gauge('sallyport_connections', { listener: 'egress' }),
-  }
-  const timer = setInterval(() => {
-    showOpen(open())
-    showIngress(edge.connections())
-    showAdmin(admin.connections())
-    if (!egressAt || !showOut) return
-    showOut.open(egressAt.live.size())
-    showOut.connections(egressAt.connections())
-  }, figuresEveryMs).unref()
-  return () => clearInterval(timer)
-}
