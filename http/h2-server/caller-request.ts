@@ -95,9 +95,10 @@ export class H2Request extends Readable implements CallerRequest {
 
   #broken(): void {
     const { rstCode, session } = this.#stream
-    // Whoever only left had its streams cancelled; anything else is what nghttp2 ended the whole connection for.
-    if (session?.destroyed && rstCode !== constants.NGHTTP2_CANCEL)
-      markFault(this, 'connection-abused')
+    // Whoever only left had its streams cancelled, or broken off with the line; anything else is what nghttp2 ended the
+    // whole connection for.
+    const hasLeft = rstCode === constants.NGHTTP2_CANCEL || isOfTheLine(this.#stream.errored)
+    if (session?.destroyed && !hasLeft) markFault(this, 'connection-abused')
     if (this.complete || this.destroyed) return
     // nghttp2 counts the bytes of a body, and resets the stream where they are not those that were announced.
     const isShort = rstCode === constants.NGHTTP2_PROTOCOL_ERROR
@@ -106,6 +107,10 @@ export class H2Request extends Readable implements CallerRequest {
     this.destroy()
   }
 }
+
+/** An error of the socket, such as ECONNRESET; those of the protocol are all Node's own. */
+const isOfTheLine = (error: NodeJS.ErrnoException | null): boolean =>
+  error?.code !== undefined && !error.code.startsWith('ERR_')
 
 /** A head as nghttp2 delivers it. */
 export type ReceivedHead = {

@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { connect as connectTcp } from 'node:net'
 import { connect } from 'node:tls'
 import { trusting } from '../fixtures.ts'
 import { field, frame, settings, settingsAck, type Frame } from '../h2-client/scripted-peer.ts'
@@ -22,6 +23,8 @@ export type RawCaller = {
   readonly pause: () => void
   readonly resume: () => void
   readonly destroy: () => void
+  /** Ends it with a TCP reset. */
+  readonly breakOff: () => void
 }
 
 export const preface = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'
@@ -44,9 +47,9 @@ export const rawCaller = async (
     acknowledges = true,
   }: RawCallerOptions = {},
 ): Promise<RawCaller> => {
+  const line = connectTcp(port, '127.0.0.1')
   const socket = connect({
-    port,
-    host: '127.0.0.1',
+    socket: line,
     servername: 'localhost',
     ca: typeof ca === 'string' ? ca : [...ca],
     ...client,
@@ -128,6 +131,7 @@ export const rawCaller = async (
     pause: () => void socket.pause(),
     resume: () => void socket.resume(),
     destroy: () => void socket.destroy(),
+    breakOff: () => void line.resetAndDestroy(),
   }
 }
 

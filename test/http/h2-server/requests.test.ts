@@ -299,13 +299,18 @@ suite('half a body is never taken for a whole one', () => {
       caller.destroy()
     })
 
-  test('the connection is gone in the middle: caller-gone', async () => {
-    const caller = await rawCaller(edge.port)
-    caller.send(headers(1, post()), data(1, 'abc', false))
-    await patiently(() => seen[0])
-    caller.destroy()
-    assert.equal(await patiently(() => bodies[0]), 'caller-gone')
-  })
+  for (const [name, how] of [
+    ['gone', 'destroy'],
+    ['reset', 'breakOff'],
+  ] as const)
+    test(`the connection is ${name} in the middle: caller-gone, which is nobody's fault`, async () => {
+      const caller = await rawCaller(edge.port)
+      caller.send(headers(1, post()), data(1, 'abc', false))
+      await patiently(() => seen[0])
+      caller[how]()
+      assert.equal(await patiently(() => bodies[0]), 'caller-gone')
+      assert.deepEqual([edge.turned, edge.abused], [[], []])
+    })
 
   test('shorter than announced: request-malformed', async () => {
     const caller = await rawCaller(edge.port)
