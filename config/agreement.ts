@@ -1,8 +1,10 @@
 import { isDeepStrictEqual } from 'node:util'
+import { faultOfHostPattern } from '#contract/host-pattern'
+import { coversHosts } from '#contract/match-host'
 import { parseSpiffeId, trustDomainOf } from '#contract/spiffe-id'
 import { quote, tick, type Finding } from './faults.ts'
 import { pointerTo } from './pointer.ts'
-import type { Entry, Subject } from './rules/rule.ts'
+import { egressDestinations, type Entry, type Subject } from './rules/rule.ts'
 import type { Issuer } from './schema.ts'
 
 /** A finding in the one or the other of two configurations. */
@@ -19,6 +21,7 @@ export const disagreements = (gateway: Subject, exchange: Subject): readonly Dis
   ...identities(gateway, exchange),
   ...audiences(gateway, exchange),
   ...legacyCredentials(gateway, exchange),
+  ...inspectedHosts(gateway, exchange),
 ]
 
 const trustDomains = (gateway: Subject, exchange: Subject): Disagreement[] => {
@@ -189,21 +192,55 @@ const legacyCredentials = (gateway: Subject, exchange: Subject): Disagreement[] 
   })
 }
 
-/** Every audience that a route asks for is one that the exchange mints for. */
+/** Every host whose TLS a gateway looks into is one that the exchange certifies. */
+const inspectedHosts = (gateway: Subject, exchange: Subject): Disagreement[] => {
+  const certified = exchange
+    .texts('/inspection/hosts')
+    .filter((pattern) => faultOfHostPattern(pattern) === undefined)
+  const isCertified = (host: string) =>
+    faultOfHostPattern(host) !== undefined || // which is said where it stands
+    certified.some((pattern) => coversHosts(pattern, host))
+  return egressDestinations(gateway).flatMap(({ pointer, value }) => {
+    if (value.protocol !== 'tls-inspected' || !('hosts' in value)) return []
+    return value.hosts.flatMap((host, i): Disagreement[] =>
+      isCertified(host)
+        ? []
+        : [
+            {
+              in: 'gateway',
+              pointer: `${pointer}/hosts/${i}`,
+              at: 'value',
+              message: `the exchange certifies no inspection of ${quote(host)}, so nobody gets there`,
+              remedy: 'add it to `inspection.hosts` of the exchange',
+            },
+          ],
+    )
+  })
+}
+
+/** Every audience that a route, or a credential on the way out, asks for is one that the exchange mints for. */
 const audiences = (gateway: Subject, exchange: Subject): Disagreement[] => {
   const domain = exchange.text('/trustDomain')
   const allowed = exchange.texts('/audiences')
-  return gateway.routes.flatMap(({ pointer, value }): Disagreement[] => {
-    const { audience } = value.identity
-    // By default it is the upstream's SPIFFE ID, which another rule holds to the trust domain.
-    if (value.authenticate === 'none' || audience === undefined || allowed.includes(audience))
-      return []
+  const asked = [
+    ...gateway.routes.map(({ pointer, value: { authenticate, identity } }) => ({
+      pointer: `${pointer}/identity/audience`,
+      // By default it is the upstream's SPIFFE ID, which another rule holds to the trust domain.
+      audience: authenticate === 'none' ? undefined : identity.audience,
+    })),
+    ...gateway.egressCredentials.map(({ pointer, value }) => ({
+      pointer: `${pointer}/audience`,
+      audience: value.kind === 'token-exchange' ? value.audience : undefined,
+    })),
+  ]
+  return asked.flatMap(({ pointer, audience }): Disagreement[] => {
+    if (audience === undefined || allowed.includes(audience)) return []
     const id = parseSpiffeId(audience)
     if (domain === undefined || (id.ok && trustDomainOf(id.value) === domain)) return []
     return [
       {
         in: 'gateway',
-        pointer: `${pointer}/identity/audience`,
+        pointer,
         at: 'value',
         message: `the exchange mints no token for the audience ${quote(audience)}`,
         remedy: 'add it to `audiences` of the exchange',

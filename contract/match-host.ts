@@ -26,6 +26,16 @@ export const hostMatcher = (pattern: string): HostMatcher => {
   }
 }
 
+/**
+ * Whether every host that one pattern means is one that another means: `**.example.com` covers `*.example.com` and
+ * `api.example.com`. It says no where it cannot tell.
+ *
+ * @throws TypeError as `hostMatcher` does.
+ */
+export const coversHosts = (wide: string, narrow: string): boolean =>
+  // A wildcard is no letter of a pattern, so only a wildcard takes it, and that takes whatever else it stands for.
+  (wide.startsWith('**.') || !narrow.startsWith('**.')) && hostMatcher(wide)(narrow)
+
 /** Anchored at both ends, and never across a dot. */
 const labelMatcher = (label: string): HostMatcher => {
   if (!label.includes('*')) return (given) => given === label

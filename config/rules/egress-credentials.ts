@@ -1,7 +1,6 @@
 import { listed, tick, type Finding } from '../faults.ts'
 import { nearest } from '../nearest.ts'
-import type { Egress } from '../schema.ts'
-import type { Rule, Subject } from './rule.ts'
+import { egressDestinations, type Rule, type Subject } from './rule.ts'
 
 const unsafePointer = '/unsafe/wildcardCredentials'
 
@@ -17,28 +16,15 @@ export const egressCredentials: Rule = (subject) =>
       ]
     : []
 
-type Destination = Egress['rules'][number]['destinations'][number]
-type Placed = { readonly pointer: string; readonly value: Destination }
-
-const placesOf = ({ egressRules, egressAllowed }: Subject): readonly Placed[] => [
-  ...egressAllowed.map(({ pointer, value }) => ({ pointer, value })),
-  ...egressRules.flatMap(({ pointer, value }) =>
-    value.destinations.map((destination, i) => ({
-      pointer: `${pointer}/destinations/${i}`,
-      value: destination,
-    })),
-  ),
-]
-
 const misplaced = (subject: Subject): Finding[] => {
   const { egressCredentialNames: names, texts } = subject
   const wide = texts(unsafePointer)
-  return placesOf(subject).flatMap(({ pointer, value }): Finding[] => {
+  return egressDestinations(subject).flatMap(({ pointer, value }): Finding[] => {
     const { credential, protocol } = value
     if (credential === undefined) return []
     const at = { pointer: `${pointer}/credential`, at: 'value' } as const
     if (names && !names.includes(credential)) return [unknown(at.pointer, credential, names)]
-    if (protocol !== 'https')
+    if (protocol !== 'https' && protocol !== 'tls-inspected')
       return [
         {
           ...at,
@@ -89,7 +75,7 @@ const unusable = ({ egressCredentials: all }: Subject): Finding[] =>
   )
 
 const unused = (subject: Subject): Finding[] => {
-  const used = new Set(placesOf(subject).map(({ value }) => value.credential))
+  const used = new Set(egressDestinations(subject).map(({ value }) => value.credential))
   return subject.egressCredentials
     .filter(({ name }) => !used.has(name))
     .map(({ name, pointer }) => ({

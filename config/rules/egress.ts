@@ -3,7 +3,7 @@ import { hostMatcher } from '#contract/match-host'
 import { spiffeIdPattern, spiffeIdPatternsOverlap } from '#contract/spiffe-id-pattern'
 import { tick, type Finding } from '../faults.ts'
 import type { Egress } from '../schema.ts'
-import { maxPairs, type Entry, type Rule, type Subject } from './rule.ts'
+import { egressDestinations, maxPairs, type Entry, type Rule, type Subject } from './rule.ts'
 
 /** What a workload may do is said once, can be meant, and stands where it has an effect. */
 export const egress: Rule = (subject) => {
@@ -105,21 +105,9 @@ const strangers = ({ egressRules, text, texts }: Subject): Finding[] => {
 }
 
 type Destination = EgressRule['destinations'][number]
-type Placed = { readonly pointer: string; readonly value: Destination }
-
-const destinationsOf = ({ egressRules, egressAllowed }: Subject): readonly Placed[] => [
-  ...egressAllowed.map(({ pointer, value }) => ({ pointer, value })),
-  ...egressRules.flatMap(({ pointer, value }) =>
-    value.destinations.map((destination, i) => ({
-      pointer: `${pointer}/destinations/${i}`,
-      value: destination,
-    })),
-  ),
-]
-
 /** Within TLS and opaque bytes there is no method to be seen: a list of them would promise what nobody holds. */
 const invisible = (subject: Subject): Finding[] =>
-  destinationsOf(subject).flatMap(({ pointer, value }): Finding[] =>
+  egressDestinations(subject).flatMap(({ pointer, value }): Finding[] =>
     (['methods', 'paths', 'webSockets'] as const).flatMap((key) =>
       value[key] === undefined || (value.protocol !== 'tls' && value.protocol !== 'tcp')
         ? []
@@ -149,7 +137,7 @@ const unasked = ({ egressRules, has }: Subject): Finding[] =>
 
 /** Certificates are for names, and what inspection alone does must not seem to be done where there is none. */
 const uninspectable = (subject: Subject): Finding[] => [
-  ...destinationsOf(subject).flatMap(({ pointer, value }): Finding[] => {
+  ...egressDestinations(subject).flatMap(({ pointer, value }): Finding[] => {
     if (value.protocol !== 'tls-inspected' || !('networks' in value)) return []
     return [
       {

@@ -71,6 +71,25 @@ export type Subject = {
   readonly number: (pointer: string) => number | undefined
 }
 
+type PlacedDestination = {
+  readonly pointer: string
+  readonly value: Egress['rules'][number]['destinations'][number]
+}
+
+/** All destinations of the way out: those for all, and those of each rule. */
+export const egressDestinations = ({
+  egressRules,
+  egressAllowed,
+}: Subject): readonly PlacedDestination[] => [
+  ...egressAllowed.map(({ pointer, value }) => ({ pointer, value })),
+  ...egressRules.flatMap(({ pointer, value }) =>
+    value.destinations.map((destination, i) => ({
+      pointer: `${pointer}/destinations/${i}`,
+      value: destination,
+    })),
+  ),
+]
+
 /** So many pairs are told of; more would only be noise. */
 export const maxPairs = 100
 

@@ -15,6 +15,24 @@ const replace =
 const asked = (more: string) =>
   `introspection: { endpoint: 'https://login.example/introspect', authentication: { method: client_secret_basic, clientId: us, secret: { file: tls/server.pem } }, ${more} }`
 
+const goingOut = (section: string): Change =>
+  replace(
+    'listeners:\n',
+    `egress: ${section}
+listeners:
+  egress:
+    tls: { certificates: [{ certificateFile: tls/server.pem, keyFile: tls/server.key.pem }] }
+`,
+  )
+const shop = (destination: string) =>
+  `rules: [{ id: shop, team: shop, workloads: [spiffe://mesh.example/shop], destinations: [${destination}] }]`
+const inspecting = (hosts: string) =>
+  goingOut(`{ ${shop(`{ hosts: ${hosts}, protocol: tls-inspected }`)} }`)
+const asking = goingOut(
+  `{ credentials: { orders: { kind: token-exchange, audience: 'https://orders.example.com' } },
+  ${shop('{ hosts: [orders.example.com], protocol: https, credential: orders }')} }`,
+)
+
 const rows: readonly (readonly [name: string, ours: Change, theirs: Change, ...said: string[]])[] =
   [
     ['agree', same, same],
@@ -105,6 +123,39 @@ const rows: readonly (readonly [name: string, ours: Change, theirs: Change, ...s
         'upstream: orders\n    identity: { audience: https://orders.example }\n',
       ),
       replace('gateways:', 'audiences: [https://orders.example]\ngateways:'),
+    ],
+    [
+      'look into the TLS of hosts that are certified',
+      inspecting("[api.test, a.wild.test, '*.wild.test', 'x.*.deep.test', '**.of.deep.test']"),
+      replace(
+        'gateways:',
+        "inspection: { hosts: [api.test, '*.wild.test', '**.deep.test'] }\ngateways:",
+      ),
+    ],
+    [
+      'look into the TLS of hosts that are not',
+      inspecting("[api.test, '**.wild.test', b.a.wild.test, 'x-*.test.test']"),
+      replace('gateways:', "inspection: { hosts: [api.test, '*.wild.test'] }\ngateways:"),
+      'gateway: the exchange certifies no inspection of "**.wild.test", so nobody gets there — add it to `inspection.hosts` of the exchange',
+      'gateway: the exchange certifies no inspection of "b.a.wild.test", so nobody gets there — add it to `inspection.hosts` of the exchange',
+      'gateway: the exchange certifies no inspection of "x-*.test.test", so nobody gets there — add it to `inspection.hosts` of the exchange',
+    ],
+    [
+      'look into TLS where nothing is certified',
+      inspecting('[api.test]'),
+      same,
+      'gateway: the exchange certifies no inspection of "api.test", so nobody gets there — add it to `inspection.hosts` of the exchange',
+    ],
+    [
+      'exchange tokens for destinations',
+      asking,
+      replace('gateways:', 'audiences: [https://orders.example.com]\ngateways:'),
+    ],
+    [
+      'do not exchange tokens for a destination',
+      asking,
+      same,
+      'gateway: the exchange mints no token for the audience "https://orders.example.com" — add it to `audiences` of the exchange',
     ],
   ]
 

@@ -83,6 +83,10 @@ const rows: readonly (readonly [name: string, text: string, ...said: string[]])[
     withCredential('{ hosts: [api.example.com], protocol: https, credential: api }'),
   ],
   [
+    'a credential for requests within inspected TLS',
+    withCredential('{ hosts: [api.example.com], protocol: tls-inspected, credential: api }'),
+  ],
+  [
     'a credential over plain HTTP',
     withCredential('{ hosts: [api.example.com], protocol: http, credential: api }'),
     'credential `api` cannot go out with `protocol: http`',
