@@ -81,7 +81,7 @@ export const explanationOf = async (
   }
 }
 
-const noFederation = {
+export const noFederation = {
   get: () => undefined,
   onChange: () => () => {},
   start: async () => {},
@@ -90,7 +90,7 @@ const noFederation = {
 }
 
 /** All that the way in is given, where it would count, record, mint or connect: nothing of that happens. */
-const offlinePorts = (config: GatewayConfig) => ({
+export const offlinePorts = (config: GatewayConfig) => ({
   audit: { write: () => {}, ready: () => admitted, close: async () => {} },
   load: () => admitted,
   meter: noMeter,

@@ -1,4 +1,5 @@
 import type { Admitted } from '#gateway/ingress/pipeline'
+import type { PolicyDecision } from '#contract/policy'
 import type { Quota } from '#contract/quota'
 import type { Received } from '#gateway/ingress/received'
 
@@ -10,7 +11,7 @@ export const whatItLearned = (step: string, facts: Facts): string =>
   Object.hasOwn(sentences, step) ? (sentences[step as keyof typeof sentences]?.(facts) ?? '') : ''
 
 /** The list is the gateway's. */
-const unlisted = 'not looked at here: `sallyport quarantine list` tells'
+export const unlisted = 'not looked at here: `sallyport quarantine list` tells'
 
 const sentences = {
   audit: () => 'records would be written',
@@ -41,9 +42,7 @@ const sentences = {
       : 'no identity: the caller is anonymous',
   routeQuota: ({ routeQuota }) => limit(routeQuota),
   callerQuota: ({ callerQuota }) => limit(callerQuota),
-  decision: ({ decision }) =>
-    decision &&
-    `${decision.reasons.map(({ code, message }) => `${code} (${message})`).join(', ')}; policy ${decision.revision}`,
+  decision: ({ decision }) => decision && reasonsOf(decision),
   identity: ({ identity }) =>
     identity
       ? `the exchange would mint for ${identity.minted.subject}, audience ${identity.minted.audience}`
@@ -51,7 +50,10 @@ const sentences = {
   endpoint: ({ endpoint }) => endpoint?.endpoint,
 } as const satisfies Record<string, (facts: Facts) => string | undefined>
 
-const limit = (quota: Quota | undefined): string =>
+export const limit = (quota: Quota | undefined): string =>
   quota
     ? `${quota.limit} in ${quota.windowSeconds} s${quota.mode === 'report' ? ', reported only' : ''}; not counted here`
     : 'none'
+
+export const reasonsOf = ({ reasons, revision }: PolicyDecision): string =>
+  `${reasons.map(({ code, message }) => `${code} (${message})`).join(', ')}; policy ${revision}`

@@ -1,7 +1,9 @@
 import { causeText } from '#contract/cause'
+import type { JudgedAddress } from '#contract/egress'
 import type { InspectionRecord } from '#contract/inspection'
 import type { PolicyDecision } from '#contract/policy'
 import type { Problem } from '#contract/problem'
+import { addressesOf } from './what-it-learned-out.ts'
 
 /** Why a step refused, in a line: the policy's reasons and the firewall's findings as a person reads them. */
 export const whyRefused = ({ tag, detail, cause }: Problem): string =>
@@ -9,8 +11,10 @@ export const whyRefused = ({ tag, detail, cause }: Problem): string =>
     .filter((part) => part !== undefined)
     .join(': ')
 
-const behind = (tag: Problem['tag'], cause: unknown): string => {
+const behind = (tag: Problem['tag'], cause: unknown): string | undefined => {
   switch (tag) {
+    case 'destination-denied':
+      return undefined // its detail says it all
     case 'policy-denied':
       return (cause as PolicyDecision).reasons
         .map(({ code, message }) => `${code}, ${message}`)
@@ -19,6 +23,8 @@ const behind = (tag: Problem['tag'], cause: unknown): string => {
       return (cause as InspectionRecord).rules
         .map(({ id, message, variable }) => `rule ${id}, ${message}, in ${variable}`)
         .join('; ')
+    case 'address-denied':
+      return addressesOf(cause as readonly JudgedAddress[])
     default:
       return causeText(cause)
   }

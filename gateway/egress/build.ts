@@ -25,6 +25,7 @@ import type { Hand } from '../shelf.ts'
 import type { Accounts } from './accounts.ts'
 import { heldTokens } from './credentials/held-tokens.ts'
 import { openCredentials } from './credentials/open.ts'
+import { dial } from './dial.ts'
 import type { LeafCache } from './inspection/leaf-cache.ts'
 import type { EgressParts } from './parts.ts'
 import { nameResolver } from './resolver.ts'
@@ -126,6 +127,7 @@ const ofConfig = (
       held: hand.take('held tokens', digestOf(egress.credentials), () => heldTokens(maxHeldTokens)),
     }),
     answers: egress.dns.answers,
+    dial,
     connectTimeoutMs: egress.connectTimeoutMs,
     destinationRoots: roots,
     clientHelloTimeoutMs: egress.clientHelloTimeoutMs,

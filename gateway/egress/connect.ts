@@ -3,7 +3,7 @@ import type { EgressDecision, EgressProtocol } from '#contract/egress'
 import { pass, type Result } from '#contract/problem'
 import type { Step } from '#contract/step'
 import { placeOf } from './allow.ts'
-import { dial, type Dialled } from './dial.ts'
+import type { dial, Dialled } from './dial.ts'
 import type { Addresses } from './find-addresses.ts'
 import type { Ask } from './read-ask.ts'
 import type { EgressReceived } from './received.ts'
@@ -11,7 +11,9 @@ import type { EgressReceived } from './received.ts'
 export type Connection = Dialled & { readonly connectMs: number }
 
 export type ConnectOptions = {
+  readonly dial: typeof dial
   readonly connectTimeoutMs: number
+  /** Whose certificates are believed, where TLS is made here. */
   readonly destinationRoots: SecureContext
 }
 
@@ -42,7 +44,7 @@ const offeredTo: Partial<Record<EgressProtocol, readonly string[]>> = {
 export const openConnection = async (
   { ask, decision, addresses, gone }: ConnectNeeds,
   alpn: readonly string[] | undefined,
-  { connectTimeoutMs, destinationRoots: roots }: ConnectOptions,
+  { dial, connectTimeoutMs, destinationRoots: roots }: ConnectOptions,
 ): Promise<Result<Connection>> => {
   const began = performance.now()
   const place = placeOf({ ask, decision })

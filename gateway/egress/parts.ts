@@ -1,4 +1,3 @@
-import type { SecureContext } from 'node:tls'
 import type { AuditSink } from '#contract/audit-event'
 import type { EgressAllowlist } from '#contract/egress'
 import type { QuarantineJudge } from '#contract/quarantine'
@@ -9,6 +8,7 @@ import type { Egress } from '#config/schema'
 import type { LimitKey } from '../ingress/compiled-route.ts'
 import type { Accounts } from './accounts.ts'
 import type { EgressPolicy } from './authorise.ts'
+import type { ConnectOptions } from './connect.ts'
 import type { Credential } from './credentials/credential.ts'
 import type { LeafCache } from './inspection/leaf-cache.ts'
 import type { ReadRequestOptions } from './inspection/read-request.ts'
@@ -20,6 +20,7 @@ import type { NameResolver } from './resolver.ts'
 /** All that the way out is made of. */
 export type EgressParts = AskOptions &
   ReadRequestOptions &
+  ConnectOptions &
   IdentifyOptions & {
     readonly audit: AuditSink
     readonly quarantine: QuarantineJudge
@@ -33,13 +34,10 @@ export type EgressParts = AskOptions &
     readonly resolver: NameResolver
     readonly credentials: ReadonlyMap<string, Credential>
     readonly answers: Egress['dns']['answers']
-    readonly connectTimeoutMs: number
     /** Certificates for hosts that are looked into. */
     readonly leaves: LeafCache
     /** Of requests within inspected TLS, by rule. */
     readonly firewalls: ReadonlyMap<string, Inspect>
-    /** Whose certificates are believed, where TLS is made here. */
-    readonly destinationRoots: SecureContext
     readonly clientHelloTimeoutMs: number
     readonly headersTimeoutMs: number
     readonly maxBodyBytes: number
