@@ -33,6 +33,11 @@ export type AuditEvent = {
   /** For operators: what lay behind the problem. */
   readonly cause?: string
   readonly status: number
+  /**
+   * Of a call of gRPC: what its trailers said, or the refusal. `status` then is 200, or what the refusal would be over plain
+   * HTTP.
+   */
+  readonly grpcStatus?: number
   readonly durationMs: number
   readonly bytesIn: number
   readonly bytesOut: number

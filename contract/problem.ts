@@ -13,6 +13,7 @@ export const problems = {
   'header-repeated': { status: 400, title: 'A header that may come once came more than once.' },
   'path-invalid': { status: 400, title: 'The path is ambiguous or not well-formed.' },
   'method-not-allowed': { status: 405, title: 'This method is not served here.' },
+  'grpc-needs-http2': { status: 400, title: 'gRPC is served over HTTP/2 alone.' },
   'upgrade-refused': { status: 400, title: 'This upgrade is not offered here.' },
   'request-timeout': { status: 408, title: 'The request took too long to arrive.' },
   'body-too-large': { status: 413, title: 'The body is too large.' },
@@ -95,6 +96,10 @@ export const problems = {
   'identity-unavailable': { status: 503, title: 'No mesh identity can be had at the moment.' },
   'identity-drift': { status: 500, title: 'Gateway and exchange disagree on who this caller is.' },
   'upstream-unreachable': { status: 502, title: 'The service could not be reached.' },
+  'upstream-without-http2': {
+    status: 502,
+    title: 'The service does not speak HTTP/2, which gRPC needs.',
+  },
   'upstream-identity-wrong': { status: 502, title: 'The service could not prove who it is.' },
   'upstream-broken': { status: 502, title: 'The service broke off its answer.' },
   'upstream-busy': { status: 503, title: 'The service has all the requests that it may have.' },

@@ -15,6 +15,10 @@ export type RequestHead = {
   readonly query: string
   /** Name, value, name, value …: names lower-case, in order of arrival, hop-by-hop and reserved ones removed. */
   readonly headers: readonly string[]
+  /** Whether trailers of the answer are of use to the caller; over HTTP/2 alone. */
+  readonly acceptsTrailers?: boolean
+  /** A call of gRPC over HTTP/2, by its type. */
+  readonly isGrpc?: boolean
 }
 
 /** The first value of a header, or undefined. `name` must be lower-case. */

@@ -210,7 +210,16 @@ export const metrics = {
     help: 'Requests handed to an upstream, by how they ended.',
     labels: {
       upstream: 'configured',
-      result: ['ok', 'unreachable', 'identity-wrong', 'broken', 'busy', 'timeout', 'caller-gone'],
+      result: [
+        'ok',
+        'unreachable',
+        'no-http2',
+        'identity-wrong',
+        'broken',
+        'busy',
+        'timeout',
+        'caller-gone',
+      ],
     },
   },
   sallyport_upstream_endpoints: {

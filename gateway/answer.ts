@@ -9,6 +9,7 @@ export type Door = 'request' | 'upgrade' | 'connect'
 export type Sent = {
   readonly status: number
   readonly bytesOut: number
+  readonly grpcStatus?: number
   /** Where the caller sent more than a body: through an upgraded connection. */
   readonly bytesIn?: number
   readonly problem?: Problem

@@ -29,8 +29,9 @@ export type Body = {
    * and throws.
    *
    * @param maxBodyBytes A lower limit than that which it began with, now that the route is known.
+   * @param mayTakeLong It may come as slowly as its caller likes; whoever takes it bounds that.
    */
-  readonly take: (maxBodyBytes?: number) => null | Buffer | Readable
+  readonly take: (maxBodyBytes?: number, mayTakeLong?: boolean) => null | Buffer | Readable
   /** Why no more of the body could be read; undefined as long as it can. */
   readonly fault: () => Problem | undefined
   /** Bytes that arrived so far. */
@@ -86,6 +87,7 @@ const expectedBody = (
   let hasEnded = false
   let isTaken = false
   let isAsked = false
+  let isTimed = true
   let problem: Problem | undefined
   let stream: Readable | undefined
   let streamWantsMore = false
@@ -105,7 +107,7 @@ const expectedBody = (
     const isWanted = () => !hasEnded && !problem && (stream ? streamWantsMore : peeksWantMore())
     while (isWanted()) {
       const chunk = req.read() as Buffer | null
-      if (chunk === null) return watch.waiting()
+      if (chunk === null) return isTimed ? watch.waiting() : undefined
       receivedBytes += chunk.length
       if (receivedBytes > maxBodyBytes) return fail({ tag: 'body-too-large' })
       if (stream) streamWantsMore = stream.push(chunk)
@@ -186,10 +188,18 @@ const expectedBody = (
     })
   }
 
-  const take = (lowerMaxBodyBytes: number = maxBodyBytes): Buffer | Readable => {
+  const take = (
+    lowerMaxBodyBytes: number = maxBodyBytes,
+    mayTakeLong = false,
+  ): Buffer | Readable => {
     if (isTaken) throw new Error('the body was taken already')
     if (peeks.size > 0) throw new Error('the body is still being peeked at')
     isTaken = true
+    if (mayTakeLong) {
+      isTimed = false
+      watch.stop()
+      req.mayTakeLong?.()
+    }
     maxBodyBytes = Math.min(maxBodyBytes, lowerMaxBodyBytes)
     startReading()
     if (Math.max(receivedBytes, declaredBytes ?? 0) > maxBodyBytes) refuseSize()

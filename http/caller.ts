@@ -19,6 +19,12 @@ export type CallerRequest = Readable & {
   readonly complete: boolean
   /** Of the connection, which others may share. */
   readonly socket: Socket
+  /** It said that what comes behind a body is not lost on it (`te: trailers`), over HTTP/2. */
+  readonly acceptsTrailers?: boolean
+  /** A call of gRPC over HTTP/2, by its type. */
+  readonly isGrpc?: boolean
+  /** Lifts the listener's limit on how long its body may take to arrive; others bound it then. */
+  readonly mayTakeLong?: () => void
 }
 
 /** Where the answer goes; Node's ServerResponse is one. */
@@ -31,4 +37,8 @@ export type CallerResponse = Writable & {
   readonly writeContinue: () => void
   readonly getHeaderNames: () => string[]
   readonly removeHeader: (name: string) => void
+  /** Over HTTP/2: answers with a head that is all of the answer. */
+  readonly endWithHead?: (status: number, headers: string[]) => void
+  /** Over HTTP/2: ends an answer that has begun. They are left out where the caller did not ask for any. */
+  readonly endWithTrailers?: (trailers: readonly string[]) => void
 }

@@ -4,9 +4,15 @@ import { problemDetails, problemMediaType } from '#contract/problem-details'
 import { problems, type Problem, type ProblemTag } from '#contract/problem'
 import type { CallerRequest, CallerResponse } from './caller.ts'
 import { discardRest } from './discard.ts'
+import { replyGrpc } from './grpc-reply.ts'
 
 /** What went over the wire, for the record. */
-export type Replied = { readonly status: number; readonly bytesOut: number }
+export type Replied = {
+  /** The problem's, also where gRPC has another way to say it. */
+  readonly status: number
+  readonly bytesOut: number
+  readonly grpcStatus?: number
+}
 
 /** After these nothing that the connection still brings can be trusted to be where it should be, or to be wanted. */
 const endsConnection: ReadonlySet<ProblemTag> = new Set([
@@ -32,7 +38,7 @@ const lingerMs = 500
 /**
  * Refuses a request: `application/problem+json`, with the tag in `x-sallyport-problem` and, if given, the decision id in
  * `x-sallyport-decision-id`. The connection ends if the body was not read whole. An answer that has begun is cut off,
- * never added to.
+ * never added to. A call of gRPC is refused in its own words, and can be told so at the end of what has begun, too.
  *
  * @see RFC 9457
  */
@@ -42,6 +48,11 @@ export const replyProblem = (
   decisionId?: string,
 ): Replied => {
   const { status } = problems[problem.tag]
+  if (res.req.isGrpc && !res.destroyed && problem.tag !== 'caller-gone') {
+    const begun = res.headersSent ? res.statusCode : undefined
+    const grpcStatus = replyGrpc(res, problem, aboutProblem(problem, decisionId))
+    if (grpcStatus !== undefined) return { status: begun ?? status, bytesOut: 0, grpcStatus }
+  }
   if (res.headersSent || res.destroyed || problem.tag === 'caller-gone') {
     if (!res.writableFinished) res.destroy()
     return { status: res.headersSent ? res.statusCode : status, bytesOut: 0 }
@@ -92,16 +103,12 @@ const isReadWhole = ({ complete, headers }: CallerRequest): boolean =>
   (headers['transfer-encoding'] === undefined && Number(headers['content-length'] ?? 0) === 0)
 
 const headersOf = (problem: Problem, bytes: number, decisionId: string | undefined): string[] => {
-  const headers = [
-    'content-type',
-    problemMediaType,
-    'content-length',
-    String(bytes),
-    'cache-control',
-    'no-store',
-    'x-sallyport-problem',
-    problem.tag,
-  ]
+  const headers = ['content-type', problemMediaType, 'content-length', String(bytes)]
+  return [...headers, ...aboutProblem(problem, decisionId)]
+}
+
+const aboutProblem = (problem: Problem, decisionId: string | undefined): string[] => {
+  const headers = ['cache-control', 'no-store', 'x-sallyport-problem', problem.tag]
   if (decisionId !== undefined) headers.push('x-sallyport-decision-id', decisionId)
   for (const [name, value] of Object.entries(problem.headers ?? {}))
     headers.push(name.toLowerCase(), value.replace(notInHeader, '?'))

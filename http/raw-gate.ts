@@ -15,6 +15,9 @@ export type RawHead = {
   readonly rawHeaders: readonly string[]
   /** Of HTTP/2, larger than a head may be. Node itself refuses one of HTTP/1.1. */
   readonly isTooLarge?: boolean
+  /** Of HTTP/2: its sender keeps trailers; it is a call of gRPC. */
+  readonly acceptsTrailers?: boolean
+  readonly isGrpc?: boolean
 }
 
 export type RawGateOptions = HeaderTableOptions & {
@@ -94,6 +97,8 @@ export const rawGate = (
       path: target.value.path,
       query: target.value.query,
       headers,
+      acceptsTrailers: raw.acceptsTrailers === true,
+      isGrpc: raw.isGrpc === true,
     })
   }
 }

@@ -21,6 +21,8 @@ export type UpstreamRequest = {
    * own request, and the caller is still to get an answer.
    */
   readonly body: null | Buffer | Readable
+  /** Over HTTP/1.1 it would mean nothing: then it fails with `no-http2`, unsent. */
+  readonly needsHttp2?: boolean
   /** From the last progress of the request until the head of the answer, waiting for a connection included. 0: no limit. */
   readonly headersTimeoutMs: number
   /** Between two parts of the answer. Time in which the handler has paused it does not count. 0: no limit. */
@@ -68,6 +70,7 @@ export type UpstreamHandler = {
  * What became of a request that has no whole answer.
  *
  * - `unreachable`: no connection could be had;
+ * - `no-http2`: the peer speaks HTTP/1.1 alone, and the request needs HTTP/2;
  * - `identity-wrong`: the peer could not prove to be who it must be;
  * - `broken`: the peer broke off, or broke the protocol;
  * - `timeout`: one of the request's limits;
@@ -76,6 +79,7 @@ export type UpstreamHandler = {
  */
 export type UpstreamFaultKind =
   | 'unreachable'
+  | 'no-http2'
   | 'identity-wrong'
   | 'broken'
   | 'timeout'

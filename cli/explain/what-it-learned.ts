@@ -24,6 +24,7 @@ const sentences = {
   'client certificate': ({ route }) =>
     route?.config.clientCertificate ? 'the right one is shown' : 'none is needed',
   upgrade: () => 'none is asked for',
+  grpc: () => 'not asked for, or as it must be',
   'cut off here': () => unlisted,
   'cut off': () => unlisted,
   'body size': () => 'small enough, or not said',

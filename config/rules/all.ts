@@ -8,6 +8,7 @@ import { egressCredentials } from './egress-credentials.ts'
 import { federation } from './federation.ts'
 import { files } from './files.ts'
 import { grants } from './grants.ts'
+import { grpc } from './grpc.ts'
 import { issuerKeys } from './issuer-keys.ts'
 import { legacy } from './legacy.ts'
 import { listeners } from './listeners.ts'
@@ -42,6 +43,7 @@ export const rules: readonly Rule[] = [
   tokenReviews,
   listeners,
   cors,
+  grpc,
   egress,
   egressCredentials,
   withoutEffect,

@@ -69,6 +69,7 @@ export type Subject = {
   readonly has: (pointer: string) => boolean
   readonly texts: (pointer: string) => readonly string[]
   readonly number: (pointer: string) => number | undefined
+  readonly flag: (pointer: string) => boolean | undefined
 }
 
 type PlacedDestination = {
@@ -176,6 +177,10 @@ export const subjectOf = (
     number: (pointer) => {
       const value = sound(pointer)
       return typeof value === 'number' ? value : undefined
+    },
+    flag: (pointer) => {
+      const value = sound(pointer)
+      return typeof value === 'boolean' ? value : undefined
     },
   }
 }

@@ -213,6 +213,22 @@ export const Route = Strict({
       { description: 'Offers WebSocket here, if only as `{}`. Elsewhere it is refused.' },
     ),
   ),
+  grpc: Type.Optional(
+    Strict(
+      {
+        idleTimeoutMs: Type.Integer({
+          minimum: 0,
+          default: 300_000,
+          description:
+            'When nothing was sent either way for so long, a call is ended; 0 for never.',
+        }),
+      },
+      {
+        description:
+          'Says that gRPC is served here, if only as `{}`: a call may send as slowly as it likes, within this and `totalTimeoutMs`, and the firewall does not wait for its first message. Elsewhere gRPC passes too, within the times of every request.',
+      },
+    ),
+  ),
   whenTokenExpires: Type.Enum(['close', 'letFinish'], {
     default: 'close',
     description:

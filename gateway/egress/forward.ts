@@ -167,6 +167,7 @@ const counting = (
 
 const tagOf = {
   unreachable: 'destination-unreachable',
+  'no-http2': 'destination-broken',
   'identity-wrong': 'destination-untrusted',
   broken: 'destination-broken',
   timeout: 'destination-timeout',

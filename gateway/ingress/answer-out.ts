@@ -6,7 +6,8 @@ export type AnswerOut = {
   readonly head: (status: number, headers: string[]) => void
   /** False if no more should come until `drain`. */
   readonly data: (chunk: Buffer) => boolean
-  readonly end: () => void
+  /** @param trailers Come last, where there are any. */
+  readonly end: (trailers?: readonly string[]) => void
   /** Of the body, as far as it was written. */
   readonly bytesOut: () => number
 }
@@ -28,11 +29,16 @@ export const answerWriter = () => {
     let head: { readonly status: number; readonly headers: string[] } | undefined
     let first: Buffer | undefined
     let hasEnded = false
+    let trailers: readonly string[] = []
     let bytesOut = 0
 
     const write = (chunk: Buffer): boolean => {
       bytesOut += chunk.length
       return res.write(chunk)
+    }
+    const finish = () => {
+      if (trailers.length > 0 && res.endWithTrailers) res.endWithTrailers(trailers)
+      else res.end()
     }
     const flush = () => {
       if (!head) return
@@ -40,12 +46,16 @@ export const answerWriter = () => {
       head = undefined
       if (res.headersSent || res.destroyed) return
       try {
+        if (hasEnded && !first && trailers.length === 0 && res.endWithHead)
+          return res.endWithHead(status, headers)
         res.writeHead(status, headers)
-        if (hasEnded && first) {
+        if (hasEnded && first && trailers.length === 0) {
           bytesOut += first.length
           endWith(res, first)
-        } else if (hasEnded) res.end()
-        else if (first) write(first)
+        } else {
+          if (first) write(first)
+          if (hasEnded) finish()
+        }
       } catch (cause) {
         broken(cause)
       }
@@ -64,9 +74,10 @@ export const answerWriter = () => {
         flush()
         return write(chunk)
       },
-      end: () => {
+      end: (after = []) => {
         hasEnded = true
-        if (!head) res.end()
+        trailers = after
+        if (!head) finish()
       },
       bytesOut: () => bytesOut,
     }

@@ -1,3 +1,4 @@
+import { grpcUnavailable } from '#contract/grpc'
 import type { CallerResponse } from '#http/caller'
 import type { Sent } from '../answer.ts'
 import type { RequestOutcome } from '../upstream/ejection.ts'
@@ -28,7 +29,7 @@ export const forward = (
   }
   return relay(request, res, forwarding, agreed).then(
     ({ sent, result }) => {
-      endpoint.done(outcomeOf(result, sent.status))
+      endpoint.done(outcomeOf(result, sent))
       forwarding.ended(route.upstream.name, result)
       return sent
     },
@@ -42,15 +43,16 @@ export const forward = (
 /** What a proxy says when there is no service behind it, or one that is overwhelmed. */
 const gatewayFailures: ReadonlySet<number> = new Set([502, 503, 504])
 
-const outcomeOf = (result: UpstreamResult, status: number): RequestOutcome => {
+const outcomeOf = (result: UpstreamResult, { status, grpcStatus }: Sent): RequestOutcome => {
   switch (result) {
     case 'ok':
-      return gatewayFailures.has(status) ? 'failed' : 'ok'
+      return gatewayFailures.has(status) || grpcStatus === grpcUnavailable ? 'failed' : 'ok'
     case 'unreachable':
     case 'identity-wrong':
     case 'broken':
     case 'timeout':
       return 'failed'
+    case 'no-http2':
     case 'busy':
     case 'caller-gone':
       return 'says nothing'

@@ -31,7 +31,8 @@ export const inspect: Step<Needs, Inspection | undefined> = ({
         address: origin.address,
         decisionId,
         protocol: `HTTP/${raw.httpVersion}`,
-        hasBody: body.expected,
+        // The service may have to answer before the caller sends anything, and its messages are no text.
+        hasBody: body.expected && !(route.config.grpc && head.isGrpc),
         peek: body.peek,
       })
     : pass(undefined)

@@ -7,6 +7,7 @@ import { bodySize } from './body-size.ts'
 import { chooseEndpoint } from './choose-endpoint.ts'
 import { clientCertificate } from './client-certificate.ts'
 import { findRoute } from './find-route.ts'
+import { grpcOverHttp2 } from './grpc.ts'
 import { identify } from './identify.ts'
 import { inspect } from './inspect.ts'
 import { limitAddress, limitCaller, limitRoute } from './limit.ts'
@@ -28,6 +29,7 @@ export const ingress = (parts: IngressParts) =>
     .guard('cut off here', quarantinedHere(parts.quarantine)) // address, route, client certificate
     .guard('client certificate', clientCertificate) // where the route wants one
     .guard('upgrade', upgradable) // WebSocket, where the route offers it
+    .guard('grpc', grpcOverHttp2)
     .guard('body size', bodySize)
     .learn('caller', authenticate(parts)) // head only: no body is read for a stranger
     .learn('subject', identify(parts.mapping))

@@ -1,8 +1,11 @@
 import type { Duplex } from 'node:stream'
+import { grpcStatusIn } from '#contract/grpc'
 import type { Problem, ProblemTag } from '#contract/problem'
 import type { QuotaHeaders } from '#contract/quota'
 import type { CallerResponse } from '#http/caller'
+import { idleWatch } from '#http/idle-watch'
 import { faultOf } from '#http/socket-fault'
+import { answerTrailers } from '#http/trailers'
 import type {
   UpstreamControl,
   UpstreamFault,
@@ -35,6 +38,7 @@ export type Agreed = (headers: readonly string[], upstream: Duplex) => Promise<R
 
 const problemOf = {
   unreachable: 'upstream-unreachable',
+  'no-http2': 'upstream-without-http2',
   'identity-wrong': 'upstream-identity-wrong',
   broken: 'upstream-broken',
   timeout: 'upstream-timeout',
@@ -60,6 +64,10 @@ export const relay = (
     let isSettled = false
     let isAnswered = false
     let isHeldBack = false
+    let grpcStatus: number | undefined
+    const { grpc } = head.isGrpc ? route.config : noGrpc
+    let movedBytes = 0
+    const moved = () => movedBytes + body.bytesIn()
 
     const out = answerOut(res, (cause) => withhold({ tag: 'internal', cause }))
     /** Of an answer that has begun, what went out of it counts. */
@@ -71,6 +79,7 @@ export const relay = (
     const leave = () => {
       isSettled = true
       clearTimeout(deadline)
+      idle?.stop()
       res.off('close', closed).off('drain', resume)
     }
     const settle = (sent: Sent, result: UpstreamResult) => {
@@ -87,7 +96,11 @@ export const relay = (
     const closed = () => {
       if (!isAnswered) return stop(goneOf(res))
       const problem = stopped ?? (res.writableFinished ? undefined : goneOf(res))
-      const sent = { status: res.statusCode, bytesOut: out.bytesOut() }
+      const sent = {
+        status: res.statusCode,
+        bytesOut: out.bytesOut(),
+        ...(grpcStatus === undefined ? {} : { grpcStatus }),
+      }
       settle(problem ? { ...sent, problem } : sent, 'ok')
     }
     const resume = () => {
@@ -98,6 +111,9 @@ export const relay = (
       stop({ tag: 'upstream-timeout', cause: `${route.config.totalTimeoutMs} ms are over` })
     const deadline = route.config.totalTimeoutMs
       ? setTimeout(tooLong, route.config.totalTimeoutMs)
+      : undefined
+    const idle = grpc?.idleTimeoutMs
+      ? idleWatch(grpc.idleTimeoutMs, moved, () => stop({ tag: 'connection-idle' }))
       : undefined
     const failed = (fault: UpstreamFault) => {
       const why = stopped ?? body.fault()
@@ -116,7 +132,7 @@ export const relay = (
       const problem = goneOf(res)
       return settle({ ...refuse(problem), problem }, 'caller-gone')
     }
-    const taken = body.take(route.config.maxBodyBytes)
+    const taken = body.take(route.config.maxBodyBytes, grpc !== undefined)
     const tooLarge = body.fault()
     if (tooLarge) return settle({ ...refuse(tooLarge), problem: tooLarge }, 'caller-gone')
     res.once('close', closed)
@@ -131,17 +147,23 @@ export const relay = (
         control = given
       },
       onHead: (status, headers) => {
+        movedBytes += 1
+        if (head.isGrpc) grpcStatus = grpcStatusIn(headers)
         out.head(status, answerHeaders(headers, request, quotaHeaders))
       },
       onData: (chunk) => {
+        movedBytes += chunk.length
         if (out.data(chunk) || isHeldBack) return
         isHeldBack = true
         res.once('drain', resume)
         control?.pause()
       },
-      onEnd: () => {
+      onEnd: (given) => {
+        const trailers = head.acceptsTrailers ? answerTrailers(given) : []
+        if (trailers === undefined) return failed(tooManyTrailers)
+        if (head.isGrpc) grpcStatus ??= grpcStatusIn(given)
         isAnswered = true
-        out.end()
+        out.end(trailers)
       },
       onError: failed,
     }
@@ -152,8 +174,9 @@ export const relay = (
         authority: upstream.host ?? authorityOf(head),
         headers: upstreamHeaders(request),
         body: taken,
+        needsHttp2: head.isGrpc === true,
         headersTimeoutMs: upstream.headersTimeoutMs,
-        idleTimeoutMs: upstream.idleTimeoutMs,
+        idleTimeoutMs: grpc ? 0 : upstream.idleTimeoutMs,
       }
       const handler = inspection?.answers
         ? inspectAnswer(inspection, answering, withhold)
@@ -170,6 +193,13 @@ export const relay = (
     }
     send()
   })
+
+const noGrpc = { grpc: undefined } as const
+const tooManyTrailers: UpstreamFault = {
+  kind: 'broken',
+  cause: new Error('more trailers than an answer may have'),
+  unsent: false,
+}
 
 /** Why the caller's connection is gone: it left, or it was we who ended it, for what came behind this request. */
 const goneOf = ({ req }: CallerResponse): Problem => ({

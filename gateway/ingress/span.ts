@@ -5,7 +5,7 @@ import type { Problem } from '#contract/problem'
 import type { FinishedSpan } from '#contract/tracing'
 import { headerOf } from '#contract/request-head'
 import type { PathMatch } from '#config/schema'
-import type { Ending } from '../answer.ts'
+import type { Ending, Sent } from '../answer.ts'
 import type { VerifiedToken } from '#identity/jwt/verified-token'
 import type { Admitted } from './pipeline.ts'
 import type { Received } from './received.ts'
@@ -44,6 +44,7 @@ export const describeSpan = (
       ...(method === sentMethod ? {} : { 'http.request.method_original': sentMethod }),
       'http.response.status_code': sent.status,
       'http.response.body.size': sent.bytesOut,
+      ...(facts.raw.isGrpc ? describeGrpc(sent) : {}),
       ...(route === undefined ? {} : { 'http.route': route }),
       ...(errorType === undefined ? {} : { 'error.type': errorType }),
       ...describeConnection(facts),
@@ -54,6 +55,11 @@ export const describeSpan = (
     },
   }
 }
+
+const describeGrpc = ({ grpcStatus }: Sent): Attributes => ({
+  'rpc.system': 'grpc',
+  ...(grpcStatus === undefined ? {} : { 'rpc.grpc.status_code': grpcStatus }),
+})
 
 type Facts = Ending<Received, Admitted>['facts']
 

@@ -43,6 +43,7 @@ export const upstreamHeaders = (request: Admitted): readonly string[] => {
     'via',
     origin.via,
   )
+  if (head.acceptsTrailers) headers.push('te', 'trailers')
   if (trace) headers.push(...trace.headers(request))
   if (identity) headers.push('authorization', `Bearer ${identity.minted.token.reveal()}`)
   return headers

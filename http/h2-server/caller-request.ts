@@ -32,6 +32,10 @@ export class H2Request extends Readable implements CallerRequest {
   readonly headBytes: number
   /** Its head is larger than was announced, which callers who have not acknowledged it are not held to. */
   readonly isTooLarge: boolean
+  readonly acceptsTrailers: boolean
+  readonly isGrpc: boolean
+  /** Ends it if its body is not here in time. */
+  arrivalTimer: NodeJS.Timeout | undefined
   readonly #stream: ServerHttp2Stream
   readonly #received: ReceivedHead
   #isReading = false
@@ -46,6 +50,8 @@ export class H2Request extends Readable implements CallerRequest {
     this.method = head.method
     this.url = head.url
     this.httpVersion = head.httpVersion
+    this.acceptsTrailers = head.acceptsTrailers === true
+    this.isGrpc = head.isGrpc === true
     this.rawHeaders = head.rawHeaders
     this.headers = aboutBody(head.rawHeaders)
     this.socket = socket
@@ -65,6 +71,10 @@ export class H2Request extends Readable implements CallerRequest {
         if (!this.push(chunk)) this.#stream.pause()
       })
       .on('end', () => this.#ended())
+  }
+
+  mayTakeLong(): void {
+    clearTimeout(this.arrivalTimer)
   }
 
   /** Somebody waits for its body, and will be told if that does not come. */

@@ -1,4 +1,4 @@
-import { constants, type ServerHttp2Stream } from 'node:http2'
+import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from 'node:http2'
 import { Writable } from 'node:stream'
 import type { CallerResponse } from '../caller.ts'
 import type { H2Request } from './caller-request.ts'
@@ -19,6 +19,7 @@ export class H2Response extends Writable implements CallerResponse {
   #sentBytes = 0
   #hasNoBody = false
   #nextIsLast = false
+  #trailers: readonly string[] = []
 
   constructor(stream: ServerHttp2Stream, req: H2Request) {
     super()
@@ -31,16 +32,37 @@ export class H2Response extends Writable implements CallerResponse {
 
   /** @throws TypeError for a value that cannot stand in a header. */
   writeHead(status: number, headers: string[]): this {
+    return this.#respond(
+      status,
+      headers,
+      this.req.method === 'HEAD' || status === 204 || status === 304,
+    )
+  }
+
+  /** For gRPC an answer without a message is one block, in which its status stands. */
+  endWithHead(status: number, headers: string[]): void {
+    this.#respond(status, headers, true)
+    this.end()
+  }
+
+  endWithTrailers(trailers: readonly string[]): void {
+    this.#trailers = trailers
+    this.end()
+  }
+
+  #respond(status: number, headers: string[], isAll: boolean): this {
     const kept: (string | number)[] = [':status', status]
     for (let i = 0; i + 1 < headers.length; i += 2) {
       const [name, value] = [headers[i] as string, headers[i + 1] as string]
       if (notInValue.test(value)) throw new TypeError(`a value that ${name} cannot have`)
       if (!aboutConnection.has(name)) kept.push(name, value)
     }
-    this.#hasNoBody = this.req.method === 'HEAD' || status === 204 || status === 304
+    this.#hasNoBody = isAll
     this.statusCode = status
     this.headersSent = true
-    this.#stream.respond(kept as string[], { endStream: this.#hasNoBody })
+    const waitForTrailers = this.req.acceptsTrailers && !isAll
+    if (waitForTrailers) this.#stream.once('wantTrailers', () => this.#sendTrailers())
+    this.#stream.respond(kept as string[], { endStream: isAll, waitForTrailers })
     return this
   }
 
@@ -87,6 +109,15 @@ export class H2Response extends Writable implements CallerResponse {
     else this.#stream.end(done)
   }
 
+  #sendTrailers(): void {
+    if (this.#stream.destroyed) return
+    try {
+      this.#stream.sendTrailers(asFields(this.#trailers)) // without any, only the end
+    } catch {
+      this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR) // one that Node does not send, such as two of what may come once
+    }
+  }
+
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
     if (!this.writableFinished) this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR)
     else if (!this.req.complete) this.#refuseRest()
@@ -101,6 +132,15 @@ export class H2Response extends Writable implements CallerResponse {
 }
 
 const lingerMs = 200
+
+const asFields = (flat: readonly string[]): OutgoingHttpHeaders => {
+  const fields: Record<string, string[]> = Object.create(null)
+  for (let i = 0; i + 1 < flat.length; i += 2) {
+    const name = flat[i] as string
+    fields[name] = [...(fields[name] ?? []), flat[i + 1] as string]
+  }
+  return fields
+}
 
 /** RFC 9113 §8.2.2: an answer with one of these is malformed. */
 const aboutConnection: ReadonlySet<string> = new Set([

@@ -1,3 +1,4 @@
+import { isGrpcType } from '#contract/grpc'
 import type { RawHead } from '../raw-gate.ts'
 
 /** A body whose length nobody has announced, said as HTTP/1.1 says it. */
@@ -18,6 +19,8 @@ export const requestHead = (raw: readonly string[], hasBody: boolean): RawHead =
   let cookie: string | undefined
   let isLengthKnown = false
   let isForeign = false
+  let isGrpc = false
+  let acceptsTrailers = false
   const rawHeaders: string[] = []
   for (let i = 0; i + 1 < raw.length; i += 2) {
     const name = raw[i] as string
@@ -45,6 +48,13 @@ export const requestHead = (raw: readonly string[], hasBody: boolean): RawHead =
         isLengthKnown = true
         rawHeaders.push(name, value)
         break
+      case 'te': // nghttp2 lets no other value in (§8.2.2)
+        acceptsTrailers = value === 'trailers'
+        break
+      case 'content-type':
+        isGrpc = isGrpcType(value)
+        rawHeaders.push(name, value)
+        break
       default:
         // A pseudo-header of an extension, of which we offer none.
         if (name.startsWith(':')) isForeign = true
@@ -59,5 +69,8 @@ export const requestHead = (raw: readonly string[], hasBody: boolean): RawHead =
     url: scheme === 'https' && !isForeign ? path : `${scheme}://${authority}${path}`,
     httpVersion: '2',
     rawHeaders,
+    isGrpc,
+    // gRPC cannot do without, whether it says so or not.
+    acceptsTrailers: acceptsTrailers || isGrpc,
   }
 }

@@ -186,6 +186,7 @@ const limitArrival = (
     else replyProblem(res, { tag: 'request-timeout' })
   }
   const timer = setTimeout(tooLate, timeoutMs)
+  req.arrivalTimer = timer
   stream.once('end', () => clearTimeout(timer)).once('close', () => clearTimeout(timer))
 }
 

@@ -23,7 +23,9 @@ export const eventEncoder = (): ((event: AuditEvent) => string) => {
     let line = `{"version":${event.version},"kind":"${event.kind}","time":${quoted(event.time)},"decisionId":${quoted(event.decisionId)},"outcome":"${event.outcome}","step":${quoted(event.step)},"problem":"${event.problem}"`
     if (detail !== undefined) line += `,"detail":${JSON.stringify(scrub(detail))}`
     if (cause !== undefined) line += `,"cause":${JSON.stringify(scrub(cause))}`
-    line += `,"status":${event.status},"durationMs":${event.durationMs},"bytesIn":${event.bytesIn},"bytesOut":${event.bytesOut}`
+    line += `,"status":${event.status}`
+    if (event.grpcStatus !== undefined) line += `,"grpcStatus":${event.grpcStatus}`
+    line += `,"durationMs":${event.durationMs},"bytesIn":${event.bytesIn},"bytesOut":${event.bytesOut}`
     if (event.door !== undefined) line += `,"door":"${event.door}"`
     if (request !== undefined) line += `,"request":${requestText(request)}`
     if (event.route !== undefined) line += `,"route":${shared(event.route)}`

@@ -203,6 +203,14 @@ export const AuditEventSchema = Record(
     detail: Type.Optional(Text('What the caller was told.')),
     cause: Type.Optional(Text('What lay behind the problem. For people: its wording may change.')),
     status: Type.Integer({ description: 'Of the answer; 499 when the caller went away.' }),
+    grpcStatus: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: 16,
+        description:
+          'Of a call of gRPC: what its trailers said, or our refusal, of which `status` is what it would be over plain HTTP.',
+      }),
+    ),
     durationMs: Type.Number({ minimum: 0 }),
     bytesIn: Count('Of the body.'),
     bytesOut: Count('Of the body of the answer.'),

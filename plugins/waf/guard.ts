@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Clock } from '#contract/clock'
+import { isGrpcType } from '#contract/grpc'
 import type { Inspect, Inspection, InspectionInput } from '#contract/inspection'
 import { pass, refuse, type Result } from '#contract/problem'
 import type { Soon } from '#contract/step'
@@ -183,8 +184,7 @@ const limitFault = ({ state }: Transaction, { limits }: WafOptions): string | un
 const saysGrpc = ({ head: { headers }, protocol }: InspectionInput): boolean => {
   if (!protocol.startsWith('HTTP/2')) return false
   for (let i = 0; i < headers.length; i += 2)
-    if (headers[i] === 'content-type')
-      return /^application\/grpc(?:[+;]|$)/i.test(headers[i + 1] ?? '')
+    if (headers[i] === 'content-type') return isGrpcType(headers[i + 1] ?? '')
   return false
 }
 /** Compressed or not, as its messages begin. No text begins so: who only says that it is gRPC is looked at. */

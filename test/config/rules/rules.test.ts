@@ -54,6 +54,20 @@ const gatewayRows: readonly Row[] = [
     'routes[0] has the id `orders` too — give each route its own',
   ],
   [
+    'gRPC to an upstream that is only spoken to in HTTP/1.1',
+    (text) =>
+      replace('orders: { endpoints', 'orders: { protocol: http1, endpoints')(text) +
+      route('echo', '/echo', ', grpc: {}'),
+    'route `echo` serves gRPC, which needs HTTP/2, and its upstream `orders` is only spoken to in HTTP/1.1 — take `protocol: http1` out of the upstream',
+  ],
+  [
+    'gRPC where callers are only offered HTTP/1.1',
+    (text) =>
+      replace('ingress:', 'ingress:\n    http2: { offered: false }')(text) +
+      route('echo', '/echo', ', grpc: {}'),
+    'route `echo` serves gRPC, which needs HTTP/2, and callers are only offered HTTP/1.1 — take `offered: false` out of `listeners.ingress.http2`',
+  ],
+  [
     'cookies for the pages of every origin',
     add(route('open', '/open', ", cors: { origins: ['*'], credentials: true }")),
     'route `open` lets pages of every origin call with the cookies of whoever looks at them; no browser does that — name the origins, or take `credentials` out',

@@ -55,6 +55,7 @@ const fields: Fields<AuditEvent> = {
   detail: text,
   cause: text,
   status: count,
+  grpcStatus: fc.integer({ min: 0, max: 16 }),
   durationMs: fc.double({ noNaN: true, min: 0, max: 1e9 }),
   bytesIn: count,
   bytesOut: count,
