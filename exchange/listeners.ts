@@ -1,11 +1,26 @@
 import type { TurnedAwayReason } from '#http/doors'
+import { defaultHttp2Limits, type Http2Limits } from '#http/h2-server/limits'
 import type { ServerCertificate } from '#http/certificates'
 import { plainListener, type Listener } from '#http/listen'
 import type { ListeningAt } from '#http/listen-on'
 import type { Log, Meter } from '#contract/telemetry'
 import type { ExchangeConfig } from '#config/schema'
 import type { PeerOf } from './peer.ts'
-import { recordTurnedDown, type RecordParts } from './record.ts'
+import { recordAbused, recordTurnedDown, type RecordParts } from './record.ts'
+
+const maxConcurrentStreams = 256
+
+/** The many questions of one gateway share a connection. */
+const ofGateways: Http2Limits = {
+  ...defaultHttp2Limits,
+  maxConcurrentStreams,
+  // It cancels all that it has asked when it waits in vain, and then asks again.
+  resetBurst: 2 * maxConcurrentStreams,
+  resetsPerSecond: maxConcurrentStreams,
+  // All that may ask at once has room for a form, without waiting for us to have read the others'.
+  receiveWindowBytes: 1_048_576,
+  idleTimeoutMs: 120_000, // longer than gateways keep one, so that none is ended just as it is used
+}
 
 type Figures = { readonly meter: Meter; readonly log: Log }
 
@@ -35,7 +50,11 @@ export const exchangeListener = (
     },
     turnedAway: countTurnedAway(meter, 'exchange'),
     refused: (req, problem) => recordTurnedDown(req, problem, record),
-    h2: { isFor: (socket) => peerOf(socket, record.clock()).kind === 'proven' },
+    http2: {
+      limits: ofGateways,
+      isFor: (socket) => peerOf(socket, record.clock()).kind === 'proven',
+      abused: (peer, cause) => recordAbused(peer, cause, record),
+    },
     log,
   })
 

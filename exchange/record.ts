@@ -1,11 +1,11 @@
-import type { IncomingMessage } from 'node:http'
 import { auditEventVersion, type AuditEvent, type AuditSink } from '#contract/audit-event'
 import { causeText } from '#contract/cause'
 import { isoTime, type Clock } from '#contract/clock'
 import { problems, type Problem } from '#contract/problem'
 import type { SpiffeId } from '#contract/spiffe-id'
 import { howAnswered } from '#http/answered'
-import { peerOf as connectionOf } from '#http/peer'
+import type { CallerRequest } from '#http/caller'
+import { peerOf as connectionOf, type Peer as Connection } from '#http/peer'
 import type { FastifyReply, FastifyRequest } from '#http/listen'
 
 /** What can be learned on the way through an exchange. */
@@ -103,7 +103,30 @@ export const beginRecord = (
 
 /** The record of a request that the gate refused before it could become a question. */
 export const recordTurnedDown = (
-  request: IncomingMessage,
+  { method = '', httpVersion, socket }: Pick<CallerRequest, 'method' | 'httpVersion' | 'socket'>,
+  problem: Problem,
+  parts: RecordParts,
+): void => {
+  const { address } = connectionOf(socket)
+  writeTurnedDown({ method: method.slice(0, 32), httpVersion, address }, 'receive', problem, parts)
+}
+
+/** The record of a connection of HTTP/2 that was ended for what came on it; its questions have records of their own. */
+export const recordAbused = ({ address }: Connection, cause: string, parts: RecordParts): void =>
+  writeTurnedDown(
+    { method: '', httpVersion: '2', address },
+    'connection',
+    { tag: 'connection-abused', cause },
+    parts,
+  )
+
+const writeTurnedDown = (
+  {
+    method,
+    httpVersion,
+    address,
+  }: { readonly method: string; readonly httpVersion: string; readonly address: string },
+  step: string,
   problem: Problem,
   { audit, clock, newDecisionId }: RecordParts,
 ): void =>
@@ -113,7 +136,7 @@ export const recordTurnedDown = (
     time: isoTime(clock()),
     decisionId: newDecisionId(),
     outcome: 'refused',
-    step: 'receive',
+    step,
     problem: problem.tag,
     ...(problem.detail === undefined ? {} : { detail: problem.detail }),
     ...(problem.cause === undefined ? {} : { cause: causeText(problem.cause) }),
@@ -123,11 +146,11 @@ export const recordTurnedDown = (
     bytesOut: 0,
     door: 'request',
     request: {
-      method: (request.method ?? '').slice(0, 32),
+      method,
       host: '',
       path: '', // what was sent is not known to be a path
-      protocol: `HTTP/${request.httpVersion}`,
-      address: request.socket.remoteAddress ?? '',
+      protocol: `HTTP/${httpVersion}`,
+      address,
     },
   })
 

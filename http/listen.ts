@@ -11,7 +11,6 @@ import { problems, type Problem } from '#contract/problem'
 import type { Log } from '#contract/telemetry'
 import type { CallerRequest, CallerResponse } from './caller.ts'
 import type { Doors, TurnedAwayReason } from './doors.ts'
-import { headOf, type H2DoorOptions } from './h2-door.ts'
 import { listenOn, type ListeningAt } from './listen-on.ts'
 import type { Peer } from './peer.ts'
 import { replyProblem, replyProblemOnSocket } from './problem-reply.ts'
@@ -101,9 +100,9 @@ export type PlainOptions = ListenerOptions & {
   /** Largest body that a route reads, unless it says otherwise. */
   readonly maxBodyBytes?: number
   /** Told of each request that the gate refused, for a record. */
-  readonly refused?: (req: IncomingMessage, problem: Problem) => void
-  /** Who may speak HTTP/2; nobody unless it is said. */
-  readonly h2?: H2DoorOptions
+  readonly refused?: (req: CallerRequest, problem: Problem) => void
+  /** HTTP/2 is offered behind HTTP/1.1 then, to who may speak it. */
+  readonly http2?: Omit<Http2Serving, 'request'> | undefined
 }
 
 const defaultMaxBodyBytes = 64 * 1024
@@ -114,23 +113,38 @@ const defaultMaxBodyBytes = 64 * 1024
  */
 export const plainListener = (options: PlainOptions): Listener => {
   const gate = rawGate({ ...strictGate, allowWebSocket: false, ...options.gate })
+  /** @returns The one path, which the router is to see; undefined where it was refused. */
+  const admit = (req: CallerRequest, res: CallerResponse): string | undefined => {
+    const head = gate(req)
+    if (head.ok) return head.value.path + head.value.query
+    options.refused?.(req, head.problem)
+    replyProblem(res, head.problem)
+    return undefined
+  }
+  const { http2 } = options
   return listener(
     options,
     (toFastify) => ({
       request: (req, res) => {
-        const head = gate(headOf(req))
-        if (!head.ok) {
-          options.refused?.(req, head.problem)
-          replyProblem(res, head.problem)
-          return
-        }
-        req.url = head.value.path + head.value.query // the router sees the one path
+        const url = admit(req, res)
+        if (url === undefined) return
+        req.url = url
         toFastify(req, res)
       },
       upgrade: (_req, socket) => void replyProblemOnSocket(socket, { tag: 'upgrade-refused' }),
       connect: (_req, socket) => void replyProblemOnSocket(socket, { tag: 'method-not-allowed' }),
     }),
-    () => undefined,
+    (toFastify) =>
+      http2 && {
+        ...http2,
+        request: (request, response) => {
+          const url = admit(request, response)
+          if (url === undefined) return
+          const [req, res] = request.asNodeHasThem()
+          req.url = url
+          toFastify(req, res)
+        },
+      },
     options.maxBodyBytes,
   )
 }
@@ -140,28 +154,25 @@ type ToFastify = (req: IncomingMessage, res: ServerResponse) => void
 const listener = (
   options: ListenerOptions &
     Pick<EdgeOptions, 'proxyProtocol' | 'handshaken'> &
-    Pick<PlainOptions, 'h2'> &
     Pick<ServerOptions, 'emptyBodiesEnd'>,
   doorsTo: (toFastify: ToFastify) => Pick<Doors, 'request' | 'upgrade' | 'connect'>,
   http2To: (toFastify: ToFastify) => Http2Serving | undefined,
   maxBodyBytes: number = defaultMaxBodyBytes,
 ): Listener => {
   const { log, turnedAway } = options
-  const { h2 } = options
   let tls: TlsServing | undefined
   const failed = (cause: unknown) => log.error({ err: cause }, 'a bug of ours: a request failed')
   let hardened: HardenedServer | undefined
   const settings: FastifyServerOptions = {
     serverFactory: (toFastify) => {
       const http2 = http2To(toFastify)
-      tls = options.tls && serveTls({ ...options.tls, protocols: protocolsOf(http2, h2) })
+      tls = options.tls && serveTls({ ...options.tls, protocols: protocolsOf(http2) })
       hardened = hardenedServer(
         {
           limits: { ...defaultLimits, ...options.limits },
           tls,
           proxyProtocol: options.proxyProtocol,
           handshaken: options.handshaken,
-          h2,
           http2,
           emptyBodiesEnd: options.emptyBodiesEnd ?? true,
         },
@@ -212,13 +223,10 @@ const listener = (
   }
 }
 
-/** Peers of the mesh that want HTTP/2 offer nothing else. */
-const protocolsOf = (
-  http2: object | undefined,
-  h2: object | undefined,
-): NonNullable<TlsSettings['protocols']> => {
-  if (http2) return ['h2', 'http/1.1']
-  return h2 ? ['http/1.1', 'h2'] : ['http/1.1']
+/** Where only some may speak HTTP/2, those offer nothing else. */
+const protocolsOf = (http2: Http2Serving | undefined): NonNullable<TlsSettings['protocols']> => {
+  if (!http2) return ['http/1.1']
+  return http2.isFor ? ['http/1.1', 'h2'] : ['h2', 'http/1.1']
 }
 
 /** Answers with a problem from a Fastify handler or hook. */

@@ -8,7 +8,6 @@ import {
   type ConnectionLimits,
 } from './connections.ts'
 import { openDoors, requestDoor, type Doors } from './doors.ts'
-import { h2Door, type H2Door, type H2DoorOptions } from './h2-door.ts'
 import type { H2Request } from './h2-server/caller-request.ts'
 import type { H2Response } from './h2-server/caller-response.ts'
 import type { Http2Limits } from './h2-server/limits.ts'
@@ -59,15 +58,15 @@ export type ServerOptions = {
   readonly emptyBodiesEnd?: boolean
   /** Told of each finished handshake. */
   readonly handshaken: ((handshake: Handshake) => void) | undefined
-  /** Who may speak HTTP/2 to a listener that is not for callers from outside, where `tls` offers it. */
-  readonly h2?: H2DoorOptions | undefined
-  /** HTTP/2 from callers from outside, where `tls` offers it; undefined where it is not offered. */
+  /** HTTP/2, where `tls` offers it; undefined where it is not offered. */
   readonly http2: Http2Serving | undefined
 }
 
 /** Who takes what comes over HTTP/2. */
 export type Http2Serving = {
   readonly limits: Http2Limits
+  /** Whether who is at the other end may speak it, asked once a connection. All may, unless it is said. */
+  readonly isFor?: (socket: TLSSocket) => boolean
   readonly request: (req: H2Request, res: H2Response) => void | Promise<void>
   /** Told of each connection that broke the protocol or its limits and was ended for it. */
   readonly abused: (peer: Peer, cause: string) => void
@@ -99,7 +98,7 @@ const tcpKeepAliveMs = 30_000
  * @see docs of each limit in Node's `http.createServer`; CVE-2026-58044 for the version that `maxHeadersCount` needs
  */
 export const hardenedServer = (
-  { limits, tls, proxyProtocol, handshaken, h2, http2, emptyBodiesEnd = true }: ServerOptions,
+  { limits, tls, proxyProtocol, handshaken, http2, emptyBodiesEnd = true }: ServerOptions,
   doors: Doors,
 ): HardenedServer => {
   requireFixedHeaderCount(process.versions.node)
@@ -127,9 +126,6 @@ export const hardenedServer = (
   server.maxConnections = limits.maxConnections
   // Not in the types yet: a worker that is full closes the connection and does not push it on to the next.
   Object.assign(server, { dropMaxConnection: true })
-  const door =
-    h2 && h2Door({ ...h2, limits, request: requestDoor(doors), turnedAway: doors.turnedAway })
-  if (door) divertH2(server, door)
   if (handshaken) tellOfHandshakes(server, handshaken)
   const connections = trackConnections(server, {
     limits,
@@ -138,25 +134,9 @@ export const hardenedServer = (
   })
   openDoors(server, withDraining(doors, connections))
   const http1 = { ...connections, finish: () => {} }
-  if (door) return { server, connections: { ...http1, drain: drainBoth(connections, door) } }
   if (!tls || !http2) return { server, connections: http1 }
   const all = withHttp2(server as HttpsServer, limits, http2, doors)
   return { server, connections: both(connections, all) }
-}
-
-/** Node's own listener takes every connection for one of HTTP/1.1. */
-const divertH2 = (server: HttpServer | HttpsServer, door: H2Door): void => {
-  const listeners = server.listeners('secureConnection') as ((socket: TLSSocket) => void)[]
-  server.removeAllListeners('secureConnection')
-  server.on('secureConnection', (socket: TLSSocket) => {
-    if (socket.alpnProtocol === 'h2') door.accept(socket)
-    else for (const listener of listeners) listener.call(server, socket)
-  })
-}
-
-const drainBoth = (connections: Connections, door: H2Door) => () => {
-  connections.drain()
-  door.drain()
 }
 
 const withHttp2 = (
@@ -173,6 +153,8 @@ const withHttp2 = (
         res.destroyed ? turnedAway('http2-stream') : http2.request(req, res),
       failed,
     }),
+    isFor: http2.isFor ?? (() => true),
+    notFor: () => turnedAway('other'),
     refusedStreams: (count) => {
       for (let i = 0; i < Math.min(count, maxCounted); i++) turnedAway('http2-stream')
     },

@@ -1,15 +1,10 @@
-import {
-  constants,
-  Http2ServerRequest,
-  Http2ServerResponse,
-  type IncomingHttpHeaders,
-  type ServerHttp2Stream,
-} from 'node:http2'
+import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import type { CallerRequest } from '../caller.ts'
 import { markFault } from '../socket-fault.ts'
+import { asNodeHasThem } from './as-node-has-them.ts'
 import { requestHead } from './request-head.ts'
 
 /**
@@ -27,7 +22,7 @@ export class H2Request extends Readable implements CallerRequest {
   readonly headers: CallerRequest['headers']
   readonly socket: Socket
   complete: boolean
-  /** Of the body, as far as it was read. */
+  /** Of the body, as far as it was read, by whomever. */
   bodyBytes = 0
   readonly headBytes: number
   /** Its head is larger than was announced, which callers who have not acknowledged it are not held to. */
@@ -89,12 +84,9 @@ export class H2Request extends Readable implements CallerRequest {
     done(error)
   }
 
-  /** As Node's own servers would have made them, for Fastify. Nobody may read the request any other way. */
+  /** For Fastify; see there. */
   asNodeHasThem(): [IncomingMessage, ServerResponse] {
-    const { headers, raw } = this.#received
-    const req: unknown = new Http2ServerRequest(this.#stream, headers, {}, raw)
-    const res: unknown = new Http2ServerResponse(this.#stream)
-    return [req as IncomingMessage, res as ServerResponse] // alike in all that Fastify asks of them
+    return asNodeHasThem(this.#stream, this.#received, this)
   }
 
   #ended(): void {

@@ -11,7 +11,6 @@ type Done = (error?: Error | null) => void
  */
 export class H2Response extends Writable implements CallerResponse {
   readonly req: H2Request
-  headersSent = false
   statusCode = 200
   /** HTTP/1.1 says with each answer whether its connection goes on. Here that is not an answer's to say. */
   shouldKeepAlive = true
@@ -59,11 +58,15 @@ export class H2Response extends Writable implements CallerResponse {
     }
     this.#hasNoBody = isAll
     this.statusCode = status
-    this.headersSent = true
     const waitForTrailers = this.req.acceptsTrailers && !isAll
     if (waitForTrailers) this.#stream.once('wantTrailers', () => this.#sendTrailers())
     this.#stream.respond(kept as string[], { endStream: isAll, waitForTrailers })
     return this
+  }
+
+  /** Whoever sent them: Fastify answers past this. */
+  get headersSent(): boolean {
+    return this.#stream.headersSent
   }
 
   writeContinue(): void {

@@ -11,6 +11,10 @@ import { serveSession, type Session } from './session.ts'
 export type Http2Options = {
   readonly limits: ListenerLimits & Http2Limits
   readonly request: (req: H2Request, res: H2Response) => void
+  /** Whether who is at the other end may speak HTTP/2; asked once a connection, after its handshake. */
+  readonly isFor: (socket: TLSSocket) => boolean
+  /** Told of a connection that was ended because its other end may not. */
+  readonly notFor: () => void
   readonly refusedStreams: (count: number) => void
   readonly abused: (peer: Peer, cause: string) => void
   readonly sweepIntervalMs: number
@@ -38,7 +42,7 @@ const headerPairsOnTop = 28
  */
 export const serveHttp2 = (
   server: HttpsServer,
-  { limits, request, refusedStreams, abused, sweepIntervalMs }: Http2Options,
+  { limits, request, isFor, notFor, refusedStreams, abused, sweepIntervalMs }: Http2Options,
 ): Http2Connections => {
   const sessions = new Set<Session>()
   let isDraining = false
@@ -79,6 +83,11 @@ export const serveHttp2 = (
   server.off('secureConnection', serveHttp1)
   server.prependListener('secureConnection', (socket: TLSSocket) => {
     if (socket.alpnProtocol !== 'h2') return serveHttp1.call(server, socket)
+    if (!isFor(socket)) {
+      notFor()
+      socket.destroy()
+      return
+    }
     http2.once('session', begun(socket)) // emitted before `emit` returns
     http2.emit('connection', socket)
   })

@@ -5,7 +5,7 @@ import { after, before, suite, test } from 'node:test'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
 import { tokenExchangeGrant, tokenTypes } from '#contract/token-exchange'
 import { gateway, orders } from './fixtures.ts'
-import { headers, ping, reset, settings } from '#test/http/h2-client/scripted-peer'
+import { data, headers, ping, reset, settings } from '#test/http/h2-client/scripted-peer'
 import { block, rawCaller } from '#test/http/h2-server/raw-caller'
 import { startTestExchange, type ClientCertificate, type TestExchange } from './running-exchange.ts'
 
@@ -16,7 +16,10 @@ suite('HTTP/2 to the exchange', () => {
   let certificate: ClientCertificate
   before(async () => {
     exchange = await startTestExchange({
-      listeners: { exchange: { limits: { maxRequestsPerConnection: 40 } } },
+      listeners: {
+        exchange: { port: 0, limits: { maxRequestsPerConnection: 40 } },
+        admin: { port: 0 },
+      },
     })
     certificate = await exchange.join()
   })
@@ -90,7 +93,7 @@ suite('HTTP/2 to the exchange', () => {
     for (const { outcome, decisionId, request, minted } of records) {
       assert.equal(outcome, 'answered')
       assert.equal(decisionId, 'caused-by-this')
-      assert.equal(request?.protocol, 'HTTP/2.0')
+      assert.equal(request?.protocol, 'HTTP/2')
       assert.equal(request?.host, 'localhost:443')
       assert.equal(request?.address, '127.0.0.1')
       assert.equal(request?.clientSpiffeId, gateway)
@@ -124,6 +127,61 @@ suite('HTTP/2 to the exchange', () => {
     over.close()
     assert.equal(headers[':status'], 400)
     assert.equal(JSON.parse(body).problem, 'body-too-large')
+  })
+
+  test('many long forms on one connection are no flood', async (t) => {
+    const often = { limits: { slowReadGraceMs: 1000 } } // then connections are looked at every 250 ms
+    const other = await startTestExchange({
+      listeners: { exchange: { port: 0, ...often }, admin: { port: 0 } },
+    })
+    t.after(() => other.stop())
+    const socket = connectTls({
+      host: '127.0.0.1',
+      port: other.exchange.port,
+      ca: other.roots(),
+      ALPNProtocols: ['h2'],
+      ...(await other.join()),
+    })
+    await once(socket, 'secureConnect')
+    const over = connectH2('https://localhost', { createConnection: () => socket })
+    const question = {
+      ':method': 'POST',
+      ':path': '/token',
+      'content-type': 'application/x-www-form-urlencoded',
+    }
+    const form = 'x'.repeat(30_000)
+    for (let round = 0; round < 10; round += 1) {
+      const answers = await Promise.all(Array.from({ length: 50 }, () => ask(over, question, form)))
+      for (const { headers } of answers) assert.equal(headers[':status'], 400)
+    }
+    over.close()
+    assert.ok(!other.records.some(({ problem }) => problem === 'connection-abused'))
+  })
+
+  test('half a form is no question', async () => {
+    const before = exchange.records.length
+    const caller = await rawCaller(exchange.exchange.port, {
+      ca: exchange.roots(),
+      client: certificate,
+    })
+    const form = new URLSearchParams({
+      grant_type: tokenExchangeGrant,
+      subject_token: await exchange.subjectToken(),
+      subject_token_type: tokenTypes.jwt,
+      requested_token_type: tokenTypes.jwt,
+      audience: orders,
+    }).toString()
+    const asking = block({ ':method': 'POST', ':path': '/token' }, [
+      'content-type',
+      'application/x-www-form-urlencoded',
+    ])
+    caller.send(headers(1, asking), data(1, form, false), ping())
+    await caller.until(({ type }) => type === 6) // all that came before it was looked at
+    caller.send(reset(1, 8))
+    await exchange.recorded(before + 1)
+    const [record] = exchange.records.slice(before)
+    assert.deepEqual([record?.problem, record?.minted], ['caller-gone', undefined])
+    caller.destroy()
   })
 
   test('who offers HTTP/1.1 too is spoken to in that', async () => {
@@ -197,6 +255,7 @@ suite('floods of HTTP/2 from one of the mesh', async () => {
     ['SETTINGS upon SETTINGS', () => settings(), [11]],
   ] as const)
     test(`${what} end its connection, and nobody else's`, async () => {
+      const before = exchange.records.length
       const caller = await rawCaller(exchange.exchange.port, { ca: exchange.roots(), client })
       for (let i = 0; i < 900; i += 1) caller.send(flood(i))
       const why = await caller.ended()
@@ -206,5 +265,9 @@ suite('floods of HTTP/2 from one of the mesh', async () => {
       )
       const { status } = await exchange.ask({ path: '/healthz' })
       assert.equal(status, 200)
+      await exchange.recorded(before + 1)
+      assert.ok(
+        exchange.records.slice(before).some(({ problem }) => problem === 'connection-abused'),
+      )
     })
 })
