@@ -41,6 +41,22 @@ export const endToEndHeaders = (raw: readonly (string | Buffer)[]): string[] => 
   return nominated === undefined ? kept : withoutNames(kept, nominated)
 }
 
+/**
+ * Whether an answer says that its body is coded for the way besides being chunked. Parsers take the chunks off and leave the
+ * rest, and what is left would go on as if it were the body itself.
+ *
+ * @see RFC 9112 §6.1
+ */
+export const isTransferCoded = (raw: readonly (string | Buffer)[]): boolean =>
+  raw.some(
+    (part, i) =>
+      i % 2 === 0 &&
+      textOf(part).toLowerCase() === 'transfer-encoding' &&
+      textOf(raw[i + 1])
+        .trim()
+        .toLowerCase() !== 'chunked',
+  )
+
 /** A flat list of headers without those named. */
 export const withoutNames = (headers: readonly string[], names: readonly string[]): string[] => {
   const kept: string[] = []

@@ -97,7 +97,7 @@ const noMint = async () => refuse('identity-unavailable', { cause: 'nothing is m
 
 /** Where the gateway would connect or fetch there is a promise instead; no secret is used. */
 const promising = (parts: EgressParts, { workload, addresses }: AskedOut): EgressParts => {
-  const promised = pass({ attachment: { headers: [], removes: [], values: [] } })
+  const promised = pass({ attachment: { headers: [], removes: [], needles: [] } })
   const domain = trustDomainOf(workload)
   return {
     ...parts,

@@ -1,6 +1,6 @@
 import { request as httpRequest, type IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
-import { endToEndHeaders } from '#http/hop-by-hop'
+import { endToEndHeaders, isTransferCoded } from '#http/hop-by-hop'
 import type { UpstreamFault, UpstreamHandler, UpstreamRequest } from '#http/upstream-client'
 import type { UpgradeHandler, UpgradingClient } from '../upstream/undici-client.ts'
 
@@ -59,6 +59,7 @@ const send = (
     const { statusCode = 0 } = given
     // Node's parser takes any three digits. 1xx ends nothing, and below it there is nothing.
     if (statusCode < 200) return ending.fail('broken', `an answer of status ${statusCode}`)
+    if (isTransferCoded(given.rawHeaders)) return ending.fail('broken', 'another transfer coding')
     clearTimeout(deadline)
     answer = given
     socket.setTimeout(idleTimeoutMs, () => timedOut('silence'))

@@ -35,7 +35,8 @@ export const answerRelay = (
   res: Response,
   { viaName, decisionId, credential, fail }: Relaying,
 ): AnswerRelay => {
-  const scan = credential && answerScan(credential.attachment.reveal().values, credential.scanBytes)
+  const scan =
+    credential && answerScan(credential.attachment.reveal().needles, credential.scanBytes)
   const returned = () => {
     if (credential) fail(credentialReturned(credential.id))
     return false
@@ -66,7 +67,8 @@ export const answerRelay = (
     data: (chunk) => {
       const through = scan ? scan.push(chunk) : chunk
       if (!through) return returned()
-      return sendHead() && (through.length === 0 || res.write(through))
+      if (through.length === 0) return true // not a byte is out, so an answer of ours can still be
+      return sendHead() && res.write(through)
     },
     rest: () => {
       if (!sendHead()) return false
@@ -84,7 +86,7 @@ export const admitHead = (
 ): Result<void> => {
   if (!credential) return admitted
   const { id, attachment, scanBytes } = credential
-  if (answerScan(attachment.reveal().values, 0).isInHead(headers))
+  if (answerScan(attachment.reveal().needles, 0).isInHead(headers))
     return { ok: false, problem: credentialReturned(id) }
   return scanBytes > 0 && isEncoded(headers)
     ? refuse('destination-broken', {
@@ -93,8 +95,14 @@ export const admitHead = (
     : admitted
 }
 
+/** Each of them counts: whoever decodes may do so by any. */
 const isEncoded = (headers: readonly string[]): boolean =>
-  (headerOf({ headers }, 'content-encoding') ?? 'identity').trim().toLowerCase() !== 'identity'
+  headers.some(
+    (name, i) =>
+      i % 2 === 0 &&
+      name === 'content-encoding' &&
+      (headers[i + 1] ?? '').trim().toLowerCase() !== 'identity',
+  )
 
 const isEventStream = (headers: readonly string[]): boolean =>
   /^text\/event-stream\b/i.test(headerOf({ headers }, 'content-type') ?? '')

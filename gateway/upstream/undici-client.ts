@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream'
 import { errors, Pool, type buildConnector, type Dispatcher } from 'undici'
 import type { SpiffeId } from '#contract/spiffe-id'
-import { endToEndHeaders } from '#http/hop-by-hop'
+import { endToEndHeaders, isTransferCoded } from '#http/hop-by-hop'
 import type {
   UpstreamClient,
   UpstreamFault,
@@ -171,6 +171,8 @@ const relayTo = (
     },
     onResponseStart: ({ rawHeaders }, status) => {
       if (ended) return
+      if (isTransferCoded(rawHeaders as readonly Buffer[]))
+        return stop('broken', new Error('its answer has another transfer coding than chunked'))
       const headers = endToEndHeaders(rawHeaders as readonly Buffer[])
       if (status < 200) return handler.onInformation?.(status, headers)
       headed = true

@@ -2,6 +2,7 @@ import { createHash, createHmac, type Hash, type Hmac } from 'node:crypto'
 import { pass, refuse, type Result } from '#contract/problem'
 import type { EgressCredential } from '#config/schema'
 import { usable } from './fixed.ts'
+import { needlesOf } from './scan.ts'
 import type { Attach, Attachment, Outgoing } from './credential.ts'
 
 type AwsSigV4 = Extract<EgressCredential, { kind: 'aws-sigv4' }>
@@ -138,7 +139,7 @@ const attachmentOf = (
   }
   const [, signature = ''] = /Signature=([0-9a-f]{64})/.exec(authorization) ?? []
   if (signature === '') throw new Error('the signer gave no signature')
-  return { headers, removes: [...ownHeaders], values: [...secrets, signature] }
+  return { headers, removes: [...ownHeaders], needles: needlesOf([...secrets, signature]) }
 }
 
 /** What the signer wants to be given: SHA-256, or HMAC with it. */

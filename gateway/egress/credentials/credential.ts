@@ -32,8 +32,8 @@ export type Attachment = {
   readonly headers: readonly string[]
   /** Names of the workload's own that stay behind besides. */
   readonly removes: readonly string[]
-  /** What must not come back. */
-  readonly values: readonly string[]
+  /** What must not come back, in every form of it. */
+  readonly needles: readonly Buffer[]
 }
 
 export type Attached = {

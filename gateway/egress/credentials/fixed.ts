@@ -2,6 +2,7 @@ import type { EgressCredential } from '#config/schema'
 import { pass } from '#contract/problem'
 import type { Secret } from '#contract/secret'
 import type { Attach, Attachment } from './credential.ts'
+import { needlesOf } from './scan.ts'
 
 type Fixed = Extract<EgressCredential, { kind: 'bearer' | 'header' | 'basic' }>
 
@@ -21,12 +22,16 @@ const attachmentOf = (id: string, config: Fixed): Attachment => {
       return bearer(usable(id, config.token))
     case 'header': {
       const value = usable(id, config.value)
-      return { headers: [config.header, value], removes: [], values: [value] }
+      return { headers: [config.header, value], removes: [], needles: needlesOf([value]) }
     }
     case 'basic': {
       const password = usable(id, config.password)
       const pair = Buffer.from(`${config.username}:${password}`).toString('base64')
-      return { headers: ['authorization', `Basic ${pair}`], removes: [], values: [pair, password] }
+      return {
+        headers: ['authorization', `Basic ${pair}`],
+        removes: [],
+        needles: needlesOf([pair, password]),
+      }
     }
     default:
       return config satisfies never
@@ -37,7 +42,7 @@ const attachmentOf = (id: string, config: Fixed): Attachment => {
 export const bearer = (token: string): Attachment => ({
   headers: ['authorization', `Bearer ${token}`],
   removes: [],
-  values: [token],
+  needles: needlesOf([token]),
 })
 
 const minChars = 8

@@ -1,3 +1,5 @@
+import { formsOf } from './forms.ts'
+
 /** Looks for what must not come back in one answer. */
 export type AnswerScan = {
   /** Whether it stands in the head. */
@@ -15,12 +17,12 @@ export type AnswerScan = {
 
 const nothing = Buffer.alloc(0)
 
-/**
- * @param values As they were sent. They are found as such, in base64, escaped for a URL and escaped for JSON.
- * @param maxBytes Of the body; more goes through unseen.
- */
-export const answerScan = (values: readonly string[], maxBytes: number): AnswerScan => {
-  const needles = [...new Set(values.flatMap(formsOf))].map((text) => Buffer.from(text, 'latin1'))
+/** What is looked for, in every form of these values. */
+export const needlesOf = (values: readonly string[]): readonly Buffer[] =>
+  [...new Set(values.flatMap(formsOf))].map((text) => Buffer.from(text, 'latin1'))
+
+/** @param maxBytes Of the body; more goes through unseen. */
+export const answerScan = (needles: readonly Buffer[], maxBytes: number): AnswerScan => {
   let held: Buffer = nothing
   let seenBytes = 0
   const isIn = (bytes: Buffer) => needles.some((needle) => bytes.includes(needle))
@@ -39,14 +41,6 @@ export const answerScan = (values: readonly string[], maxBytes: number): AnswerS
     rest: () => held,
   }
 }
-
-const formsOf = (value: string): readonly string[] => [
-  value,
-  encodeURIComponent(value),
-  JSON.stringify(value).slice(1, -1),
-  // At the end its last digits depend on what follows.
-  Buffer.from(value, 'latin1').toString('base64').replace(/=+$/, '').slice(0, -1),
-]
 
 /** How many bytes at the end could be the beginning of a needle. */
 const longestBeginning = (bytes: Buffer, needles: readonly Buffer[]): number =>

@@ -35,6 +35,7 @@ export const takeInspected = (
       open: live.add,
       watch: figures.watch,
       record: (ending) => {
+        ending.facts.slot?.release()
         const { decision, body, tunnel } = ending.facts
         const { bytesIn = body.bytesIn(), bytesOut } = ending.sent
         const event = closedRecord(ending, { tunnel: tunnel.decisionId })

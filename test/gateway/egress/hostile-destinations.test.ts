@@ -71,6 +71,7 @@ suite('an answer that is none is a 502, and ends nothing but itself', () => {
     'HTTP/1.1 101 Switching\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nabc',
     `${ok}Content-Length: 3\r\n\r\nhi`,
     `${ok}Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
+    'HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n',
     `${ok}X: a\x01b\r\n\r\nhi`,
     `${ok}X: a\rb\r\n\r\nhi`,
     `${ok}X : a\r\n\r\nhi`,

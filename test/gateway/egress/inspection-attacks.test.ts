@@ -159,6 +159,7 @@ suite('an answer that is none is a 502, and ends nothing but itself', () => {
     'HTTP/1.1 101 Switching\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nabc',
     `${good}Content-Length: 3\r\n\r\nhi`,
     `${good}Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
+    'HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n',
     `${good}X: a\rb\r\n\r\nhi`,
     `${good}X : a\r\n\r\nhi`,
     `${good}X: ${'y'.repeat(70_000)}\r\n\r\nhi`,

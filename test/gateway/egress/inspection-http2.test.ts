@@ -8,11 +8,13 @@ import { certificates } from './rig.ts'
 
 const certs = certificates()
 let connections = 0
+const urls: (string | undefined)[] = []
 const listener = (
   req: import('node:http').IncomingMessage,
   res: import('node:http').ServerResponse,
 ) => {
   let body = ''
+  urls.push(req.url)
   req.setEncoding('latin1')
   req.on('data', (chunk: string) => (body += chunk))
   req.on('end', () => {
@@ -101,6 +103,31 @@ for (const [name, destination, version] of [
       assert.deepEqual([status, /x-http: (.*)/i.exec(head)?.[1]?.trim()], [200, version])
       wire.destroy()
     })
+    for (const [what, body] of [
+      ['more', `abcGET /smuggled HTTP/1.1\r\nHost: ${place}\r\n\r\n`],
+      ['less', 'ab'],
+    ] as const)
+      test(`a body of ${what} than its Content-Length smuggles nothing in`, async () => {
+        const { session } = await sessionTo(place)
+        urls.length = 0
+        const stream = session.request({
+          ':method': 'POST',
+          ':path': '/first',
+          'content-length': '3',
+        })
+        stream.on('error', () => {}).resume()
+        const closed = new Promise((resolve) => stream.once('close', resolve))
+        stream.end(body)
+        await closed
+        session.destroy()
+        const next = await sessionTo(place)
+        assert.equal((await ask(next.session, { ':path': '/second' })).status, 200)
+        assert.deepEqual(
+          urls.filter((url) => url !== '/first'),
+          ['/second'],
+        )
+        next.session.destroy()
+      })
     test('whoever leaves in the middle takes its request along, and no other', async () => {
       const { session, decisionId } = await sessionTo(place)
       const never = session.request({ ':path': '/never' })

@@ -30,6 +30,21 @@ const answers: Record<string, Answer> = {
   '/v1/moved': (_req, res) => res.writeHead(302, { location: 'https://elsewhere.lan/' }).end(),
   '/v1/zipped': (_req, res) =>
     res.setHeader('content-encoding', 'gzip').end(gzipSync(`it is ${token}`)),
+  '/v1/zipped-twice-named': (_req, res) =>
+    res.setHeader('content-encoding', ['identity', 'gzip']).end(gzipSync(`it is ${token}`)),
+  '/v1/zipped-on-the-way': (_req, res) => {
+    const body = gzipSync(`it is ${token}`)
+    res.socket?.write(
+      `HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n${body.length.toString(16)}\r\n`,
+    )
+    res.socket?.end(Buffer.concat([body, Buffer.from('\r\n0\r\n\r\n')]))
+  },
+  '/v1/in-chunks': (_req, res) => {
+    const chunks = token.split('').map((letter) => `1;${token}=1\r\n${letter}\r\n`)
+    res.socket?.end(
+      `HTTP/1.1 200 ${token}\r\nTransfer-Encoding: chunked\r\n\r\n${chunks.join('')}0\r\nx: ${token}\r\n\r\n`,
+    )
+  },
   '/v1/far': (_req, res) => res.end(`${'x'.repeat(200_000)}${token}`),
   '/v1/events': (_req, res) => {
     res.setHeader('content-type', 'text/event-stream')
@@ -262,10 +277,16 @@ suite('an answer that holds it is stopped', () => {
     assert.ok(!text.includes(token.slice(0, 4)) && !text.includes('more'))
     await rig.recordOf(({ problem }) => problem === 'credential-returned')
   })
-  test('encoded, so that it could not be looked at', async () => {
-    const { refusal, text } = await ask('api.lan', '/v1/zipped')
-    assert.equal(refusal, '502 destination-broken')
-    assert.ok(!text.includes('\x1f\x8b'))
+  for (const path of ['/v1/zipped', '/v1/zipped-twice-named', '/v1/zipped-on-the-way'])
+    test(`encoded, so that it could not be looked at: ${path}`, async () => {
+      const { refusal, text } = await ask('api.lan', path)
+      assert.equal(refusal, '502 destination-broken')
+      assert.ok(!text.includes('\x1f\x8b'))
+    })
+  test('a letter a chunk, in their extensions, the reason and a trailer', async () => {
+    const { refusal, text } = await ask('api.lan', '/v1/in-chunks')
+    assert.equal(refusal, '502 credential-returned')
+    assert.ok(!text.includes(token.slice(0, 4)))
   })
 })
 
