@@ -176,6 +176,13 @@ const addressAndPort: Format = (text) => {
     : no('is not the address of a resolver', 'write `ADDRESS` or `ADDRESS:PORT`, IPv6 in brackets')
 }
 
+const hostAndPort: Format = (text) => {
+  const [, name, port] = /^(.+):([1-9]\d{0,4})$/s.exec(text) ?? []
+  if (name === undefined || Number(port) > 65_535)
+    return no('does not name a port', 'write `HOST:PORT`')
+  return explainHost(name)
+}
+
 const egressHost: Format = (text) => {
   const fault = faultOfHostPattern(text)
   if (fault === undefined) return undefined
@@ -200,6 +207,7 @@ export const formats = {
   cidr,
   'ip-address': ipAddress,
   'address-and-port': addressAndPort,
+  'host-and-port': hostAndPort,
   'egress-host': egressHost,
   'route-path': explainPath('exact'),
   'route-prefix': explainPath('prefix'),

@@ -167,34 +167,66 @@ const isInspected = ({ value }: { readonly value: Destination }) =>
 const inspects = ({ destinations }: EgressRule) =>
   destinations.some((value) => isInspected({ value }))
 
-/** Where the mesh itself is: workloads get their identities there, and send what they measure. */
-const indispensable = [
-  {
-    pointer: '/exchange/url',
-    what: 'the exchange, where workloads get their identities and bundles',
-  },
-  { pointer: '/tracing/endpoint', what: 'the collector of telemetry' },
-] as const
+type Indispensable = { readonly host: string; readonly port: number; readonly what: string }
 
-/** Nothing beats a denial, so one that is too wide cuts off what nobody meant. */
-const selfHarm = ({ egressDenials, text }: Subject): Finding[] =>
-  indispensable.flatMap(({ pointer: of, what }): Finding[] => {
-    const url = URL.parse(text(of) ?? '')
+/** Where the mesh itself is: workloads get their identities there, and send what they measure; and what the operator names. */
+const indispensable = ({ text, texts }: Subject): readonly Indispensable[] => [
+  ...(
+    [
+      ['/exchange/url', 'the exchange, where workloads get their identities and bundles'],
+      ['/tracing/endpoint', 'the collector of telemetry'],
+    ] as const
+  ).flatMap(([pointer, what]) => {
+    const url = URL.parse(text(pointer) ?? '')
     if (!url) return []
     const port = Number(url.port) || (url.protocol === 'https:' ? 443 : 80)
-    return egressDenials
-      .filter(({ value }) => denies(value, url.hostname, port))
+    return [{ host: url.hostname, port, what }]
+  }),
+  ...texts('/egress/indispensable').flatMap((place) => {
+    const [, host = '', port = ''] = /^(.+):(\d+)$/.exec(place) ?? []
+    return [{ host, port: Number(port), what: 'indispensable' }]
+  }),
+]
+
+/** Nothing beats a denial, and an enforced rule lets nobody go where it does not list: both can cut off what nobody meant. */
+const selfHarm = (subject: Subject): Finding[] =>
+  indispensable(subject).flatMap((place): Finding[] => [
+    ...subject.egressDenials
+      .filter(({ value }) => isPlaceIn(value, value.ports, place))
       .map(({ name, pointer }) => ({
         pointer,
-        at: 'value',
-        message: `\`deny\` entry ${tick(name)} closes ${tick(url.host)} to all workloads: that is ${what}`,
+        at: 'value' as const,
+        message: `\`deny\` entry ${tick(name)} closes ${tick(`${place.host}:${place.port}`)} to all workloads: that is ${place.what}`,
         remedy: 'narrow its hosts, networks or `ports`',
-      }))
-  })
+      })),
+    ...(place.what === 'indispensable' ? unlisted(subject, place) : []),
+  ])
 
-const denies = (denial: Egress['deny'][number], hostname: string, port: number): boolean => {
-  if (denial.ports && !denial.ports.includes(port)) return false
-  if ('hosts' in denial) return denial.hosts.some((pattern) => hostMatcher(pattern)(hostname))
-  const bytes = addressBytes(hostname.replace(/^\[|\]$/g, ''))
-  return bytes !== undefined && denial.networks.some((cidr) => isWithin(networkOf(cidr), bytes))
+const unlisted = ({ egressRules, egressAllowed }: Subject, place: Indispensable): Finding[] => {
+  const lists = (destination: Destination) => {
+    const ports = destination.ports ?? [destination.protocol === 'http' ? 80 : 443]
+    return isPlaceIn(destination, ports, place)
+  }
+  if (egressAllowed.some(({ value }) => lists(value))) return []
+  return egressRules
+    .filter(({ value }) => value.mode === 'enforce' && !value.destinations.some(lists))
+    .map(({ name, pointer }) => ({
+      pointer,
+      at: 'value',
+      message: `rule ${tick(name)} does not let its workloads go to ${tick(`${place.host}:${place.port}`)}, which is indispensable`,
+      remedy: 'list it in `egress.allow`, or there',
+    }))
+}
+
+type Place = { readonly hosts: readonly string[] } | { readonly networks: readonly string[] }
+
+const isPlaceIn = (
+  named: Place,
+  ports: readonly number[] | undefined,
+  { host, port }: Indispensable,
+): boolean => {
+  if (ports && !ports.includes(port)) return false
+  if ('hosts' in named) return named.hosts.some((pattern) => hostMatcher(pattern)(host))
+  const bytes = addressBytes(host.replace(/^\[|\]$/g, ''))
+  return bytes !== undefined && named.networks.some((cidr) => isWithin(networkOf(cidr), bytes))
 }

@@ -56,14 +56,18 @@ export const workers: Rule = ({ number, text, has, routes, egressRules }) => {
       message: `each of ${count} workers counts limits for itself, so a caller or workload may get ${count} times as much`,
       remedy: 'count in Redis: `limits: { store: { redis: … } }`',
     })
-  for (const { name, pointer, value } of egressRules)
-    if (value.limits.maxBytesPerDay !== undefined)
+  for (const { name, pointer, value } of egressRules) {
+    const [limit] = byteLimits.filter((one) => value.limits[one] !== undefined)
+    if (limit !== undefined)
       found.push({
         severity: 'warning',
-        pointer: `${pointer}/limits/maxBytesPerDay`,
+        pointer: `${pointer}/limits/${limit}`,
         at: 'value',
         message: `each of ${count} workers counts the bytes and tunnels of a workload for itself, so one of rule \`${name}\` may move ${count} times as much`,
         remedy: `allow a share of what you mean, or have one worker: these are counted nowhere else`,
       })
+  }
   return found
 }
+
+const byteLimits = ['maxBytesPerDay', 'maxBytesOutPerDay', 'maxBytesInPerDay'] as const

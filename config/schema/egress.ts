@@ -81,6 +81,12 @@ export const Egress = Strict(
       default: [],
       description: 'Who may go where. A workload without a rule goes nowhere.',
     }),
+    indispensable: Type.Array(Type.String({ format: 'host-and-port' }), {
+      default: [],
+      uniqueItems: true,
+      description:
+        'Places that every workload must reach, `HOST:PORT`: the collector of telemetry, syslog, where bundles are. That a `deny` entry closes one, or an enforced rule does not list it, is a fault.',
+    }),
     policy: Type.Optional(
       Strict(
         {

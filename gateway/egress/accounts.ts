@@ -1,17 +1,25 @@
 /** What one workload has open and has moved. */
-export type Account = { readonly tunnels: number; readonly bytesToday: number }
+export type Account = {
+  readonly tunnels: number
+  /** From the workload to destinations. */
+  readonly bytesOutToday: number
+  readonly bytesInToday: number
+}
+
+/** Bytes, by the way they went. */
+export type Moved = { readonly out: number; readonly in: number }
 
 export type Accounts = {
   readonly of: (spiffeId: string, nowMs: number) => Account
   /** A tunnel of it opened; returns how to say that it has closed. */
   readonly opened: (spiffeId: string) => () => void
-  readonly moved: (spiffeId: string, bytes: number, nowMs: number) => void
+  readonly moved: (spiffeId: string, bytes: Moved, nowMs: number) => void
 }
 
 const dayMs = 86_400_000
-const nothing: Account = { tunnels: 0, bytesToday: 0 }
+const nothing: Account = { tunnels: 0, bytesOutToday: 0, bytesInToday: 0 }
 
-type Kept = { tunnels: number; bytesToday: number; day: number }
+type Kept = { tunnels: number; out: number; in: number; day: number }
 
 /**
  * Counts for each workload, in this process, by days of UTC. Only proven identities come here, and of those that have
@@ -24,7 +32,7 @@ export const accounts = (maxWorkloads = 100_000): Accounts => {
     const found = all.get(spiffeId)
     if (found) return found
     if (all.size >= maxWorkloads) forgetOne()
-    const fresh = { tunnels: 0, bytesToday: 0, day: 0 }
+    const fresh = { tunnels: 0, out: 0, in: 0, day: 0 }
     all.set(spiffeId, fresh)
     return fresh
   }
@@ -37,7 +45,11 @@ export const accounts = (maxWorkloads = 100_000): Accounts => {
       const found = all.get(spiffeId)
       if (!found) return nothing
       const isToday = found.day === Math.floor(nowMs / dayMs)
-      return { tunnels: found.tunnels, bytesToday: isToday ? found.bytesToday : 0 }
+      return {
+        tunnels: found.tunnels,
+        bytesOutToday: isToday ? found.out : 0,
+        bytesInToday: isToday ? found.in : 0,
+      }
     },
     opened: (spiffeId) => {
       const account = kept(spiffeId)
@@ -51,9 +63,10 @@ export const accounts = (maxWorkloads = 100_000): Accounts => {
     moved: (spiffeId, bytes, nowMs) => {
       const account = kept(spiffeId)
       const day = Math.floor(nowMs / dayMs)
-      if (account.day !== day) account.bytesToday = 0
+      if (account.day !== day) account.out = account.in = 0
       account.day = day
-      account.bytesToday += bytes
+      account.out += bytes.out
+      account.in += bytes.in
     },
   }
 }

@@ -15,6 +15,7 @@ import { inspectAnswer } from '../ingress/inspect-answer.ts'
 import type { UpgradingClient } from '../upstream/undici-client.ts'
 import type { GivenCredential } from './credentials/credential.ts'
 import { DialFault } from './dial-fault.ts'
+import type { Spend } from './limit.ts'
 import type { Admitted } from './pipeline.ts'
 import type { Ask } from './read-ask.ts'
 import { answerRelay } from './relay-answer.ts'
@@ -32,8 +33,7 @@ export type Forwarding = {
   readonly headersTimeoutMs: number
   readonly idleTimeoutMs: number
   readonly maxBodyBytes: number
-  /** Accounts bytes that were moved, either way; says so if they were too many. */
-  readonly spend: (bytes: number) => Problem | undefined
+  readonly spend: Spend
 }
 
 export type Upgrading = {
@@ -107,7 +107,7 @@ export const forward = (
       onHead: relay.head,
       onData: (chunk) => {
         bytesOut += chunk.length
-        const tooMany = spend(chunk.length)
+        const tooMany = spend({ out: 0, in: chunk.length })
         if (tooMany) return fail(tooMany)
         if (!relay.data(chunk)) control?.pause()
       },
@@ -120,7 +120,7 @@ export const forward = (
       onError: (why) => fail(problemOf(why)),
     }
     const counted = counting(taken, (bytes) => {
-      const tooMany = spend(bytes)
+      const tooMany = spend({ out: bytes, in: 0 })
       if (tooMany) fail(tooMany)
     })
     if (isSettled) return

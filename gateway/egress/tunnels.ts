@@ -4,7 +4,7 @@ import type { TunnelEnd } from '#contract/audit-event'
 import type { Clock } from '#contract/clock'
 import type { SpiffeId } from '#contract/spiffe-id'
 import type { Accounts } from './accounts.ts'
-import type { RuleLimits } from './limit.ts'
+import { bytesExceeded, type RuleLimits } from './limit.ts'
 
 export type Tunnel = {
   readonly workload: Duplex
@@ -37,7 +37,9 @@ type Watched = {
   readonly tunnel: Tunnel
   readonly end: (by: TunnelEnd) => void
   readonly beganMs: number
-  movedBytes: number
+  /** Accounted so far. */
+  bytesOut: number
+  bytesIn: number
   activeMs: number
 }
 
@@ -62,14 +64,14 @@ export const tunnels = (accounts: Accounts, clock: Clock): Tunnels => {
     if (!limits) return
     if (nowMs - watched.beganMs > limits.tunnelSeconds * 1000) end('life-over')
     else if (nowMs - watched.activeMs > limits.idleSeconds * 1000) end('idle')
-    else if (accounts.of(spiffeId, today).bytesToday > (limits.maxBytesPerDay ?? Infinity))
-      end('bytes-exceeded')
+    else if (bytesExceeded('', limits, accounts.of(spiffeId, today), 0)) end('bytes-exceeded')
   }
   const account = (watched: Watched, nowMs: number, today: number) => {
     const { bytesRead, bytesWritten } = watched.tunnel.destination
-    const moved = bytesRead + bytesWritten - watched.movedBytes
-    if (moved === 0) return
-    watched.movedBytes += moved
+    const moved = { out: bytesWritten - watched.bytesOut, in: bytesRead - watched.bytesIn }
+    if (moved.out === 0 && moved.in === 0) return
+    watched.bytesOut = bytesWritten
+    watched.bytesIn = bytesRead
     watched.activeMs = nowMs
     accounts.moved(watched.tunnel.spiffeId, moved, today)
   }
@@ -91,7 +93,8 @@ export const tunnels = (accounts: Accounts, clock: Clock): Tunnels => {
           tunnel,
           end: spliced.end,
           beganMs: nowMs,
-          movedBytes: 0,
+          bytesOut: 0,
+          bytesIn: 0,
           activeMs: nowMs,
         }
         all.add(watched)

@@ -168,6 +168,20 @@ export const EgressRule = Type.Object(
               'Bytes that each workload may move in a day (UTC), both ways together; tunnels that go beyond are cut. Counted by each gateway.',
           }),
         ),
+        maxBytesOutPerDay: Type.Optional(
+          Type.Integer({
+            minimum: 1,
+            description:
+              'Bytes that each workload may send out in a day (UTC). Counted by each gateway.',
+          }),
+        ),
+        maxBytesInPerDay: Type.Optional(
+          Type.Integer({
+            minimum: 1,
+            description:
+              'Bytes that each workload may receive in a day (UTC). Counted by each gateway.',
+          }),
+        ),
         tunnelSeconds: Type.Integer({
           minimum: 1,
           default: 86_400,

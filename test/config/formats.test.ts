@@ -47,6 +47,7 @@ const good: Readonly<Record<keyof typeof formats, readonly string[]>> = {
   address: ['127.0.0.1', '::', '0.0.0.0', 'localhost'],
   cidr: ['10.0.0.0/8', '::/0', 'fd00::/8', '192.0.2.1/32'],
   'ip-address': ['10.0.0.1', '::1', 'fd00::1'],
+  'host-and-port': ['syslog.internal:6514', '10.0.0.1:1', '[::1]:65535'],
   'address-and-port': ['10.0.0.1', '10.0.0.1:53', '[fd00::1]:53', 'fd00::1'],
   'egress-host': ['api.example.com', '*.example.com', '**.example.com', 'ec2.*.amazonaws.com'],
   'route-path': ['/', '/a', '/a/', '/a-b/c.d/~e', '/a%20b', '/a;b=c,d@e'],
@@ -167,6 +168,7 @@ const bad: Readonly<Record<keyof typeof formats, readonly string[]>> = {
   address: ['', 'a.example', '127.0.0.1:80', '[::1]', '*'],
   cidr: ['', '10.1.0.0', '10.0.0.0/33', '::/129', '10.0.0/8', '10.0.0.0/-1', 'a/8', '10.0.0.0/8/8'],
   'ip-address': ['', '127.1', '0x7f.0.0.1', 'fe80::1%eth0', '[::1]', 'a.example'],
+  'host-and-port': ['syslog.internal', 'a:0', 'a:65536', 'a:0443', 'A:1', 'a b:1', ':1', '::1:443'],
   'address-and-port': ['', 'a.example', '10.0.0.1:0', '10.0.0.1:053', 'fd00::1:53:x'],
   'egress-host': [
     '',

@@ -67,10 +67,10 @@ const countBytes = (
   joined: Joined,
   { spend }: Pick<Forwarding, 'spend'>,
 ): (() => void) => {
-  let counted = 0
+  let counted = { out: 0, in: 0 }
   const count = () => {
-    const moved = destination.bytesRead + destination.bytesWritten
-    const tooMany = spend(moved - counted)
+    const moved = { out: destination.bytesWritten, in: destination.bytesRead }
+    const tooMany = spend({ out: moved.out - counted.out, in: moved.in - counted.in })
     counted = moved
     if (tooMany) joined.cut(tooMany)
   }

@@ -70,6 +70,26 @@ const rows: readonly (readonly [name: string, text: string, ...said: string[]])[
     '`deny` entry `wide` closes `10.1.2.3:4318` to all workloads: that is the collector of telemetry',
   ],
   [
+    'what is indispensable, and neither closed nor left out',
+    withEgress(
+      `  indispensable: ['syslog.my.internal:6514', 'otel.my.internal:443']\n  deny: [{ id: wide, hosts: ['*.internal.example'] }]\n  allow: [{ hosts: [syslog.my.internal], protocol: tcp, ports: [6514] }]\n${rules(rule(", destinations: [{ hosts: ['*.my.internal'] }]"))}`,
+    ),
+  ],
+  [
+    'what is indispensable, and closed or left out',
+    withEgress(
+      `  indispensable: ['syslog.my.internal:6514', 'otel.my.internal:443', '10.1.2.3:4317']\n  deny: [{ id: wide, hosts: ['**.my.internal'], ports: [443] }, { id: net, networks: [10.0.0.0/8] }]\n  allow: [{ networks: [10.1.0.0/16], protocol: tcp, ports: [4317] }]\n${rules(rule(", destinations: [{ hosts: ['*.my.internal'] }]"))}`,
+    ),
+    '`deny` entry `wide` closes `otel.my.internal:443` to all workloads: that is indispensable',
+    '`deny` entry `net` closes `10.1.2.3:4317` to all workloads: that is indispensable',
+    'rule `shop` does not let its workloads go to `syslog.my.internal:6514`, which is indispensable',
+  ],
+  [
+    'what is indispensable, without its port',
+    withEgress(`  indispensable: [syslog.my.internal]\n${rules(rule())}`),
+    'does not name a port',
+  ],
+  [
     'requirements that nobody asks about',
     withEgress(rules(rule(', policy: { requires: { kinds: [mesh] } }'))),
     'rule `shop` tells the policy what it requires, and `egress.policy` is not there',

@@ -134,6 +134,7 @@ export const runRig = async (certs: Certificates, options: RigOptions) => {
     deny,
     allow: [],
     nat64Prefixes: [],
+    indispensable: [],
     audiences: [],
     credentials: {},
     destinationRoots: { files: [files.outsideRoot], publicRoots: false },
