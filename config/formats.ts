@@ -75,6 +75,18 @@ const spiffeIdPattern: Format = (text) => {
   return spiffeId(filled) ?? (segments.length > 0 ? undefined : no('has no path', 'add `/**`'))
 }
 
+/** With `{name}` for whole segments of its path. */
+const namedPattern: Format = (text) => {
+  const names = [...text.matchAll(/\{([^{}]*)\}/g)].map(([, name = '']) => name)
+  const bad = names.find((name) => !/^[a-z][a-z0-9_]*$/.test(name))
+  if (bad !== undefined)
+    return no('has a name that is none', 'use lower-case letters, digits and `_`, such as `{job}`')
+  if (new Set(names).size < names.length) return no('has one name twice', 'name each segment anew')
+  if (/[^/]\{|\}[^/]/.test(text))
+    return no('has a `{name}` that is only part of a segment', 'use it for a whole segment')
+  return spiffeIdTemplate(text)
+}
+
 const urlOf = (text: string): URL | undefined => {
   // What `URL` repairs silently is more often a slip than meant.
   if (/[\s\\]/.test(text)) return undefined
@@ -197,6 +209,7 @@ export const formats = {
   'spiffe-id': spiffeId,
   'spiffe-id-template': spiffeIdTemplate,
   'spiffe-id-pattern': spiffeIdPattern,
+  'spiffe-id-pattern-named': namedPattern,
   url,
   'https-url': httpsUrl,
   'https-origin': httpsOrigin,

@@ -103,8 +103,14 @@ export const runExchange = async (
   const joinTokens = memoryJoinTokens(clock, randomBytes, (token) => {
     void removeSpent(joinTokenFiles, token, log)
   })
+  const federation = federationOf(config, () => authorities().rootsPem, ports)
   const { issuers: trusted, unsafe } = config
-  const issuers = trustedIssuers({ issuers: trusted, ...unsafe, ...ports })
+  const issuers = trustedIssuers({
+    issuers: trusted,
+    ...unsafe,
+    ...ports,
+    federated: federation.bundles,
+  })
   const reviewers = tokenReviewers(config, ports)
   const verify = alsoReviewed(
     bearerVerifier(
@@ -116,7 +122,6 @@ export const runExchange = async (
 
   const newDecisionId = () => randomBytes(16).toString('base64url')
   const records = { audit, clock, gateways, newDecisionId }
-  const federation = federationOf(config, () => authorities().rootsPem, ports)
   const peerOf = tlsPeer(trustDomain, authorities, federation.strangers)
   const listener = exchangeListener(
     config.listeners.exchange,

@@ -1,3 +1,4 @@
+import { namedSpiffeIdPattern, type NamedSpiffeIdPattern } from '#contract/named-spiffe-id-pattern'
 import { pass, refuse, type Refusal, type Result } from '#contract/problem'
 import type { SpiffeId } from '#contract/spiffe-id'
 import type { IdentityRule } from '#config/schema'
@@ -13,6 +14,7 @@ export type IdentityMapping = (token: VerifiedToken) => Result<MappedIdentity>
 type Condition = { readonly claim: ClaimPath; readonly values: ReadonlySet<string> }
 type CompiledRule = {
   readonly name: string
+  readonly subject: NamedSpiffeIdPattern | undefined
   readonly conditions: readonly Condition[]
   readonly template: Template
 }
@@ -30,6 +32,8 @@ type IssuerRules = {
  * Booleans and numbers are compared as JSON writes them (`true`, `42`). Claims are named as `claimPath` reads them, so
  * `realm_access.roles` is nested. Exactly one rule has to hold. Rules of other issuers are never looked at, and of many
  * rules of one issuer only those that could hold.
+ *
+ * A `subject` is a SPIFFE ID that `sub` has to be, with names for segments, which `spiffeId` can use as if they were claims.
  *
  * A `{claim}` in `spiffeId` stands for a string that is fit to be one path segment by itself, so no claim can add a `/`
  * or a `..`.
@@ -54,7 +58,8 @@ export const identityMapping = (
     if (!rule) return unmapped(`no rule for issuer ${token.issuerName} fits the claims`)
     if (second)
       return unmapped(`rules ${holding.map(({ name }) => name).join(', ')} all fit: one may`)
-    const spiffeId = rule.template(token.claims)
+    const named = rule.subject?.(token.claims['sub'])
+    const spiffeId = rule.template(named ? { ...token.claims, ...named } : token.claims)
     if (!spiffeId.ok) return unmapped(`rule ${rule.name}: ${spiffeId.fault}`)
     if (reserved.has(spiffeId.value))
       return unmapped(`rule ${rule.name} gives ${spiffeId.value}, which is reserved`)
@@ -94,6 +99,7 @@ const compileRule = (rule: IdentityRule, trustDomain: string): CompiledRule => {
   return {
     name: rule.name,
     template: template.value,
+    subject: rule.subject === undefined ? undefined : namedSpiffeIdPattern(rule.subject),
     conditions: Object.entries(rule.match).map(([claim, wanted]) => ({
       claim: claimPath(claim),
       values: new Set(listOf(wanted)),
@@ -114,7 +120,8 @@ const withValue = ({ byValue }: IssuerRules, value: unknown): readonly CompiledR
   return (text === undefined ? undefined : byValue.get(text)) ?? []
 }
 
-const holds = ({ conditions }: CompiledRule, { claims }: VerifiedToken): boolean =>
+const holds = ({ subject, conditions }: CompiledRule, { claims }: VerifiedToken): boolean =>
+  (subject === undefined || subject(claims['sub']) !== undefined) &&
   conditions.every(({ claim, values }) => {
     const value = claim(claims)
     return Array.isArray(value) ? value.some((one) => isAmong(values, one)) : isAmong(values, value)

@@ -52,18 +52,25 @@ const unknownEndpoints = ({ federated, text }: Subject): Finding[] =>
     ]
   })
 
+const lists = [
+  '/egress/trustDomains',
+  '/listeners/ingress/tls/clientCertificates/trustDomains',
+] as const
+
 const unnamed = ({ federated, texts }: Subject): Finding[] =>
-  texts('/egress/trustDomains').flatMap((domain, i): Finding[] =>
-    federated.some(({ name }) => name === domain)
-      ? []
-      : [
-          {
-            pointer: pointerTo('/egress/trustDomains', i),
-            at: 'value',
-            message: `${quote(domain)} is not in \`federation.trustDomains\`, so nobody of it can be known`,
-            remedy: 'say there where its bundle is',
-          },
-        ],
+  lists.flatMap((list) =>
+    texts(list).flatMap((domain, i): Finding[] =>
+      federated.some(({ name }) => name === domain)
+        ? []
+        : [
+            {
+              pointer: pointerTo(list, i),
+              at: 'value',
+              message: `${quote(domain)} is not in \`federation.trustDomains\`, so nobody of it can be known`,
+              remedy: 'say there where its bundle is',
+            },
+          ],
+    ),
   )
 
 const forgetful = ({ federated, has }: Subject): Finding[] =>

@@ -16,6 +16,7 @@ export const issuerKeys: Rule = ({ issuers, routes, texts }) => {
         message: `issuer ${tick(name)} has both \`jwksUrl\` and \`jwksFile\``,
         remedy: 'keep one of the two',
       })
+    if (value.platform === 'spiffe') continue // its bundle has them
     if (value.introspection !== undefined) {
       found.push(...introspection({ name, pointer, value }, allowed))
       continue

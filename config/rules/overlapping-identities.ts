@@ -1,3 +1,5 @@
+import { spiffeIdPatternsOverlap } from '#contract/spiffe-id-pattern'
+import { unnamedSpiffeIdPattern } from '#contract/named-spiffe-id-pattern'
 import type { Identities } from '../schema.ts'
 import { tick, type Finding } from '../faults.ts'
 import { maxPairs, type Entry, type Rule } from './rule.ts'
@@ -28,6 +30,7 @@ export const overlappingIdentities: Rule = ({ identities }) => {
   for (const ofIssuer of byIssuer(identities).values())
     for (const [later, earlier] of pairsToCompare(ofIssuer)) {
       if (found.length >= maxPairs) return found
+      if (subjectsApart(later, earlier)) continue
       const apart = Object.keys(later.value.match).filter((claim) =>
         areApart(claim, later, earlier),
       )
@@ -56,6 +59,23 @@ const areApart = (claim: string, a: IdentityEntry, b: IdentityEntry): boolean =>
   const [one, other] = [valuesOf(a, claim), valuesOf(b, claim)]
   return one !== undefined && other !== undefined && !one.some((value) => other.includes(value))
 }
+
+/** No `sub` fits both. */
+const subjectsApart = (a: IdentityEntry, b: IdentityEntry): boolean => {
+  if (a.value.subject === undefined && b.value.subject === undefined) return false
+  const [one, other] = [subjectsOf(a), subjectsOf(b)]
+  return (
+    one !== undefined &&
+    other !== undefined &&
+    !one.some((left) => other.some((right) => spiffeIdPatternsOverlap(left, right)))
+  )
+}
+
+/** Patterns of the SPIFFE IDs that `sub` may be; undefined where it may be any. */
+const subjectsOf = (rule: IdentityEntry): readonly string[] | undefined =>
+  rule.value.subject === undefined
+    ? valuesOf(rule, 'sub')?.filter((value) => value.startsWith('spiffe://'))
+    : [unnamedSpiffeIdPattern(rule.value.subject)]
 
 const isUsuallyList = (claim: string): boolean => listClaims.has(claim.split('.').at(-1) ?? claim)
 

@@ -24,6 +24,8 @@ export const platforms: Rule = (subject) =>
         return azureTenant(issuer)
       case 'azure-attestation':
         return attestationAlgorithm(issuer)
+      case 'spiffe':
+        return otherTrustDomain(issuer, subject)
       case 'oidc':
         return []
       default:
@@ -134,6 +136,47 @@ const azureTenant = ({ pointer, name, value }: Entry<Issuer>): Finding[] =>
         },
       ]
     : []
+
+/** What makes no difference to another trust domain: its bundle has its keys, and JWT-SVIDs are of one type. */
+const notOfTrustDomains = [
+  'jwksUrl',
+  'jwksFile',
+  'jwksTokenFile',
+  'caFile',
+  'introspection',
+] as const
+
+const otherTrustDomain = (
+  { pointer, name, value }: Entry<Issuer>,
+  { federated, text }: Subject,
+): Finding[] => {
+  const useless = notOfTrustDomains
+    .filter((key) => value[key] !== undefined)
+    .map((key): Finding => ({
+      pointer: `${pointer}/${key}`,
+      at: 'key',
+      message: `issuer ${tick(name)} is a trust domain, whose keys are in its bundle`,
+      remedy: 'take it out: `federation` says where the bundle is',
+    }))
+  const domain = /^spiffe:\/\/([a-z0-9._-]+)$/.exec(value.issuer)?.[1]
+  const fault = (message: string, remedy: string): Finding[] => [
+    ...useless,
+    { pointer: `${pointer}/issuer`, at: 'value', message, remedy },
+  ]
+  if (domain === undefined)
+    return fault(`the issuer of ${tick(name)} is no trust domain`, 'write `spiffe://NAME`')
+  if (domain === text('/trustDomain'))
+    return fault(
+      `issuer ${tick(name)} is our own trust domain`,
+      'name the `issuer` of the exchange for its tokens, with `jwksUrl`',
+    )
+  return federated.some((other) => other.name === domain)
+    ? useless
+    : fault(
+        `the keys of issuer ${tick(name)} cannot be known: nobody gives the bundle of ${tick(domain)}`,
+        `name ${tick(domain)} in \`federation.trustDomains\``,
+      )
+}
 
 const attestationAlgorithm = ({ pointer, name, value }: Entry<Issuer>): Finding[] =>
   value.algorithms.includes('RS256')

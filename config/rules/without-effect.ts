@@ -10,10 +10,10 @@ export const withoutEffect: Rule = (subject) => [
   ...unmappedIssuers(subject),
 ]
 
-const rootsFile = '/listeners/ingress/tls/clientCertificates/rootsFile'
+const clientCertificates = '/listeners/ingress/tls/clientCertificates'
 
 const certificatesWithoutRoots = ({ routes, has }: Subject): Finding[] =>
-  has(rootsFile)
+  has(`${clientCertificates}/rootsFile`) || has(`${clientCertificates}/trustDomains/0`)
     ? []
     : routes
         .filter(({ value }) => value.clientCertificate !== undefined)

@@ -5,6 +5,15 @@ import { Id, Strict } from './words.ts'
 export const IdentityRule = Strict({
   name: Id('Name of the rule, for records.'),
   issuer: Type.String({ description: 'Name of the issuer whose tokens it is for.' }),
+  subject: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 1024,
+      format: 'spiffe-id-pattern-named',
+      description:
+        'For tokens whose `sub` is a SPIFFE ID: which, with `{name}` for any one segment, which `spiffeId` can then use: `spiffe://partner.example/jobs/{job}`.',
+    }),
+  ),
   match: Type.Record(
     Type.String({ minLength: 1 }),
     Type.Union([
@@ -22,7 +31,7 @@ export const IdentityRule = Strict({
     maxLength: 1024,
     format: 'spiffe-id-template',
     description:
-      'The SPIFFE ID to give, with `{claim}` for a claim that is a string; its value must be fit to be one path segment.',
+      'The SPIFFE ID to give, with `{claim}` for a claim that is a string, or for a name of `subject`; its value must be fit to be one path segment.',
   }),
 })
 export type IdentityRule = Static<typeof IdentityRule>

@@ -25,6 +25,7 @@ export const platforms = [
   'gcp',
   'azure',
   'azure-attestation',
+  'spiffe',
 ] as const
 
 /** An issuer of tokens that callers bring from outside. */
@@ -32,12 +33,13 @@ export const Issuer = Strict({
   issuer: Type.String({
     minLength: 1,
     maxLength: 512,
-    description: 'The `iss` of its tokens, compared code point by code point.',
+    description:
+      'The `iss` of its tokens, compared code point by code point. With `platform: spiffe` the trust domain, `spiffe://NAME`.',
   }),
   platform: Type.Enum([...platforms], {
     default: 'oidc',
     description:
-      'Whose tokens these are. Claims that the platform always states must be there and fit together; `oidc` asks for none.',
+      'Whose tokens these are. Claims that the platform always states must be there and fit together; `oidc` asks for none. `spiffe` is another trust domain of `federation`: its JWT-SVIDs are checked by its bundle alone.',
   }),
   audiences: Type.Array(Type.String({ minLength: 1 }), {
     minItems: 1,

@@ -171,6 +171,13 @@ export const IngressListener = Strict(
                   { holds: 'certificates' },
                 ),
               ),
+              trustDomains: Type.Optional(
+                Type.Array(Type.String({ pattern: '^[a-z0-9._-]{1,255}$' }), {
+                  uniqueItems: true,
+                  description:
+                    'Other trust domains of `federation` whose X.509-SVIDs count for such routes, too, each by its own bundle alone.',
+                }),
+              ),
             },
             {
               description:

@@ -6,7 +6,7 @@ import type { PolicyEngine } from '#contract/policy'
 import type { Quarantine } from '#contract/quarantine'
 import type { Quota, QuotaHeaders } from '#contract/quota'
 import type { Result } from '#contract/problem'
-import { trustDomainOf, type SpiffeId } from '#contract/spiffe-id'
+import { trustDomainOf, type SpiffeId, type TrustDomain } from '#contract/spiffe-id'
 import type { Step } from '#contract/step'
 import type { Log, Meter } from '#contract/telemetry'
 import type { GatewayConfig, Route, Upstream } from '#config/schema'
@@ -16,6 +16,7 @@ import { bearerVerifier } from '#identity/bearer'
 import { trustedIssuers, type TrustedIssuers } from '#identity/jwt/issuers'
 import { tokenVerifier } from '#identity/jwt/verify'
 import type { FederatedBundles } from '#identity/federation/federated-bundles'
+import { federatedSvids } from '#identity/federation/federated-svids'
 import { svidTowards } from '#identity/federation/svid-towards'
 import { identityMapping } from '#identity/mapping'
 import type { OwnSvid } from '#identity/svid/svid'
@@ -88,6 +89,7 @@ export const buildIngress = async (
     ...ports,
     issuers: config.issuers,
     plainHttpIssuers: config.unsafe.plainHttpIssuers,
+    federated,
     takeKeys: (madeFrom, make) => hand.take('issuer keys', madeFrom, make, (keys) => keys.close()),
     takeIntrospector: (madeFrom, make) =>
       hand.take('introspector', madeFrom, make, (one) => one.close()),
@@ -106,7 +108,7 @@ export const buildIngress = async (
   const keyFiles = Object.values(config.issuers).flatMap(({ caFile }) => caFile ?? [])
   const verifyJwt = hand.take(
     'verifier',
-    [config.issuers, config.caches.maxTokens, ports.stampOf(keyFiles)],
+    [config.issuers, config.caches.maxTokens, ports.stampOf(keyFiles), ...ofBundles(config)],
     () =>
       tokenVerifier({
         issuers: issuers.byIss,
@@ -130,6 +132,7 @@ export const buildIngress = async (
     addressLimit: config.limits.address && ports.limit('address', 'all', config.limits.address),
     routes: config.routes.map((route) => compileRoute(route, upstreams, firewall, ports)),
     quarantine: ports.quarantine.arriving,
+    certifiedStrangers: strangersOf(config, federated),
     verify: bearerVerifier(issuers, verifyJwt),
     holder: ports.holder,
     mapping: identityMapping(config.identities, config.trustDomain),
@@ -142,6 +145,21 @@ export const buildIngress = async (
   }
   return { parts, upstreams, issuers }
 }
+
+const strangersOf = (
+  { listeners }: GatewayConfig,
+  federated: FederatedBundles,
+): IngressParts['certifiedStrangers'] => {
+  const named = listeners.ingress.tls.clientCertificates?.trustDomains ?? []
+  const trustDomains = new Set(named as TrustDomain[]) // the schema has checked their grammar
+  return { trustDomains, svidOf: federatedSvids(federated, trustDomains) }
+}
+
+/** What the keys of other trust domains come from. */
+const ofBundles = ({ issuers, federation, trustDomain }: GatewayConfig): readonly unknown[] =>
+  Object.values(issuers).some(({ platform }) => platform === 'spiffe')
+    ? [federation, trustDomain]
+    : []
 
 /** A rule file may include others beside it. */
 export const ruleFiles = ({ waf: { crs, ruleFiles } }: GatewayConfig): readonly string[] => [

@@ -10,6 +10,7 @@ import type { VerifiedToken, VerifyToken } from '#identity/jwt/verified-token'
 import type { LegacyIdentities } from '../legacy-identities.ts'
 import type { MintCache } from '../mint-cache.ts'
 import type { IssuerForPolicy } from './authorise.ts'
+import type { CertifiedStrangers } from './client-certificate.ts'
 import type { CompiledRoute, LimitKey } from './compiled-route.ts'
 import type { HolderParts } from './token-holder.ts'
 import type { Subject } from './identify.ts'
@@ -25,6 +26,7 @@ export type IngressParts = {
   readonly addressLimit: Step<LimitKey, Quota> | undefined
   readonly routes: readonly CompiledRoute[]
   readonly quarantine: QuarantineJudge
+  readonly certifiedStrangers: CertifiedStrangers
   readonly verify: VerifyToken
   readonly holder: HolderParts
   readonly mapping: (token: VerifiedToken) => Result<Subject>

@@ -27,7 +27,7 @@ export const ingress = (parts: IngressParts) =>
     .learn('addressQuota', limitAddress(parts.addressLimit)) // before the signature check, which a flood would make us pay for
     .learn('route', findRoute(parts.routes))
     .guard('cut off here', quarantinedHere(parts.quarantine)) // address, route, client certificate
-    .guard('client certificate', clientCertificate) // where the route wants one
+    .guard('client certificate', clientCertificate(parts.certifiedStrangers)) // where the route wants one
     .guard('upgrade', upgradable) // WebSocket, where the route offers it
     .guard('grpc', grpcOverHttp2)
     .guard('body size', bodySize)

@@ -2,9 +2,12 @@ import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { causeText } from '#contract/cause'
 import type { Clock } from '#contract/clock'
+import type { TrustDomain } from '#contract/spiffe-id'
 import type { Issuer, Issuers } from '#config/schema'
+import type { FederatedBundles } from '../federation/federated-bundles.ts'
 import { askIssuer, readCredentials } from '../introspection/ask-issuer.ts'
 import { introspector, type Introspector } from '../introspection/introspector.ts'
+import { bundleKeys } from './bundle-keys.ts'
 import { clockAhead, type ClockAhead } from './clock-ahead.ts'
 import { issuerKeys, type IssuerKeys } from './issuer-keys.ts'
 import type { IssuerKeysDeps, IssuerStatus } from './key-refresher.ts'
@@ -53,6 +56,8 @@ export type TrustedIssuersOptions = IssuerKeysDeps & {
   readonly takeIntrospector?: (madeFrom: unknown, make: () => Introspector) => Introspector
   /** Signs assertions by it. */
   readonly clock: Clock
+  /** Where the keys of other trust domains (`platform: spiffe`) come from. */
+  readonly federated?: Pick<FederatedBundles, 'get' | 'status'>
 }
 
 const fetchTimeoutMs = 5000
@@ -84,6 +89,15 @@ export const trustedIssuers = (options: TrustedIssuersOptions): TrustedIssuers =
     if (issuer.introspection !== undefined) {
       introspecting.set(name, openIntrospector(name, issuer, allowPlainHttp, options))
       introspectingByIss.set(issuer.issuer, name)
+      continue
+    }
+    if (issuer.platform === 'spiffe') {
+      byIss.set(issuer.issuer, {
+        name,
+        options: issuer,
+        keys: keysOfTrustDomain(name, issuer, options),
+        clock: clockAhead(name, options.meter),
+      })
       continue
     }
     if (issuer.jwksFile === undefined && issuer.jwksUrl === undefined)
@@ -128,6 +142,16 @@ export const trustedIssuers = (options: TrustedIssuersOptions): TrustedIssuers =
       if (!options.takeIntrospector) for (const one of introspecting.values()) one.close()
     },
   }
+}
+
+const keysOfTrustDomain = (
+  name: string,
+  { issuer }: Issuer,
+  { federated, clock }: TrustedIssuersOptions,
+): IssuerKeys => {
+  if (federated === undefined)
+    throw new TypeError(`issuer ${name} is a trust domain, and no bundles are given`)
+  return bundleKeys(issuer.slice('spiffe://'.length) as TrustDomain, federated, clock)
 }
 
 const openIntrospector = (

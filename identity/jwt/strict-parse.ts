@@ -17,6 +17,8 @@ export type JwsHeader = {
   /** 1 to 256 printable ASCII characters. */
   readonly kid: string
   readonly typ: string | undefined
+  /** Whether it has nothing but `alg`, `kid` and `typ`. */
+  readonly isPlain: boolean
   /** Of `parseIssuersJws` alone. Nothing is ever fetched from there. */
   readonly jku?: unknown
 }
@@ -105,7 +107,14 @@ const readHeader = (header: JsonObject): Result<JwsHeader> => {
     return malformed('its header has no usable kid')
   if (typ !== undefined && typeof typ !== 'string')
     return malformed('its header has a typ that is not a string')
-  return pass({ alg, kid, typ, ...(Object.hasOwn(header, 'jku') ? { jku: header['jku'] } : {}) })
+  const isPlain = Object.keys(header).length === (typ === undefined ? 2 : 3)
+  return pass({
+    alg,
+    kid,
+    typ,
+    isPlain,
+    ...(Object.hasOwn(header, 'jku') ? { jku: header['jku'] } : {}),
+  })
 }
 
 /**

@@ -7,6 +7,7 @@ import { quotable, refuseToken } from './challenge.ts'
 import { readStandardClaims, type StandardClaims } from './claims.ts'
 import type { TrustedIssuer } from './issuers.ts'
 import { platformForms, platformProfiles } from '../platforms/profiles.ts'
+import { issuerOfSubject } from '../platforms/spiffe.ts'
 import { deepFreeze, type JsonObject } from '../json-strict.ts'
 import type { VerificationKey } from './jwks.ts'
 import {
@@ -140,16 +141,20 @@ const readToken = (
   const said = parseClaims(jws.value)
   if (!said.ok) return said
   const { iss } = said.value
-  const issuer = typeof iss === 'string' ? issuers.get(iss) : undefined
+  const issuer = findIssuer(said.value, issuers)
   if (!issuer || !accepted.has(issuer.name)) return unknownIssuer(iss)
   const form = platformForms[issuer.options.platform]
-  const { alg, typ, jku } = jws.value.header
-  if (jku !== undefined && jku !== form?.keyAddress(issuer.options.issuer))
+  const { alg, typ, jku, isPlain } = jws.value.header
+  if (jku !== undefined && jku !== form?.keyAddress?.(issuer.options.issuer))
     return refuseMember('jku')
-  const claims = form?.claims(said.value) ?? said.value
+  if (form?.isHeaderPlain && !isPlain) return refuseMember('more than alg, kid and typ')
+  const claims = form?.claims?.(said.value) ?? said.value
   if (!issuer.options.algorithms.includes(alg)) return wrongAlgorithm()
   // In the configuration `none` stands for no `typ` at all, so a token cannot have that one.
-  if (typ === 'none' || !issuer.options.types.includes(typ ?? 'none'))
+  const isOfType = form?.types
+    ? form.types.includes(typ)
+    : typ !== 'none' && issuer.options.types.includes(typ ?? 'none')
+  if (!isOfType)
     return refuseToken('token-type-refused', 'This kind of token is not accepted here', { typ })
   const standard = readStandardClaims(claims, issuer.options)
   if (!standard.ok) return standard
@@ -174,6 +179,21 @@ const readToken = (
     standard: standard.value,
     times: times.value,
   })
+}
+
+/**
+ * The issuer that a token says it is of. Another trust domain is found by the subject alone, and not by an `iss` that says
+ * so, nor is any other issuer found by its subject.
+ */
+const findIssuer = (
+  claims: JsonObject,
+  issuers: ReadonlyMap<string, TrustedIssuer>,
+): TrustedIssuer | undefined => {
+  const { iss } = claims
+  const named = typeof iss === 'string' ? issuers.get(iss) : undefined
+  if (named && named.options.platform !== 'spiffe') return named
+  const ofSubject = issuers.get(issuerOfSubject(claims) ?? '')
+  return ofSubject?.options.platform === 'spiffe' ? ofSubject : undefined
 }
 
 /** A clock that is so far ahead that its tokens are refused is the one to be seen: only by what its issuer signed. */

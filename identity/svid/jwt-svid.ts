@@ -1,7 +1,8 @@
 import { hash } from 'node:crypto'
 import { pass, refuse, type Refusal, type Result } from '#contract/problem'
 import { parseSpiffeId, trustDomainOf, type SpiffeId, type TrustDomain } from '#contract/spiffe-id'
-import { parseClaims, parseCompactJws } from '../jwt/strict-parse.ts'
+import { jwtSvidTypes } from '../platforms/spiffe.ts'
+import { parseClaims, parseCompactJws, refuseMember } from '../jwt/strict-parse.ts'
 import { checkTimes, readTimes } from '../jwt/times.ts'
 import type { Bundle } from './bundle.ts'
 
@@ -16,7 +17,6 @@ export type VerifiedJwtSvid = {
   readonly fingerprint: string
 }
 
-const acceptedTypes: readonly (string | undefined)[] = [undefined, 'JWT', 'JOSE']
 const times = { skewSeconds: 30, minRemainingSeconds: 0 }
 const maxLifetimeSeconds = 86_400
 
@@ -35,8 +35,9 @@ export const verifyJwtSvid = (
 ): Result<VerifiedJwtSvid> => {
   const jws = parseCompactJws(token)
   if (!jws.ok) return jws
-  const { kid, alg, typ } = jws.value.header
-  if (!acceptedTypes.includes(typ)) return refuse('token-type-refused', { cause: { typ } })
+  const { kid, alg, typ, isPlain } = jws.value.header
+  if (!isPlain) return refuseMember('more than alg, kid and typ')
+  if (!jwtSvidTypes.includes(typ)) return refuse('token-type-refused', { cause: { typ } })
   const key = bundle.jwtKeys.get(kid)
   if (!key) return refuse('token-key-unknown', { cause: { kid } })
   if (key.algorithm !== alg) return refuse('token-algorithm-refused', { cause: { kid, alg } })

@@ -20,6 +20,11 @@ const good: Readonly<Record<keyof typeof formats, readonly string[]>> = {
     'spiffe://mesh.example/**',
     'spiffe://mesh.example/a/*/b/**',
   ],
+  'spiffe-id-pattern-named': [
+    'spiffe://mesh.example/a',
+    'spiffe://mesh.example/{a}',
+    'spiffe://mesh.example/ns/{ns}/sa/{sa_2}',
+  ],
   url: ['http://a.example/b?c=d', 'https://a.example:8443', 'https://[::1]/'],
   'https-url': ['https://a.example/b', 'HTTPS://a.example'],
   'https-origin': [
@@ -92,6 +97,19 @@ const bad: Readonly<Record<keyof typeof formats, readonly string[]>> = {
     'spiffe://m/a//*',
     '*',
     '**',
+  ],
+  'spiffe-id-pattern-named': [
+    'spiffe://m',
+    'spiffe://{a}/b',
+    'spiffe://m/x{a}',
+    'spiffe://m/{a}x',
+    'spiffe://m/{a}{b}',
+    'spiffe://m/{a}/{a}',
+    'spiffe://m/{A}',
+    'spiffe://m/{a.b}',
+    'spiffe://m/{}',
+    'spiffe://m/{a',
+    'spiffe://m/*',
   ],
   'spiffe-id-template': [
     'spiffe://m',

@@ -7,6 +7,7 @@ export const platformClaims: Readonly<
   Record<Issuer['platform'], Readonly<Record<string, unknown>>>
 > = {
   oidc: { sub: 'job-7' },
+  spiffe: { sub: 'spiffe://partner.example/jobs/nightly' },
   kubernetes: {
     sub,
     'kubernetes.io': {

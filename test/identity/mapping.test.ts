@@ -57,6 +57,31 @@ suite('who becomes whom', () => {
     refused(become(rules, { tenant: 't1' }), /fits/)
   })
 
+  test('a subject is a SPIFFE ID, segment by segment, and its names go into the new one', () => {
+    const jobs = {
+      ...rule('a', {}, 'spiffe://mesh.example/partner/{job}/{team}'),
+      subject: 'spiffe://partner.example/{team}/jobs/{job}',
+    }
+    const of = (sub: unknown, more = {}) => become([jobs], { sub, ...more })
+    assert.equal(
+      of('spiffe://partner.example/shop/jobs/nightly', { job: 'root', team: 'admins' }),
+      'spiffe://mesh.example/partner/nightly/shop',
+    )
+    for (const other of [
+      'spiffe://partner.example/shop/jobs',
+      'spiffe://partner.example/shop/jobs/nightly/x',
+      'spiffe://partner.example/shop/Jobs/nightly',
+      'spiffe://partner.example.evil/shop/jobs/nightly',
+      'spiffe://mesh.example/shop/jobs/nightly',
+      'https://partner.example/shop/jobs/nightly',
+      ['spiffe://partner.example/shop/jobs/nightly'],
+      undefined,
+    ])
+      refused(of(other), /fits the claims/)
+    refused(of('spiffe://partner.example/shop/jobs/..'), /not fit to be a path segment/)
+    refused(of('spiffe://partner.example//jobs/x'), /not fit to be a path segment/)
+  })
+
   test('the result names the rule', () => {
     const result = identityMapping([rule('a', {})], 'mesh.example')(token({}))
     assert.deepEqual(result, {

@@ -31,10 +31,11 @@ const run = promisify(execFile)
 const audience = 'sallyport'
 const orders = 'spiffe://mesh.example/ns/shop/sa/orders'
 
+/** Other trust domains: `two-meshes-federate.test.ts`. */
+type Platform = Exclude<Issuer['platform'], 'spiffe'>
+
 /** Who the bearer of each platform's token is in the mesh, and by which of its claims. */
-const callers: Readonly<
-  Record<Issuer['platform'], { match: Record<string, string>; spiffeId: string }>
-> = {
+const callers: Readonly<Record<Platform, { match: Record<string, string>; spiffeId: string }>> = {
   kubernetes: {
     match: { 'kubernetes.io.serviceaccount.uid': '0d4c1d50-3333-4a6b-8e0b-5a0c8a2f0003' },
     spiffeId: 'spiffe://mesh.example/ns/shop/sa/web',
@@ -59,7 +60,7 @@ const callers: Readonly<
   },
   oidc: { match: { sub: 'job-7' }, spiffeId: 'spiffe://mesh.example/jobs/any' },
 }
-const platforms = Object.keys(callers) as Issuer['platform'][]
+const platforms = Object.keys(callers) as Platform[]
 const gatewayAccount = {
   sub: 'system:serviceaccount:sallyport:gateway',
   'kubernetes.io': {
@@ -76,7 +77,7 @@ const issuers = await Promise.all(
   platforms.map((platform) => runPlatformIssuer(platform, audience)),
 )
 for (const { close } of issuers) after(close)
-const issuerOf = (platform: Issuer['platform']): PlatformIssuer => {
+const issuerOf = (platform: Platform): PlatformIssuer => {
   const found = issuers.find((one) => one.platform === platform)
   assert.ok(found)
   return found
@@ -426,7 +427,7 @@ suite('a signed GetCallerIdentity of AWS', () => {
 })
 
 /** Signed by the right key, for the right audience, and yet not one of the platform. */
-const signedWithout = (issuer: PlatformIssuer, platform: Issuer['platform'], sub: string) => {
+const signedWithout = (issuer: PlatformIssuer, platform: Platform, sub: string) => {
   const nothing = {
     kubernetes: { 'kubernetes.io': undefined },
     github: { repository_id: undefined },

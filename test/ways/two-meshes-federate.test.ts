@@ -6,13 +6,36 @@ import type { IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { after, suite, test } from 'node:test'
-import { gateway as partnerJob } from '#test/exchange/fixtures'
+import { decodeJwt } from 'jose'
+import { gateway as partnerJob, orders } from '#test/exchange/fixtures'
 import { startTestExchange } from '#test/exchange/running-exchange'
 import { makeWebCertificate } from '#test/fakes/https-server'
+import { newSigningKey, signToken } from '#test/fakes/token-maker'
 import { askAt, eventually, freePorts, ids, meshRig, openRoute, type Answer } from './rig.ts'
 
 const ours = 'mesh.test'
 const theirs = 'mesh.example'
+/** What their callers are to ours: an issuer, whose members become somebody by our rules alone. */
+const aboutThem = {
+  issuers: {
+    partner: {
+      issuer: `spiffe://${theirs}`,
+      platform: 'spiffe',
+      audiences: [ids.gateway],
+      policyClaims: ['sub'],
+      kind: 'mesh',
+    },
+    mesh: { issuer: 'https://elsewhere.test', audiences: [ids.gateway], jwksFile: 'jwks.json' },
+  },
+  identities: [
+    {
+      name: 'their-users',
+      issuer: 'partner',
+      subject: `spiffe://${theirs}/user/{user}`,
+      spiffeId: `spiffe://${ours}/partner/user/{user}`,
+    },
+  ],
+}
 
 /**
  * Two meshes with an exchange each: ours fetches the other's bundle by `https_web`, the other ours by `https_spiffe`. A
@@ -43,6 +66,16 @@ const setUp = async () => {
       directory: rig.at('federation'),
       trustDomains: { [theirs]: { bundleEndpoint: fromThem } },
     },
+    ...aboutThem,
+    selfService: { issuers: ['partner'] },
+    grants: [
+      {
+        name: 'theirs',
+        subjects: [`spiffe://${ours}/partner/**`],
+        tokens: ['jwt-svid', 'x509-svid'],
+        audiences: [ids.service],
+      },
+    ],
     clients: { 'their-job': client(partnerJob), 'their-other': client(`spiffe://${theirs}/other`) },
   })
   const ourBundle = await askAt(ourPort, exchange.roots(), '/bundle')
@@ -89,6 +122,11 @@ const setUp = async () => {
   const theirService = await serveAs(joined)
   // Our own CA must not be able to speak for them.
   const impostor = await serveAs(await rig.svidOf(partnerJob))
+  const called: string[] = []
+  const service = await rig.service((req, res) => {
+    called.push(String(req.headers.authorization))
+    res.end('called')
+  })
   const gateway = await rig.gateway('gateway', {
     exchangePort: ourPort,
     federation: {
@@ -98,9 +136,30 @@ const setUp = async () => {
     upstreams: {
       service: { endpoints: [theirService.url], spiffeId: partnerJob },
       impostor: { endpoints: [impostor.url], spiffeId: partnerJob },
+      own: { endpoints: [service.url], spiffeId: ids.service },
     },
-    routes: [openRoute('a', '/a'), openRoute('b', '/b', { upstream: 'impostor' })],
-    listeners: { egress: { port: 0, tls: { certificates: [rig.ingressFiles] } } },
+    ...aboutThem,
+    routes: [
+      openRoute('a', '/a'),
+      openRoute('b', '/b', { upstream: 'impostor' }),
+      openRoute('certified', '/certified', { clientCertificate: { names: [partnerJob] } }),
+      openRoute('called', '/called', {
+        authenticate: { issuers: ['partner'] },
+        policy: { requires: { kinds: ['mesh'] } },
+        upstream: 'own',
+      }),
+      openRoute('closed', '/closed', { authenticate: { issuers: ['mesh'] } }),
+    ],
+    listeners: {
+      ingress: {
+        tls: {
+          certificates: [rig.ingressFiles],
+          // Our own CA, too: it must not be able to speak for them here either.
+          clientCertificates: { rootsFile: rig.at('roots.pem'), trustDomains: [theirs] },
+        },
+      },
+      egress: { port: 0, tls: { certificates: [rig.ingressFiles] } },
+    },
     egress: {
       trustDomains: [theirs],
       rules: [
@@ -113,11 +172,11 @@ const setUp = async () => {
       ],
     },
   })
-  return { rig, exchange, partner, joined, gateway, theirService, impostor }
+  return { rig, exchange, partner, joined, gateway, theirService, impostor, called }
 }
 
 suite('two meshes federate', async () => {
-  const { rig, exchange, partner, joined, gateway, theirService, impostor } = await setUp()
+  const { rig, exchange, partner, joined, gateway, theirService, impostor, called } = await setUp()
   const federationOf = async (adminUrl: string, domain: string) => {
     const status = (await (await fetch(`${adminUrl}/status`)).json()) as {
       federation: Record<string, { sequence?: number; refreshedAtMs?: number; roots: number }>
@@ -216,6 +275,103 @@ suite('two meshes federate', async () => {
       connect({ headers: { 'proxy-authorization': `Bearer ${bearer}` } })
     assert.equal((await as(token)).status, 403)
     assert.equal((await as(`${token.slice(0, -8)}AAAAAAAA`)).status, 407)
+  })
+
+  /** A JWT-SVID that their exchange has minted for alice of there. */
+  const theirSvid = async (audience: string = ids.gateway) => {
+    const minted = await partner.exchangeToken(
+      { subject_token: await partner.subjectToken(), audience },
+      joined,
+    )
+    return String(minted.json()['access_token'])
+  }
+  const bearer = (token: string) => ({ headers: { authorization: `Bearer ${token}` } })
+  const tagOf = (answer: Answer) => answer.headers['x-sallyport-problem']
+
+  test('a JWT-SVID of there is an authenticated caller at a route that takes its domain, as who our rules say', async () => {
+    const token = await theirSvid()
+    const answer = await gateway.ask('/called/1', bearer(token))
+    assert.deepEqual([answer.status, answer.text], [200, 'called'])
+    const minted = decodeJwt(called.at(-1)?.split(' ')[1] ?? '')
+    assert.deepEqual(
+      [minted.sub, minted.aud, minted.iss],
+      [`spiffe://${ours}/partner/user/alice`, ids.service, 'https://localhost'],
+    )
+    const { caller, spiffeId, mapping } = await gateway.record(
+      ({ route, outcome }) => route?.id === 'called' && outcome === 'forwarded',
+    )
+    assert.deepEqual(
+      [caller?.issuer, caller?.subject, spiffeId, mapping],
+      [
+        'partner',
+        `spiffe://${theirs}/user/alice`,
+        `spiffe://${ours}/partner/user/alice`,
+        'their-users',
+      ],
+    )
+  })
+
+  test('it is nobody at a route that does not take its domain, nor for another audience, nor forged', async () => {
+    const token = await theirSvid()
+    assert.equal(tagOf(await gateway.ask('/closed/1', bearer(token))), 'token-issuer-unknown')
+    const ofAnother = await theirSvid(orders)
+    assert.equal(tagOf(await gateway.ask('/called/1', bearer(ofAnother))), 'token-audience-wrong')
+    const forged = `${token.slice(0, -8)}AAAAAAAA`
+    assert.match(String(tagOf(await gateway.ask('/called/1', bearer(forged)))), /^token-/)
+  })
+
+  test('our own keys cannot speak for it, nor its keys for us or for an issuer', async () => {
+    const now = Math.floor(Date.now() / 1000)
+    const standard = { aud: ids.gateway, iat: now, exp: now + 60 }
+    const alice = `spiffe://${theirs}/user/alice`
+    const ourKey = newSigningKey('outside')
+    const rows = [
+      [{ ...standard, sub: alice, iss: 'https://localhost' }, 'token-key-unknown'],
+      [{ ...standard, sub: alice }, 'token-key-unknown'],
+      [{ ...standard, sub: `spiffe://${ours}/user/alice` }, 'token-issuer-unknown'],
+      [{ ...standard, sub: 'alice', iss: `spiffe://${theirs}` }, 'token-issuer-unknown'],
+      [{ ...standard, sub: alice, iss: 'https://elsewhere.test' }, 'token-issuer-unknown'],
+    ] as const
+    for (const [claims, tag] of rows)
+      assert.equal(
+        tagOf(await gateway.ask('/called/1', bearer(signToken(ourKey, claims)))),
+        tag,
+        JSON.stringify(claims),
+      )
+  })
+
+  test('it is a subject token at our exchange, and gets what a grant of ours says', async () => {
+    const ask = async (token: string) => {
+      const form = {
+        grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
+        requested_token_type: 'urn:ietf:params:oauth:token-type:jwt',
+        subject_token_type: 'urn:ietf:params:oauth:token-type:jwt',
+        subject_token: token,
+        audience: ids.service,
+      }
+      const { port } = exchange.exchange
+      const answer = await askAt(port, exchange.roots(), '/token', {
+        method: 'POST',
+        headers: { 'content-type': 'application/x-www-form-urlencoded' },
+        body: new URLSearchParams(form).toString(),
+      })
+      return JSON.parse(answer.text) as Record<string, string>
+    }
+    const granted = await ask(await theirSvid())
+    assert.equal(
+      decodeJwt(granted['access_token'] ?? '').sub,
+      `spiffe://${ours}/partner/user/alice`,
+      JSON.stringify(granted),
+    )
+    assert.equal((await ask(await theirSvid(orders)))['problem'], 'token-audience-wrong')
+  })
+
+  test('its certificate counts at a route that wants one, and our CA cannot speak for it', async () => {
+    assert.equal((await gateway.ask('/certified/1', joined)).status, 200)
+    const forged = await rig.svidOf(partnerJob)
+    assert.equal(tagOf(await gateway.ask('/certified/1', forged)), 'client-certificate-refused')
+    const ourOwn = await rig.svidOf(ids.service)
+    assert.equal(tagOf(await gateway.ask('/certified/1', ourOwn)), 'client-certificate-refused')
   })
 
   test('none of that is so where the configuration does not name the domain', async () => {

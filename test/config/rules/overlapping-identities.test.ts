@@ -121,6 +121,30 @@ test('it finds exactly the rules that the mapping itself would stumble over', ()
   assert.ok(Math.min(...Object.values(counts)) > 10, JSON.stringify(counts))
 })
 
+suite('two rules by the SPIFFE ID of their subject', () => {
+  const jobs = 'spiffe://partner.example/jobs/{job}'
+  const rows = [
+    [{ subject: jobs }, { subject: 'spiffe://partner.example/{kind}/nightly' }, 1],
+    [{ subject: jobs }, { subject: 'spiffe://partner.example/ns/{name}' }, 0],
+    [{ subject: jobs }, { subject: `${jobs}/{run}` }, 0],
+    [{ subject: jobs }, { match: { sub: 'spiffe://partner.example/jobs/a' } }, 1],
+    [{ subject: jobs }, { match: { sub: ['alice', 'spiffe://partner.example/ns/a'] } }, 0],
+    [{ subject: jobs }, {}, 1],
+    [{ subject: jobs, match: { x: '1' } }, { subject: jobs, match: { x: '2' } }, 0],
+  ] as const
+  for (const [a, b, faults] of rows)
+    test(`${JSON.stringify(a)} and ${JSON.stringify(b)}`, () => {
+      const [one, other] = rulesOf([{}, {}])
+      assert.ok(one && other)
+      const rules = [
+        { ...one, ...a },
+        { ...other, ...b },
+      ] as IdentityRule[]
+      assert.equal(judge(rules).length, faults)
+      assert.equal(judge(rules.toReversed()).length, faults)
+    })
+})
+
 test('ten thousand rules take no long time', () => {
   const startedMs = performance.now()
   const rules = rulesOf(Array.from({ length: 10_000 }, (_, i) => ({ sub: `${i}`, azp: 'a' })))

@@ -14,6 +14,9 @@ const asked = (endpoint: string) =>
   `introspection: { endpoint: ${endpoint}, authentication: { method: client_secret_basic, clientId: us, secret: { file: tls/server.pem } } }`
 const shared = '{ redis: { url: { file: tls/server.pem } } }'
 
+const other =
+  '{ directory: run, trustDomains: { other.example: { bundleEndpoint: { profile: https_web, url: https://other.example/bundle } } } }'
+
 const route = (id: string, path: string, more = '') =>
   `  - { id: ${id}, team: shop, match: { hosts: [api.example], path: { exact: ${path} } }, authenticate: none, upstream: orders${more} }\n`
 
@@ -141,6 +144,34 @@ const gatewayRows: readonly Row[] = [
     'an identity of another trust domain',
     replace('spiffe://mesh.example/people/{sub}', 'spiffe://mesh.examples/people/{sub}'),
     '"spiffe://mesh.examples/people/x" is not in the trust domain "mesh.example" — name an ID that begins with spiffe://mesh.example/',
+  ],
+  [
+    'callers of another trust domain',
+    (text) =>
+      `${replace('    issuer: https://login.example\n', '    issuer: spiffe://other.example\n    platform: spiffe\n')(text)}federation: ${other}\n`,
+  ],
+  [
+    'callers of a trust domain whose bundle nobody gives',
+    replace(
+      '    issuer: https://login.example\n',
+      '    issuer: spiffe://other.example\n    platform: spiffe\n',
+    ),
+    'the keys of issuer `main` cannot be known: nobody gives the bundle of `other.example` — name `other.example` in `federation.trustDomains`',
+  ],
+  [
+    'callers of our own trust domain as if of another',
+    replace(
+      '    issuer: https://login.example\n',
+      '    issuer: spiffe://mesh.example\n    platform: spiffe\n',
+    ),
+    'issuer `main` is our own trust domain — name the `issuer` of the exchange for its tokens, with `jwksUrl`',
+  ],
+  [
+    'a trust domain with keys of its own',
+    (text) =>
+      `${replace('    audiences: [api]', '    platform: spiffe\n    jwksUrl: https://login.example/keys\n    audiences: [api]')(text)}federation: ${other}\n`,
+    'the issuer of `main` is no trust domain — write `spiffe://NAME`',
+    'issuer `main` is a trust domain, whose keys are in its bundle — take it out: `federation` says where the bundle is',
   ],
   [
     'a template that could make a caller the exchange',

@@ -8,6 +8,7 @@ type Platform = Issuer['platform']
 type Claims = Readonly<Record<string, unknown>>
 
 const issuers: Partial<Record<Platform, string>> = {
+  spiffe: 'spiffe://partner.example',
   azure: 'https://login.microsoftonline.com/11111111-2222-3333-4444-555555555555/v2.0',
 }
 const check = (platform: Platform, claims: Claims) =>
@@ -85,6 +86,10 @@ suite('a token does not fit', () => {
     ['azure', 'without its object', ['oid'], undefined],
     ['azure', 'without an application', ['appid'], undefined],
     ['azure', 'with something else for its machine', ['xms_az_rid'], 'https://evil.example'],
+    ['spiffe', 'of another trust domain', ['sub'], 'spiffe://partner.example.evil/jobs/nightly'],
+    ['spiffe', 'about a trust domain as such', ['sub'], 'spiffe://partner.example'],
+    ['spiffe', 'about nobody of a trust domain', ['sub'], 'alice'],
+    ['spiffe', 'with a port in its sub', ['sub'], 'spiffe://partner.example:443/jobs/nightly'],
     [maa, 'of an enclave and not of a machine', ['x-ms-attestation-type'], 'sgx'],
     [maa, 'without its machine', ['x-ms-azurevm-vmid'], undefined],
     [maa, 'whose machine is a name', ['x-ms-azurevm-vmid'], 'web-1'],
