@@ -7,9 +7,10 @@ import {
   type RandomBytes,
   type Sleep,
 } from '#contract/clock'
-import type { SpiffeId } from '#contract/spiffe-id'
+import type { SpiffeId, TrustDomain } from '#contract/spiffe-id'
 import type { Log, Meter } from '#contract/telemetry'
 import type { ExchangeConfig } from '#config/schema'
+import type { AgentBundle } from '#identity/federation/agent-bundle'
 import { ownSvidFromFiles } from '#identity/svid/own-svid-from-files'
 import type { OwnSvid } from '#identity/svid/svid'
 import { auditLog } from '#plugins/audit-log/sink'
@@ -44,11 +45,14 @@ export const startExchange = async (
     closing.push(deciding.close)
     const ownSvid = await openOwnSvid(config, shared, signal)
     if (ownSvid) closing.push(async () => ownSvid.close())
+    const ownBundle = await openOwnBundle(config, shared)
+    if (ownBundle) closing.push(async () => ownBundle.close())
     const running = await runExchange(config, {
       ...shared,
       ...deciding,
       audit,
       ownSvid,
+      ownBundle,
       metrics: scrape,
       uptimeMs: () => performance.now(),
       close,
@@ -86,6 +90,26 @@ const openOwnSvid = async (
     default:
       return identity satisfies never
   }
+}
+
+const longestWaitForKeysMs = 3000
+
+/** Keys for JWT-SVIDs of our trust domain that are not ours: those of SPIRE, where it gives us our identity. */
+const openOwnBundle = async (
+  { identity, trustDomain }: ExchangeConfig,
+  shared: { readonly sleep: Sleep; readonly randomBytes: RandomBytes; readonly log: Log },
+): Promise<AgentBundle | undefined> => {
+  if (identity?.source !== 'workload-api') return undefined
+  const { agentBundle } = await import('#identity/federation/agent-bundle')
+  const { socket } = identity
+  const name = trustDomain as TrustDomain // the schema has checked its grammar
+  const bundle = agentBundle({ ...shared, socket, trustDomain: name, fetched: () => {} })
+  // Without its keys our bundle would lose them for a moment at each start.
+  const enough = new AbortController()
+  const stop = bundle.onChange(({ jwtKeys }) => jwtKeys.size > 0 && enough.abort())
+  if (!bundle.current()?.jwtKeys.size) await shared.sleep(longestWaitForKeysMs, enough.signal)
+  stop()
+  return bundle
 }
 
 /**

@@ -6,10 +6,12 @@ import type { ListeningAt } from '#http/listen-on'
 import { bearerVerifier } from '#identity/bearer'
 import { trustedIssuers } from '#identity/jwt/issuers'
 import { tokenVerifier } from '#identity/jwt/verify'
+import type { AgentBundle } from '#identity/federation/agent-bundle'
 import type { OwnSvid } from '#identity/svid/svid'
 import { adminForGateways } from './admin/for-gateways.ts'
 import { exchangeAdminRoutes } from './admin/server.ts'
 import { openAuthority } from './ca/authority.ts'
+import { besidesOf } from './ca/besides.ts'
 import {
   inspectionKeysOf,
   keyLifetimesOf,
@@ -48,6 +50,8 @@ export type ExchangePorts = DecidingPorts & {
   readonly audit: AuditSink
   /** Where our certificate comes from, if not from our own CA. */
   readonly ownSvid?: OwnSvid | undefined
+  /** What else who gives it has for our trust domain: keys for JWT-SVIDs. */
+  readonly ownBundle?: Pick<AgentBundle, 'current' | 'onChange'> | undefined
   readonly meter: Meter
   readonly metrics: () => Promise<{ readonly contentType: string; readonly body: string }>
   readonly log: Log
@@ -80,7 +84,7 @@ export const runExchange = async (
   config: ExchangeConfig,
   ports: ExchangePorts,
 ): Promise<RunningExchange> => {
-  const { clock, randomBytes, audit, meter, log, ownSvid } = ports
+  const { clock, randomBytes, audit, meter, log, ownSvid, ownBundle } = ports
   const parties = partiesOf(config)
   const { trustDomain, spiffeId, gateways, joinTokenFiles } = parties
   const lifetimeMs = config.lifetimes.x509SvidSeconds * 1000
@@ -92,6 +96,7 @@ export const runExchange = async (
     lifetimes: keyLifetimesOf(config),
     inspection,
     trustDomain,
+    besides: () => besidesOf(ownSvid?.current(), ownBundle?.current()),
     ...ports,
   })
   const authority = keys.current
@@ -99,7 +104,7 @@ export const runExchange = async (
   const own = ownSvid
     ? ownCertificateFrom(ownSvid, clock)
     : await ownCertificate({ authority, spiffeId, names, lifetimeMs, clock, randomBytes })
-  const authorities = ownAuthorities(authority, ownSvid)
+  const authorities = ownAuthorities(authority)
   const joinTokens = memoryJoinTokens(clock, randomBytes, (token) => {
     void removeSpent(joinTokenFiles, token, log)
   })
@@ -198,7 +203,8 @@ export const runExchange = async (
   })
 
   const showIssued = issuedTimeline(register, meter, clock)
-  const stopFollowing = ownSvid?.onChange(() => void upkeep.tick())
+  const tick = () => void upkeep.tick()
+  const stopFollowing = [ownSvid?.onChange(tick), ownBundle?.onChange(tick)]
   const stopUpkeep = everySoOften(upkeep.tick, showIssued, [listener, admin], meter)
   const bundleAt =
     config.listeners.federation &&
@@ -210,7 +216,7 @@ export const runExchange = async (
     await listener.close(config.drainSeconds * 1000)
     await admin.close(adminGraceMs)
     stopUpkeep()
-    stopFollowing?.()
+    for (const stop of stopFollowing) stop?.()
     issuers.close()
     decided.closeAws()
     for (const { close } of reviewers.values()) close()

@@ -1,6 +1,8 @@
 import type { Clock } from '#contract/clock'
 import type { KeyState, KeyStore } from '../keys/key-store.ts'
 import { serially } from '../serially.ts'
+import { digestOfBesides, nothingBesides, type Besides } from './besides.ts'
+import { numbered } from './turn-keys.ts'
 import { firstKeys, type KeyMaking } from './make-keys.ts'
 import { snapshotOf, type AuthoritySnapshot } from './snapshot.ts'
 import {
@@ -31,7 +33,12 @@ export type Authority = {
   readonly order: (order: KeyOrder) => Promise<KeyOrderOutcome>
 }
 
-export type AuthorityParts = KeyMaking & { readonly store: KeyStore; readonly clock: Clock }
+export type AuthorityParts = KeyMaking & {
+  readonly store: KeyStore
+  readonly clock: Clock
+  /** What else is published, as it is now. By default nothing. */
+  readonly besides?: () => Besides
+}
 
 /**
  * The keys of the exchange at work: loaded, or made at the very first start, and turned when they are due. Every change is
@@ -40,13 +47,22 @@ export type AuthorityParts = KeyMaking & { readonly store: KeyStore; readonly cl
  * @throws Error naming file and remedy if the store cannot be trusted or holds the keys of another trust domain.
  */
 export const openAuthority = async (parts: AuthorityParts): Promise<Authority> => {
-  const { store, clock } = parts
+  const { store, clock, besides = () => nothingBesides } = parts
   let snapshot = snapshotOf(await loadOrMake(parts))
+  /** Of what is besides the keys in `snapshot`: it is not stored. */
+  let shown = digestOfBesides(nothingBesides)
 
   const accept = async (state: KeyState) => {
-    if (state === snapshot.keys) return
-    await store.save(state)
-    snapshot = snapshotOf(state)
+    const more = besides()
+    const digest = digestOfBesides(more)
+    const next =
+      digest === (state.besides ?? '')
+        ? state
+        : numbered(state, { ...state, besides: digest }, clock())
+    if (next === snapshot.keys && digest === shown) return
+    if (next !== snapshot.keys) await store.save(next)
+    snapshot = snapshotOf(next, more)
+    shown = digest
   }
   const oneByOne = serially()
 

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { intermediatesMember } from '#identity/svid/bundle'
 import { pemOf } from '#identity/svid/pem'
 import type { KeyState } from '../keys/key-store.ts'
+import { nothingBesides, publicJwkOf, type Besides } from './besides.ts'
 import { jwkOf, p256PublicKeyOf } from './p256.ts'
 import { everyKey } from './slots.ts'
 
@@ -17,11 +18,11 @@ export const refreshHintSeconds = 300
 
 /**
  * The SPIFFE bundle: an entry for each root without a `kid`, and one for each key of JWT-SVIDs with it. The intermediates
- * are there in a member of our own, see `intermediatesMember`.
+ * are there in a member of our own, see `intermediatesMember`. What others certify in our trust domain stands beside it.
  *
  * @see SPIFFE Trust Domain and Bundle §4, X509-SVID §6.2, JWT-SVID §4
  */
-export const bundleOf = (state: KeyState): PublishedDocument =>
+export const bundleOf = (state: KeyState, besides: Besides = nothingBesides): PublishedDocument =>
   document({
     keys: [
       ...everyKey(state.roots).map(({ certificate, publicKey }) => ({
@@ -34,10 +35,17 @@ export const bundleOf = (state: KeyState): PublishedDocument =>
         kid: id,
         ...jwkOf(p256PublicKeyOf(publicKey)),
       })),
+      ...besides.roots.map((certificate) => ({
+        use: 'x509-svid',
+        ...publicJwkOf(certificate),
+        x5c: [certificate.toString('base64')],
+      })),
+      ...besides.jwtKeys.map((key) => ({ ...key, use: 'jwt-svid' })),
     ],
-    [intermediatesMember]: everyKey(state.intermediates).map(({ certificate }) =>
-      certificate.toString('base64'),
-    ),
+    [intermediatesMember]: [
+      ...everyKey(state.intermediates).map(({ certificate }) => certificate),
+      ...besides.intermediates,
+    ].map((certificate) => certificate.toString('base64')),
     spiffe_sequence: state.sequence,
     spiffe_refresh_hint: refreshHintSeconds,
   })
@@ -58,9 +66,10 @@ export const rootsOf = ({ roots }: KeyState): readonly Buffer[] =>
   everyKey(roots).map(({ certificate }) => certificate)
 
 /** What the bundle says, apart from its number: if this changes, the number must rise. */
-export const bundleContent = ({ roots, intermediates, jwtKeys }: KeyState): string =>
+export const bundleContent = ({ roots, intermediates, jwtKeys, besides }: KeyState): string =>
   [...everyKey(roots), ...everyKey(intermediates), ...everyKey(jwtKeys)]
     .map(({ id }) => id)
+    .concat(besides ?? '')
     .join(' ')
 
 /**

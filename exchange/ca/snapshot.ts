@@ -1,5 +1,6 @@
 import type { KeyObject } from 'node:crypto'
 import type { CertifiedKey, KeyState, SigningKey } from '../keys/key-store.ts'
+import { nothingBesides, withoutOurs, type Besides } from './besides.ts'
 import { bundleOf, certificatePem, jwksOf, rootsOf, type PublishedDocument } from './bundle.ts'
 import { p256PublicKeyOf } from './p256.ts'
 import { everyKey } from './slots.ts'
@@ -29,9 +30,9 @@ export type AuthoritySnapshot = {
   readonly tokenKey: TokenKey
   readonly bundle: PublishedDocument
   readonly jwks: PublishedDocument
-  /** DER of every intermediate that may have signed what still lives. */
+  /** DER of every intermediate that may have signed what still lives, ours or of who certifies us. */
   readonly intermediates: readonly Buffer[]
-  /** DER of every root that is published: active, next and retired. */
+  /** DER of every root that is published: active, next and retired, and those of who certifies us. */
   readonly roots: readonly Buffer[]
   /** The same as PEM. */
   readonly rootsPem: string
@@ -40,19 +41,29 @@ export type AuthoritySnapshot = {
   readonly keys: KeyState
 }
 
-export const snapshotOf = (keys: KeyState): AuthoritySnapshot => ({
-  issuer: issuerOf(keys.intermediates.active),
-  tokenKey: tokenKeyOf(keys.jwtKeys.active),
-  bundle: bundleOf(keys),
-  jwks: jwksOf(keys),
-  intermediates: everyKey(keys.intermediates).map(({ certificate }) => certificate),
-  roots: rootsOf(keys),
-  rootsPem: rootsOf(keys).map(certificatePem).join(''),
-  inspectionPem: (keys.inspectionCas ? everyKey(keys.inspectionCas) : [])
-    .map(({ certificate }) => certificatePem(certificate))
-    .join(''),
-  keys,
-})
+export const snapshotOf = (
+  keys: KeyState,
+  authoritiesBesides: Besides = nothingBesides,
+): AuthoritySnapshot => {
+  const besides = withoutOurs(authoritiesBesides, keys)
+  const roots = [...rootsOf(keys), ...besides.roots]
+  return {
+    issuer: issuerOf(keys.intermediates.active),
+    tokenKey: tokenKeyOf(keys.jwtKeys.active),
+    bundle: bundleOf(keys, besides),
+    jwks: jwksOf(keys),
+    intermediates: [
+      ...everyKey(keys.intermediates).map(({ certificate }) => certificate),
+      ...besides.intermediates,
+    ],
+    roots,
+    rootsPem: roots.map(certificatePem).join(''),
+    inspectionPem: (keys.inspectionCas ? everyKey(keys.inspectionCas) : [])
+      .map(({ certificate }) => certificatePem(certificate))
+      .join(''),
+    keys,
+  }
+}
 
 const issuerOf = (key: CertifiedKey): CertificateIssuer => ({
   privateKey: key.privateKey,

@@ -188,7 +188,7 @@ const underNewRoot = async (
 }
 
 /** Raises the number of the bundle if what it says has changed. */
-const numbered = (before: KeyState, after: KeyState, nowMs: number): KeyState =>
+export const numbered = (before: KeyState, after: KeyState, nowMs: number): KeyState =>
   bundleContent(before) === bundleContent(after)
     ? after
     : { ...after, sequence: nextSequence(before.sequence, nowMs) }

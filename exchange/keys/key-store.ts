@@ -25,6 +25,8 @@ export type KeyState = {
   readonly intermediates: Slots<CertifiedKey>
   /** `id` is the `kid`. */
   readonly jwtKeys: Slots<SigningKey>
+  /** Digest of what else the bundle has, which is not ours to keep: `besides.ts`. Absent where there never was any. */
+  readonly besides?: string
   /** Absent until the configuration first names hosts to inspect. `id` as of the other certificates. */
   readonly inspectionCas?: Slots<InspectionCa>
 }

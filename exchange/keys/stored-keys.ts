@@ -13,6 +13,7 @@ export const encodeKeys = (state: KeyState): string => {
     roots: slotsToJson(state.roots, certifiedToJson, retiredCertifiedToJson),
     intermediates: slotsToJson(state.intermediates, certifiedToJson, retiredCertifiedToJson),
     jwtKeys: slotsToJson(state.jwtKeys, signingToJson, retiredToJson),
+    ...(state.besides === undefined ? {} : { besides: state.besides }),
     ...(state.inspectionCas && {
       inspectionCas: slotsToJson(state.inspectionCas, inspectionToJson, retiredInspectionToJson),
     }),
@@ -41,6 +42,7 @@ export const decodeKeys = (text: string): KeyState => {
       retiredCertifiedFromJson,
     ),
     jwtKeys: slotsFromJson(keys['jwtKeys'], 'jwtKeys', signingFromJson, retiredFromJson),
+    ...(keys['besides'] === undefined ? {} : { besides: string(keys['besides'], 'besides') }),
     ...(keys['inspectionCas'] === undefined
       ? {}
       : {

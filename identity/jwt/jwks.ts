@@ -17,6 +17,8 @@ export type VerificationKey = {
   readonly algorithm: SignatureAlgorithm
   /** RFC 7638, SHA-256: two keys with the same one are the same key. */
   readonly thumbprint: string
+  /** Its public members and no others. */
+  readonly jwk: Readonly<Record<string, unknown>>
   /** @param signingInput ASCII. */
   readonly verify: (signingInput: string, signature: Buffer) => boolean
 }
@@ -132,6 +134,7 @@ export const acceptJwk = async (
     kid,
     algorithm: algorithm.value,
     thumbprint: await calculateJwkThumbprint(publicJwk.value),
+    jwk: { ...publicJwk.value },
     verify: (signingInput, signature) =>
       verify(Buffer.from(signingInput, 'latin1'), imported, signature),
   })

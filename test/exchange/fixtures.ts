@@ -7,6 +7,7 @@ import {
 } from '#contract/spiffe-id'
 import type { VerifiedToken } from '#identity/jwt/verified-token'
 import { openAuthority, type Authority } from '#exchange/ca/authority'
+import type { Besides } from '#exchange/ca/besides'
 import type { InspectionKeyMaking, KeyLifetimes } from '#exchange/ca/make-keys'
 import { generateP256, type P256KeyPair } from '#exchange/ca/p256'
 import type { KeyStore } from '#exchange/keys/key-store'
@@ -56,6 +57,7 @@ export const openTestAuthority = (
     store?: KeyStore
     lifetimes?: Partial<KeyLifetimes>
     inspection?: InspectionKeyMaking
+    besides?: () => Besides
   } = {},
 ): Promise<Authority> =>
   openAuthority({
@@ -63,6 +65,7 @@ export const openTestAuthority = (
     trustDomain,
     lifetimes: { ...lifetimes, ...more.lifetimes },
     inspection: more.inspection,
+    ...(more.besides ? { besides: more.besides } : {}),
     clock,
     randomBytes,
   })

@@ -5,6 +5,8 @@ import { createServer, request } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { after, suite, test } from 'node:test'
+import { decodeJwt } from 'jose'
+import { orders } from '../exchange/fixtures.ts'
 import { findTool, without } from '../tools.ts'
 import { startTestExchange } from '../exchange/running-exchange.ts'
 import { askAt, eventually, ids, meshRig, tokenRoute } from '../ways/rig.ts'
@@ -96,6 +98,22 @@ suite('SPIRE', installed, async () => {
     assert.equal(await connected(), '1')
   })
 
+  test('stands in the bundle of the exchange, roots and keys, beside what that mints itself', async () => {
+    const ofSpire = JSON.parse(await spire.ask('bundle', 'show', '-format', 'spiffe')) as Jwks
+    const { port } = exchange.exchange
+    const published = async (path: string) =>
+      JSON.parse((await askAt(port, exchange.roots(), path)).text) as Jwks
+    const bundle = await published('/bundle')
+    const ours = await published('/keys')
+    const of = (keys: Jwks['keys'], use: string) => keys.filter((key) => key.use === use)
+    const roots = of(bundle.keys, 'x509-svid').map(({ x5c }) => x5c?.[0])
+    assert.equal(roots.length, 2)
+    assert.ok(roots.includes(of(ofSpire.keys, 'x509-svid')[0]?.x5c?.[0]))
+    const kids = of(bundle.keys, 'jwt-svid').map(({ kid }) => kid)
+    for (const { kid } of [...of(ofSpire.keys, 'jwt-svid'), ...ours.keys])
+      assert.ok(kids.includes(kid), `${kid} is not published`)
+  })
+
   test('rotates them, and no request is lost', async () => {
     await call()
     const before = serials.size
@@ -165,6 +183,26 @@ suite('SPIRE', installed, async () => {
           },
         },
       },
+      issuers: {
+        spire: { issuer: 'spiffe://mesh.test', platform: 'spiffe', audiences: ['partner'] },
+      },
+      identities: [
+        {
+          name: 'theirs',
+          issuer: 'spire',
+          subject: 'spiffe://mesh.test/{name}',
+          spiffeId: 'spiffe://mesh.example/partner/{name}',
+        },
+      ],
+      selfService: { issuers: ['spire'] },
+      grants: [
+        {
+          name: 'theirs',
+          subjects: ['spiffe://mesh.example/partner/service'],
+          tokens: ['jwt-svid'],
+          audiences: [orders],
+        },
+      ],
       clients: {
         service: { authentication: { method: 'tls_client_auth', spiffeId: ids.service } },
       },
@@ -189,6 +227,16 @@ suite('SPIRE', installed, async () => {
       })
     assert.equal((await introspect(ofService)).status, 200, 'a member of SPIRE is not known')
     assert.equal((await introspect({})).status, 401)
+
+    const exchanged = async (svid: string) =>
+      (await partner.exchangeToken({ subject_token: svid })).json()
+    const granted = await exchanged(await spire.jwtOf(ids.service, 'partner'))
+    const { sub } = decodeJwt(String(granted['access_token']))
+    assert.equal(sub, 'spiffe://mesh.example/partner/service', JSON.stringify(granted))
+    const refused = await exchanged(await spire.jwtOf(ids.gateway, 'partner'))
+    assert.equal(refused['problem'], 'client-not-allowed', 'no grant is for it')
+    const elsewhere = await exchanged(await spire.jwtOf(ids.service, 'elsewhere'))
+    assert.equal(elsewhere['problem'], 'token-audience-wrong')
 
     const bundle = (await partner.ask({ path: '/bundle' })).body.toString()
     const at = `https://localhost:${partner.exchange.port}/bundle`
@@ -232,6 +280,10 @@ suite('SPIRE', installed, async () => {
     assert.equal(given.roots, 1)
   })
 })
+
+type Jwks = {
+  readonly keys: readonly { readonly use: string; readonly kid?: string; readonly x5c?: string[] }[]
+}
 
 /** To begin with: what SPIRE has of keys for JWT-SVIDs it then has fetched. */
 const rootsAlone = (bundle: string): string => {

@@ -5,7 +5,10 @@ import { openAuthority, type Authority } from '#exchange/ca/authority'
 import type { KeyState, KeyStore } from '#exchange/keys/key-store'
 import { memoryKeyStore } from '#exchange/keys/memory'
 import { parseTrustDomain } from '#contract/spiffe-id'
+import { nothingBesides, type Besides } from '#exchange/ca/besides'
 import { acceptBundle } from '#identity/svid/bundle'
+import { makeRoot } from '#test/fakes/openssl'
+import { newSigningKey } from '#test/fakes/token-maker'
 import { dayMs, fakeClock, hourMs, lifetimes, openTestAuthority, trustDomain } from '../fixtures.ts'
 
 type JwkSet = { keys: { kid?: string; use: string; x5c?: string[] }[]; spiffe_sequence: number }
@@ -217,6 +220,55 @@ suite('the authority', () => {
       openAuthority({ store, trustDomain: other.value, lifetimes, clock: Date.now, randomBytes }),
       /mesh\.example.*other\.example.*Remedy/,
     )
+  })
+
+  test('publishes beside its own keys what else certifies in the trust domain, and counts its changes over a restart', async () => {
+    const store = memoryKeyStore()
+    const first = makeRoot(trustDomain, 'first')
+    const { use: _, ...jwk } = newSigningKey('theirs', 'RS256').jwk
+    let besides: Besides = { roots: [first.der], intermediates: [], jwtKeys: [jwk] }
+    const open = () => openTestAuthority(Date.now, { store, besides: () => besides })
+    const read = async (from: Authority) => {
+      const bundle = await acceptBundle(Buffer.from(from.current().bundle.body), trustDomain)
+      assert.ok(bundle.ok)
+      assert.deepEqual(bundle.value.ignored, [])
+      return bundle.value
+    }
+    const authority = await open()
+    const before = await read(authority)
+    assert.equal(before.x509Roots, authority.current().rootsPem)
+    assert.ok(before.x509Roots.endsWith(first.pem))
+    assert.equal(before.authorities.roots.length, 2)
+    assert.ok(before.jwtKeys.has('theirs') && before.jwtKeys.size === 2)
+    assert.equal(kidsOf(authority).length, 1, 'they sign none of the tokens of our issuer')
+
+    await authority.rotate()
+    assert.equal((await read(authority)).sequence, before.sequence, 'nothing has changed')
+    assert.equal((await read(await open())).sequence, before.sequence, 'nor over a restart')
+
+    besides = { ...besides, roots: [makeRoot(trustDomain, 'second').der] }
+    await authority.rotate()
+    const after = await read(authority)
+    assert.ok(Number(after.sequence) > Number(before.sequence))
+    assert.ok(!after.x509Roots.includes(first.pem))
+    besides = nothingBesides
+    const alone = await read(await open())
+    assert.ok(Number(alone.sequence) > Number(after.sequence), 'nor may it fall when all has gone')
+    assert.equal(alone.authorities.roots.length, 1)
+  })
+
+  test('takes nothing besides for its own, and no key by the name of one of its own', async () => {
+    let besides: Besides = nothingBesides
+    const authority = await openTestAuthority(Date.now, { besides: () => besides })
+    const { roots, intermediates, tokenKey } = authority.current()
+    const { use: _, ...jwk } = newSigningKey(tokenKey.kid).jwk
+    besides = { roots, intermediates, jwtKeys: [jwk] }
+    await authority.rotate()
+    const bundle = await acceptBundle(Buffer.from(authority.current().bundle.body), trustDomain)
+    assert.ok(bundle.ok)
+    assert.equal(bundle.value.authorities.roots.length, 1)
+    assert.equal(bundle.value.authorities.intermediates.length, 1)
+    assert.notEqual(bundle.value.jwtKeys.get(tokenKey.kid)?.jwk['x'], jwk['x'])
   })
 
   test('the sequence rises even over the loss of what was stored', async () => {
