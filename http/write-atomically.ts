@@ -28,7 +28,7 @@ export const writeAtomically = async (
 }
 
 /** The rename itself is on disk only once its folder is. */
-const syncFolder = async (folder: string) => {
+export const syncFolder = async (folder: string): Promise<void> => {
   if (process.platform === 'win32') return // folders cannot be opened there
   const handle = await open(folder, constants.O_RDONLY)
   try {

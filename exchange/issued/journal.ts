@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { causeText } from '#contract/cause'
 import type { Clock } from '#contract/clock'
 import type { Log } from '#contract/telemetry'
+import { syncFolder } from '#http/write-atomically'
 import { issuedLine, readIssuedLine, type Issued } from './issued.ts'
 
 /** Keeps what was issued through a restart: who holds it, and what it came from. */
@@ -14,7 +15,7 @@ export type IssuedJournal = {
    * @throws Error that names the file and the remedy: what came from a token must not outlive it because a file is damaged.
    */
   readonly load: () => Promise<readonly Issued[]>
-  /** Says whether it will be there when the exchange starts again. A power cut may take the last of it. */
+  /** Says whether it will be there when the exchange starts again. A power cut may take the last second of it. */
   readonly add: (issued: Issued) => Promise<boolean>
   readonly close: () => Promise<void>
 }
@@ -30,6 +31,8 @@ const folderName = 'issued'
 const fileShape = /^[0-9]{12}$/
 const maxFileAgeMs = 600_000
 const maxFileBytes = 8 * 1024 * 1024
+/** So long what was written may stay with the operating system alone. */
+const syncWithinMs = 1000
 /** A file ends with the group of lines that fills it. */
 const maxReadBytes = 8 * maxFileBytes
 const minLinesPerFile = 1000
@@ -42,6 +45,11 @@ type Waiting = { readonly issued: Issued; readonly done: (isWritten: boolean) =>
  * One line for each credential, in files of ten minutes each in a folder beside the keys. Nothing is written twice: a file
  * whose credentials have all ended is deleted as a whole, and so are the oldest beyond `maxEntries`, which the register has
  * forgotten, too. All that is issued while the disk is busy is written at once.
+ *
+ * What is written outlives the process at once, and the machine within a second: one sync for all of that second. Waiting for
+ * a sync before each token would make every caller pay the disk's slowest part; what a power cut can take instead is who
+ * held what of the last second, so that revoking a parent of before no longer finds those children, which end with their parent at
+ * the latest. What was revoked itself is synced before it is said to be (`revocations.ts`).
  */
 export const issuedJournalIn = (
   directory: string,
@@ -56,12 +64,16 @@ export const issuedJournalIn = (
   let nextNumber = 0
   let waiting: Waiting[] = []
   let isWriting = false
+  let isUnsynced = false
+  let syncDue: NodeJS.Timeout | undefined
+  let isSyncDue = false
   /** A group was written in part: what stands behind the last whole one has to go. */
   let isTorn = false
 
   const startFile = async (): Promise<Segment & Open> => {
     const file = join(folder, String(nextNumber++).padStart(12, '0'))
     const handle = await open(file, 'wx', 0o600)
+    await syncFolder(folder) // a file is there after a power cut only if its name is
     return { file, lines: 0, endsAtMs: 0, handle, bytes: 0, beganAtMs: clock() }
   }
   const isFull = ({ bytes, lines, beganAtMs }: Segment & Open) =>
@@ -69,7 +81,23 @@ export const issuedJournalIn = (
   const finish = async ({ handle, file, lines, endsAtMs }: Segment & Open) => {
     current = undefined
     closed = [...closed, { file, lines, endsAtMs }]
-    await handle.close()
+    try {
+      await handle.datasync()
+    } finally {
+      await handle.close()
+    }
+  }
+  const sync = async () => {
+    clearTimeout(syncDue)
+    syncDue = undefined
+    isSyncDue = false
+    if (!isUnsynced || current === undefined) return
+    isUnsynced = false
+    try {
+      await current.handle.datasync()
+    } catch (cause) {
+      log.error({ file: current.file, reason: causeText(cause) }, 'what was issued may be lost')
+    }
   }
   const deleteEnded = async () => {
     const nowMs = clock()
@@ -98,6 +126,11 @@ export const issuedJournalIn = (
     for (let at = 0; at < text.length;)
       at += (await handle.write(text, at, text.length - at, bytes + at)).bytesWritten
     isTorn = false
+    isUnsynced = true
+    syncDue ??= setTimeout(() => {
+      isSyncDue = true
+      work()
+    }, syncWithinMs)
     current = {
       ...current,
       bytes: bytes + text.length,
@@ -117,8 +150,16 @@ export const issuedJournalIn = (
         log.error({ folder, reason: causeText(cause) }, 'what was issued could not be written')
       }
       for (const { done } of group) done(isWritten)
+      if (isSyncDue) await sync()
     }
+    if (isSyncDue) await sync()
     isWriting = false
+    if (waiting.length > 0) work()
+  }
+  const work = () => {
+    if (isWriting) return
+    isWriting = true
+    void writeAll()
   }
 
   return {
@@ -140,11 +181,10 @@ export const issuedJournalIn = (
     add: (issued) =>
       new Promise((done) => {
         waiting.push({ issued, done })
-        if (isWriting) return
-        isWriting = true
-        void writeAll()
+        work()
       }),
     close: async () => {
+      await sync()
       await current?.handle.close()
       current = undefined
     },

@@ -20,6 +20,7 @@ const mustBeFalse = [
  * every debugger off, and that names its machine once.
  *
  * @see https://learn.microsoft.com/azure/confidential-computing/guest-attestation-confidential-vms
+ * @see https://learn.microsoft.com/azure/attestation/trust-domain-extensions-eat-profile
  */
 export const azureAttestation: PlatformProfile = (claims) => {
   if (claims['x-ms-attestation-type'] !== 'azurevm') return bad('it is not about a virtual machine')
@@ -33,6 +34,9 @@ export const azureAttestation: PlatformProfile = (claims) => {
   if (tee['x-ms-compliance-status'] !== 'azure-compliant-cvm')
     return bad('its machine is not a compliant confidential one')
   if (tee[debuggable] !== false) return bad(`its ${debuggable} is not false`)
+  // TDX says it once more, in the words of RFC 9711.
+  if (tee['dbgstat'] !== undefined && tee['dbgstat'] !== 'disabled')
+    return bad('its dbgstat is not disabled')
   const loose =
     mustBeTrue.find((name) => claims[name] !== true) ??
     mustBeFalse.find((name) => claims[name] !== false)

@@ -9,6 +9,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs'
+import { open } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, suite, test } from 'node:test'
@@ -24,6 +25,7 @@ import {
   startExchangeWithClients,
   type ExchangeWithClients,
 } from '../clients/exchange-with-clients.ts'
+import { eventually } from '#test/ways/rig'
 import { alice, fakeClock } from '../fixtures.ts'
 
 const folders: string[] = []
@@ -216,6 +218,23 @@ suite('what was issued is kept in files', () => {
         return error.message.includes('Remedy')
       })
     })
+
+  test('on the disk itself within a second, all of that second at once, and when it ends', async (t) => {
+    const folder = newFolder()
+    const handle = await open(folder)
+    const prototype = Object.getPrototypeOf(handle) as typeof handle
+    await handle.close()
+    const synced = t.mock.method(prototype, 'datasync')
+    const { clock } = fakeClock()
+    const { journal } = await openIn(folder, clock)
+    for (let i = 0; i < 20; i++) await journal.add(one(`id-${i}`))
+    await eventually(() => (synced.mock.callCount() > 0 ? true : undefined))
+    assert.ok(synced.mock.callCount() < 10, 'each waited for a sync of its own')
+    const before = synced.mock.callCount()
+    await journal.add(one('last'))
+    await journal.close()
+    assert.ok(synced.mock.callCount() > before)
+  })
 
   test('what cannot be written is not given out', async () => {
     const folder = newFolder()

@@ -115,6 +115,42 @@ suite('a token does not fit', () => {
     })
 })
 
+suite('a confidential machine of Azure on Intel TDX', () => {
+  const maa = platformClaims['azure-attestation']
+  const at = 'x-ms-isolation-tee'
+  const { 'x-ms-runtime': runtime } = maa[at] as Claims
+  // As the documentation of Azure Attestation shows its claims.
+  const tdx = {
+    attester_tcb_status: 'UpToDate',
+    dbgstat: 'disabled',
+    tdx_mrtd: '5b'.repeat(48),
+    tdx_td_attributes: '0000000000000000',
+    tdx_td_attributes_debug: false,
+    tdx_td_attributes_septve_disable: false,
+    'x-ms-attestation-type': 'tdxvm',
+    'x-ms-compliance-status': 'azure-compliant-cvm',
+    'x-ms-runtime': runtime,
+  }
+  const isFit = (changes: Claims) =>
+    check('azure-attestation', { ...maa, [at]: { ...tdx, ...changes } }).ok
+  test('fits by the claims of TDX, whether they say twice that nobody debugs it or once', () => {
+    assert.ok(isFit({}))
+    assert.ok(isFit({ dbgstat: undefined }))
+  })
+  for (const changes of [
+    { tdx_td_attributes_debug: true },
+    { tdx_td_attributes_debug: undefined },
+    { tdx_td_attributes_debug: 'false' },
+    { tdx_td_attributes_debug: undefined, 'x-ms-sevsnpvm-is-debuggable': false },
+    { dbgstat: 'enabled' },
+    { dbgstat: false },
+    { 'x-ms-compliance-status': undefined },
+  ])
+    test(`does not fit with ${JSON.stringify(Object.entries(changes))}`, () => {
+      assert.ok(!isFit(changes))
+    })
+})
+
 for (const [platform, path, value] of [
   ['kubernetes', ['kubernetes.io', 'pod'], undefined],
   ['github', ['sub'], 'repo:example@7/shop@42:ref:refs/heads/main'],
