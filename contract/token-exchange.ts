@@ -11,7 +11,7 @@ export const tokenTypes = {
   /** draft-ietf-oauth-transaction-tokens: for calls inside of one trust domain, never an access token. */
   txnToken: 'urn:ietf:params:oauth:token-type:txn_token',
 } as const
-/** As subject alone: a presigned URL of `sts:GetCallerIdentity`, which says nothing that AWS has not confirmed. */
+/** As subject alone: a `sts:GetCallerIdentity` as a presigned URL, or as a signed POST in JSON. It says nothing that AWS has not confirmed. */
 export const awsCallerIdentityType = 'urn:sallyport:params:oauth:token-type:aws-caller-identity'
 export type TokenType = (typeof tokenTypes)[keyof typeof tokenTypes]
 

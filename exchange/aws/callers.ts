@@ -5,7 +5,8 @@ import type { SpiffeId } from '#contract/spiffe-id'
 import type { ExchangeConfig } from '#config/schema'
 import { boundedFetch, type BoundedFetch } from '#http/bounded-fetch'
 import { readCallerIdentity, type CallerIdentity } from '#identity/platforms/aws-caller-identity'
-import { readPresigned, type PresignedRequest } from '#identity/platforms/aws-presigned'
+import { readPresigned, type SignedCallerIdentity } from '#identity/platforms/aws-presigned'
+import { readSignedPost } from '#identity/platforms/aws-signed'
 import {
   grantedAs,
   oauthRefuse,
@@ -14,7 +15,7 @@ import {
 } from '../token/oauth-error.ts'
 import type { CheckedToken } from '../token/party.ts'
 
-/** Checks a presigned request by sending it, and says who signed it. */
+/** Checks a signed request by sending it, and says who signed it. */
 export type CheckAwsCaller = (
   request: Secret<string>,
   nowMs: number,
@@ -50,15 +51,16 @@ export const awsCallers = (
   const rules = {
     hosts: new Set(endpoints.map((url) => new URL(url).host)),
     header: awsBindingHeader,
+    value: issuer,
   }
   const find = finder(callers)
   let underWay = 0
 
-  const ask = async (presigned: PresignedRequest): Promise<OAuthResult<CallerIdentity>> => {
+  const ask = async (signed: SignedCallerIdentity): Promise<OAuthResult<CallerIdentity>> => {
     if (underWay >= maxUnderWay) return unavailable('STS is being asked too much at once')
     underWay++
     try {
-      return await askSts(fetcher, presigned, issuer)
+      return await askSts(fetcher, signed)
     } finally {
       underWay--
     }
@@ -66,9 +68,11 @@ export const awsCallers = (
 
   return {
     check: async (request, nowMs) => {
-      const presigned = readPresigned(request.reveal(), rules, nowMs)
-      if (!presigned.ok) return refused('token-malformed', 'it is not acceptable', presigned.fault)
-      const asked = await ask(presigned.value)
+      const text = request.reveal()
+      const read = text.startsWith('{') ? readSignedPost : readPresigned
+      const signed = read(text, rules, nowMs)
+      if (!signed.ok) return refused('token-malformed', 'it is not acceptable', signed.fault)
+      const asked = await ask(signed.value)
       if (!asked.ok) return asked
       const identity = asked.value
       const found = find(identity)
@@ -78,7 +82,7 @@ export const awsCallers = (
           'this caller has no identity here',
           `${identity.principal} (${identity.uniqueId}) is none of aws.callers`,
         )
-      return grantedAs({ token: asToken(presigned.value, identity, issuer), own: undefined, found })
+      return grantedAs({ token: asToken(signed.value, identity, issuer), own: undefined, found })
     },
     close: fetcher.close,
   }
@@ -104,12 +108,9 @@ const finder = (callers: NonNullable<ExchangeConfig['aws']>['callers']) => {
 /** The host is one of the configuration, the path is ours, and so is the value of the header. */
 const askSts = async (
   fetcher: BoundedFetch,
-  { host, query }: PresignedRequest,
-  issuer: string,
+  { host, question: { url, ...question } }: SignedCallerIdentity,
 ): Promise<OAuthResult<CallerIdentity>> => {
-  const answer = await fetcher.ask(`https://${host}/?${query}`, {
-    headers: { [awsBindingHeader]: issuer },
-  })
+  const answer = await fetcher.ask(url, question)
   if (!answer.ok) return unavailable(`${host}: ${answer.fault}`)
   const { status, contentType, body } = answer
   if (status === 403)
@@ -127,7 +128,7 @@ const askSts = async (
 }
 
 const asToken = (
-  { accessKeyId, fingerprint, signedAtMs, expiresAtMs }: PresignedRequest,
+  { accessKeyId, fingerprint, signedAtMs, expiresAtMs }: SignedCallerIdentity,
   { account, arn, kind, principal, uniqueId }: CallerIdentity,
   issuer: string,
 ): CheckedToken['token'] => ({

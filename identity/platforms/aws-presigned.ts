@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto'
+import type { FetchQuestion } from '#http/bounded-fetch'
 import { bad, good, type Outcome } from '../outcome.ts'
 
 /** A `GetCallerIdentity` that its sender has signed and did not send. Nothing in it is verified: STS does that. */
-export type PresignedRequest = {
+export type SignedCallerIdentity = {
   /** What is to be asked, as it was signed. */
-  readonly query: string
+  readonly question: FetchQuestion & { readonly url: string }
   /** Host, with its port if that is not 443. One of those that were allowed. */
   readonly host: string
   /** It is no secret, and names nobody for ever. */
@@ -18,11 +19,13 @@ export type PresignedRequest = {
 export type PresignedRules = {
   /** Hosts of STS endpoints that may be asked. The caller chooses one of these, and never another. */
   readonly hosts: ReadonlySet<string>
-  /** Name, in lower case, of the header that binds the request to us. */
+  /** Name, in lower case, of the header that binds the request to us, and what it has to say: we say it. */
   readonly header: string
+  readonly value: string
 }
 
-const maxChars = 4096
+export const maxSignedChars = 4096
+export const callerIdentityAction = 'Action=GetCallerIdentity&Version=2011-06-15'
 const maxAgeMs = 900_000
 const skewMs = 60_000
 const maxExpiresSeconds = 900
@@ -58,10 +61,10 @@ const signatureShape = /^[0-9a-f]{64}$/
  */
 export const readPresigned = (
   url: string,
-  { hosts, header }: PresignedRules,
+  { hosts, header, value: exchange }: PresignedRules,
   nowMs: number,
-): Outcome<PresignedRequest> => {
-  if (url.length > maxChars) return bad('it is too long')
+): Outcome<SignedCallerIdentity> => {
+  if (url.length > maxSignedChars) return bad('it is too long')
   const [, host = '', query = ''] = shape.exec(url) ?? []
   if (query === '') return bad('it is not a URL of STS with a query')
   if (!hosts.has(host)) return bad('its host is none of `aws.endpoints`')
@@ -72,25 +75,43 @@ export const readPresigned = (
     if (said(name) !== value) return bad(`its ${name} is not ${value}`)
   const signed = ['host', header].toSorted().join(';')
   if (said('X-Amz-SignedHeaders') !== signed) return bad(`its signed headers are not ${signed}`)
-  const [, accessKeyId = '', day] = credentialShape.exec(said('X-Amz-Credential')) ?? []
-  if (accessKeyId === '') return bad('its X-Amz-Credential is not one for STS')
-  const signature = said('X-Amz-Signature')
-  if (!signatureShape.test(signature)) return bad('its X-Amz-Signature is none')
   const date = said('X-Amz-Date')
+  const accessKeyId = accessKeyIn(said('X-Amz-Credential'), date.slice(0, 8))
+  if (accessKeyId === undefined) return bad('its X-Amz-Credential is not one for STS of that day')
+  const signature = said('X-Amz-Signature')
+  if (!isSignature(signature)) return bad('its X-Amz-Signature is none')
   const signedAtMs = instantOf(date)
-  if (signedAtMs === undefined || day !== date.slice(0, 8)) return bad('its X-Amz-Date is no time')
+  if (signedAtMs === undefined) return bad('its X-Amz-Date is no time')
   const expires = said('X-Amz-Expires')
   if (!expiresShape.test(expires) || Number(expires) > maxExpiresSeconds)
     return bad(`its X-Amz-Expires is not 1 to ${maxExpiresSeconds}`)
   const expiresAtMs = signedAtMs + Number(expires) * 1000
-  if (signedAtMs > nowMs + skewMs)
-    return bad(`it was signed ${Math.ceil((signedAtMs - nowMs) / 1000)} s ahead of the clock here`)
-  if (nowMs >= expiresAtMs || nowMs - signedAtMs > maxAgeMs) return bad('it has expired')
+  const untimely = refuseTime({ signedAtMs, expiresAtMs }, nowMs)
+  if (untimely !== undefined) return bad(untimely)
   const fingerprint = createHash('sha256')
     .update([host, said('X-Amz-Credential'), date, signature].join('\n'))
     .digest('base64url')
-  return good({ query, host, accessKeyId, signedAtMs, expiresAtMs, fingerprint })
+  const question = { url: `https://${host}/?${query}`, headers: { [header]: exchange } }
+  return good({ question, host, accessKeyId, signedAtMs, expiresAtMs, fingerprint })
 }
+
+/** Why a request is not to be taken now; undefined if it is. */
+export const refuseTime = (
+  { signedAtMs, expiresAtMs }: Pick<SignedCallerIdentity, 'signedAtMs' | 'expiresAtMs'>,
+  nowMs: number,
+): string | undefined => {
+  if (signedAtMs > nowMs + skewMs)
+    return `it was signed ${Math.ceil((signedAtMs - nowMs) / 1000)} s ahead of the clock here`
+  return nowMs >= expiresAtMs || nowMs - signedAtMs > maxAgeMs ? 'it has expired' : undefined
+}
+
+/** The key that a credential scope names, if it is one for STS on that day. */
+export const accessKeyIn = (credential: string, day: string): string | undefined => {
+  const [, accessKeyId, ofDay] = credentialShape.exec(credential) ?? []
+  return ofDay === day ? accessKeyId : undefined
+}
+
+export const isSignature = (text: string): boolean => signatureShape.test(text)
 
 /** Names as they are, each once, with a value. */
 const readQuery = (query: string): Outcome<ReadonlyMap<string, string>> => {
@@ -117,7 +138,7 @@ const decode = (text: string): string | undefined => {
   }
 }
 
-const instantOf = (text: string): number | undefined => {
+export const instantOf = (text: string): number | undefined => {
   const iso = dateShape.test(text) ? text.replace(dateShape, '$1-$2-$3T$4:$5:$6.000Z') : ''
   const ms = Date.parse(iso)
   // Date.parse takes the 30th of February for the 2nd of March.

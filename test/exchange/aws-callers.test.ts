@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, afterEach, before, suite, test } from 'node:test'
 import { awsCallerIdentityType, tokenTypes } from '#contract/token-exchange'
-import { presign } from '#test/fakes/sigv4'
+import { presign, signPost } from '#test/fakes/sigv4'
 import { answerOf, runSts, type StsPrincipal, type StsServer } from '#test/fakes/sts-server'
 import {
   basic,
@@ -192,6 +192,105 @@ suite('a signed GetCallerIdentity', () => {
       'invalid_request',
       'token-malformed',
     ])
+  })
+})
+
+suite('a GetCallerIdentity as a signed POST', () => {
+  const ours = { 'x-sallyport-exchange': exchangeIssuer }
+  const post = (headers: Record<string, string> = ours, credentials = nightly, more = {}) =>
+    signPost(credentials, {
+      host: sts.host,
+      headers,
+      atMs: Date.now() - 1000 * (signedSoFar++ % 60),
+      ...more,
+    })
+  type Post = Awaited<ReturnType<typeof post>>
+  const asked = async (signed: object) => problemOf(JSON.stringify(signed))
+  const granted = [200, undefined, undefined]
+
+  test('becomes the identity of its role, as the SDK of AWS signs it, and is good once', async () => {
+    const signed = await post()
+    const answer = await ask(JSON.stringify(signed))
+    assert.equal(answer.status, 200, answer.body.toString())
+    assert.equal(exchange.records.at(-1)?.spiffeId, 'spiffe://mesh.example/user/nightly')
+    assert.ok(!JSON.stringify(exchange.records).includes('AWS4-HMAC'), 'no record has it')
+    assert.deepEqual(await asked(signed), [400, 'invalid_request', 'token-replayed'])
+    const { headers, ...rest } = signed
+    const respelt = {
+      headers: Object.entries(headers).map(([key, value]) => ({ key: key.toUpperCase(), value })),
+      ...rest,
+    }
+    assert.deepEqual(await asked(respelt), [400, 'invalid_request', 'token-replayed'])
+  })
+
+  test('may be written as Vault’s clients and as Google’s do', async () => {
+    const { headers, ...rest } = await post({ ...ours, 'content-length': '43' })
+    const lists = Object.fromEntries(
+      Object.entries(headers).map(([name, value]) => [name, [value]]),
+    )
+    assert.deepEqual(
+      await asked({ ...rest, headers: { ...lists, 'User-Agent': ['aws-sdk-go/1.44'] } }),
+      granted,
+    )
+    const query = { Action: 'GetCallerIdentity', Version: '2011-06-15' }
+    const inQuery = await post(ours, nightly, { body: '', query })
+    const { body: _, ...google } = inQuery
+    const pairs = Object.entries(inQuery.headers).map(([key, value]) => ({ key, value }))
+    assert.deepEqual(await asked({ ...google, headers: pairs }), granted)
+  })
+
+  test('that was signed for another exchange, by another or by nobody is refused by STS', async () => {
+    const refused = [400, 'invalid_request', 'token-signature-invalid']
+    const elsewhere = await post({ 'x-sallyport-exchange': 'https://other.example' })
+    const { 'x-sallyport-exchange': _, ...others } = elsewhere.headers
+    assert.deepEqual(await asked({ ...elsewhere, headers: others }), refused)
+    assert.deepEqual(await asked(await post(ours, { ...nightly, secretAccessKey: 'x' })), refused)
+    assert.deepEqual(await asked(await post(ours, { ...nightly, sessionToken: 'x' })), refused)
+    assert.equal((await asked(await post(ours, stranger)))[2], 'identity-unmapped')
+  })
+
+  test('that is not one is refused without asking anybody (CVE-2020-16250, CVE-2026-71861)', async () => {
+    const before = sts.asked.length
+    const rows: readonly ((signed: Post) => object | Promise<object>)[] = [
+      () => post({}), // the binding header is not signed
+      async () => {
+        const unbound = await post({})
+        return { ...unbound, headers: { ...unbound.headers, ...ours } }
+      },
+      (signed) => ({ ...signed, method: 'GET' }),
+      (signed) => ({ ...signed, url: 'https://sts.evil.example/' }),
+      (signed) => ({ ...signed, url: signed.url.replace('https:', 'http:') }),
+      (signed) => ({ ...signed, url: `${signed.url}?Action=AssumeRole` }),
+      (signed) => ({ ...signed, url: `${signed.url}x` }),
+      (signed) => ({ ...signed, url: `https://me@${sts.host}/` }),
+      (signed) => ({ ...signed, body: 'Action=AssumeRole&Version=2011-06-15' }),
+      (signed) => ({ ...signed, body: `${signed.body}&Action=AssumeRole` }),
+      (signed) => ({ ...signed, body: '' }),
+      (signed) => ({ ...signed, extra: 1 }),
+      (signed) => ({ ...signed, headers: [] }),
+      (signed) => ({ ...signed, headers: 'Authorization: x' }),
+      (signed) => ({ ...signed, headers: { ...signed.headers, host: 'sts.evil.example' } }),
+      (signed) => ({ ...signed, headers: { ...signed.headers, 'x-forwarded-host': 'x' } }),
+      (signed) => ({ ...signed, headers: { ...signed.headers, Authorization: 'x' } }),
+      (signed) => ({ ...signed, headers: { ...signed.headers, 'X-Sallyport-Exchange': 'x' } }),
+      (signed) => ({ ...signed, headers: { ...signed.headers, authorization: 'Bearer x' } }),
+      (signed) => ({ ...signed, headers: { ...signed.headers, 'content-length': '44' } }),
+      (signed) => ({ ...signed, headers: { ...signed.headers, 'content-type': 'text/xml' } }),
+      (signed) => ({ ...signed, headers: { ...signed.headers, 'content-type': 'a\r\nb: c' } }),
+      (signed) => ({ ...signed, headers: { ...signed.headers, 'x-amz-content-sha256': 'x' } }),
+      (signed) => ({ ...signed, headers: { ...signed.headers, 'x-amz-date': '20260230T000000Z' } }),
+      () => post(ours, nightly, { atMs: Date.now() - 301_000 }),
+      () => post(ours, nightly, { atMs: Date.now() + 120_000 }),
+    ]
+    for (const [i, change] of rows.entries())
+      assert.deepEqual(
+        await asked(await change(await post())),
+        [400, 'invalid_request', 'token-malformed'],
+        `row ${i}`,
+      )
+    assert.equal(sts.asked.length, before)
+    assert.equal((await problemOf('{"method":'))[2], 'token-malformed')
+    assert.equal((await problemOf(`{"a":${'['.repeat(500)}`))[2], 'token-malformed')
   })
 })
 

@@ -1,4 +1,5 @@
-import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
+import { createHash, createHmac, timingSafeEqual, type Hash, type Hmac } from 'node:crypto'
+import { SignatureV4 } from '@smithy/signature-v4'
 
 /** AWS Signature Version 4 in the query, as AWS's own test vectors have it: for a server that checks, and a client that signs. */
 
@@ -107,4 +108,114 @@ export const presign = (
     headers: [['host', host], ...Object.entries(headers)] as const,
   }
   return `https://${host}/?${query}&X-Amz-Signature=${signatureOf(request, secretAccessKey)}`
+}
+
+export type HeaderSigned = {
+  readonly method: string
+  readonly target: string
+  readonly headers: readonly (readonly [name: string, value: string])[]
+  readonly body: string
+}
+
+const authorizationShape =
+  /^AWS4-HMAC-SHA256 Credential=([^,]+), ?SignedHeaders=([^,]+), ?Signature=([0-9a-f]{64})$/
+
+/** What the `Authorization` of a request says; undefined for none of AWS. */
+export const authorizationOf = ({ headers }: Pick<HeaderSigned, 'headers'>) => {
+  const [, credential = '', signed = '', signature = ''] =
+    authorizationShape.exec(
+      headers.find(([name]) => name.toLowerCase() === 'authorization')?.[1] ?? '',
+    ) ?? []
+  return signature === '' ? undefined : { credential, signed: signed.split(';'), signature }
+}
+
+/** The signature that a request must have whose `Authorization` holds it. */
+export const headerSignatureOf = (
+  { method, target, headers, body }: HeaderSigned,
+  { credential, signed }: { readonly credential: string; readonly signed: readonly string[] },
+  secretAccessKey: string,
+): string => {
+  const query = target.includes('?')
+    ? parametersOf(target)
+        .map(([name, value]) => [encode(name), encode(value)] as const)
+        .toSorted(byCodePoint)
+        .map(([name, value]) => `${name}=${value}`)
+        .join('&')
+    : ''
+  const valueOf = (name: string) =>
+    headers
+      .filter(([one]) => one.toLowerCase() === name)
+      .map(([, value]) => value.trim().replaceAll(/ +/g, ' '))
+      .join(',')
+  const lines = signed.map((name) => `${name}:${valueOf(name)}\n`)
+  const canonical = [method, '/', query, lines.join(''), signed.join(';'), sha256(body)].join('\n')
+  const [, day = '', region = '', service = ''] = credential.split('/')
+  const scope = `${day}/${region}/${service}/aws4_request`
+  const toSign = ['AWS4-HMAC-SHA256', valueOf('x-amz-date'), scope, sha256(canonical)].join('\n')
+  const key = [day, region, service, 'aws4_request'].reduce<Buffer | string>(
+    (last, part) => hmac(last, part),
+    `AWS4${secretAccessKey}`,
+  )
+  return hmac(key, toSign).toString('hex')
+}
+
+/** A `POST` of `GetCallerIdentity` signed in its headers by the signer of AWS's own SDK. */
+export const signPost = async (
+  credentials: AwsCredentials,
+  {
+    host,
+    headers,
+    atMs,
+    body = 'Action=GetCallerIdentity&Version=2011-06-15',
+    query = {},
+  }: {
+    host: string
+    headers: Readonly<Record<string, string>>
+    atMs: number
+    body?: string
+    query?: Record<string, string>
+  },
+): Promise<{ method: string; url: string; headers: Record<string, string>; body: string }> => {
+  const signer = new SignatureV4({
+    credentials,
+    region: 'eu-west-1',
+    service: 'sts',
+    sha256: Sha256,
+  })
+  const signed = await signer.sign(
+    {
+      method: 'POST',
+      protocol: 'https:',
+      hostname: host,
+      path: '/',
+      query,
+      headers: {
+        host,
+        ...(body === '' ? {} : { 'content-type': 'application/x-www-form-urlencoded' }),
+        ...headers,
+      },
+      body,
+    },
+    { signingDate: new Date(atMs) },
+  )
+  const search = new URLSearchParams(query).toString()
+  return {
+    method: 'POST',
+    url: `https://${host}/${search === '' ? '' : `?${search}`}`,
+    headers: { ...signed.headers },
+    body,
+  }
+}
+
+class Sha256 {
+  private readonly hash: Hash | Hmac
+  constructor(secret?: unknown) {
+    this.hash = secret === undefined ? createHash('sha256') : createHmac('sha256', secret as Buffer)
+  }
+  update(data: Uint8Array | string): void {
+    this.hash.update(data)
+  }
+  digest(): Promise<Uint8Array> {
+    return Promise.resolve(this.hash.digest())
+  }
 }

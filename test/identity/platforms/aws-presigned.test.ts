@@ -26,7 +26,11 @@ suite('the signatures of the tests are those of AWS', () => {
 const atMs = Date.UTC(2026, 10, 26, 12)
 const host = 'sts.eu-west-1.amazonaws.com'
 const header = 'x-sallyport-exchange'
-const rules = { hosts: new Set([host, 'sts.us-east-1.amazonaws.com']), header }
+const rules = {
+  hosts: new Set([host, 'sts.us-east-1.amazonaws.com']),
+  header,
+  value: 'https://exchange.example',
+}
 const credentials = {
   accessKeyId: 'ASIAEXAMPLEEXAMPLE00',
   secretAccessKey: 'secret',
@@ -42,7 +46,7 @@ suite('a presigned GetCallerIdentity', () => {
   test('is read when it is one, with and without a session', () => {
     const result = read(good)
     assert.ok(result.ok, JSON.stringify(result))
-    assert.equal(`https://${result.value.host}/?${result.value.query}`, good)
+    assert.deepEqual(result.value.question, { url: good, headers })
     assert.equal(result.value.accessKeyId, credentials.accessKeyId)
     assert.equal(result.value.signedAtMs, atMs)
     assert.equal(result.value.expiresAtMs, atMs + 300_000)
