@@ -65,6 +65,10 @@ const validator = (): Ajv => {
     passContext: true,
     strictTypes: false,
     strictRequired: false,
+    // Of a check that is run once or twice, most is what makes it. That the schema is one, a test of its reference sees.
+    code: { optimize: false },
+    validateSchema: false,
+    meta: false,
     formats: Object.fromEntries(
       Object.entries(formats).map(([name, format]) => [
         name,
@@ -97,7 +101,8 @@ const validator = (): Ajv => {
     schemaType: 'array',
     errors: 'full',
     compile: (branches: readonly Branch[], parentSchema) => {
-      const checks = branches.map((branch) => ajv.compile(branch))
+      // Of many kinds of a thing a configuration has few: each is compiled when it is met.
+      const checks = branches.map((branch) => once(() => ajv.compile(branch)))
       const check: Check = function (this: Notes, value, context) {
         const at = context?.instancePath ?? ''
         const choice = chooseKind(value, branches, (key) => {
@@ -109,7 +114,7 @@ const validator = (): Ajv => {
           check.errors = [{ keyword: 'kinds', instancePath: at, params: choice, parentSchema }]
           return false
         }
-        const chosen = checks[choice.branch]
+        const chosen = checks[choice.branch]?.()
         const isRight = chosen?.call(this, value, context) === true
         check.errors = (chosen?.errors ?? []) satisfies ErrorObject[]
         return isRight
@@ -140,6 +145,11 @@ const prepared = (schema: JsonSchema): JsonSchema => {
   if (isSchema(schema.patternProperties)) result.additionalProperties ??= false
   if (isSchema(schema.items)) result.items = prepared(schema.items)
   return result
+}
+
+const once = <Value>(make: () => Value): (() => Value) => {
+  let made: Value | undefined
+  return () => (made ??= make())
 }
 
 const isSchema = (value: unknown): value is JsonSchema =>

@@ -5,7 +5,6 @@ import { quarantineFile } from './file.ts'
 import type { QuarantineList } from './list.ts'
 import { memoryList } from './memory.ts'
 import type { QuarantineOptions } from './options.ts'
-import { redisStore } from './redis.ts'
 import { sharedList } from './shared.ts'
 
 export type OpenParts = {
@@ -32,5 +31,6 @@ export const openQuarantine = async (
   if (redis === undefined) return memoryList(maxEntries, known)
   const { caFile, ...options } = redis
   const ca = caFile === undefined ? {} : { ca: await readFile(caFile, 'utf8') }
+  const { redisStore } = await import('./redis.ts') // where there is none, its client is not loaded
   return sharedList(await redisStore({ ...options, ...ca }, parts), maxEntries, known)
 }

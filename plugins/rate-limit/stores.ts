@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import type { BucketStore } from './bucket.ts'
 import { memoryStore } from './memory.ts'
 import type { RateLimitStoreOptions } from './options.ts'
-import { redisStore, type StoreParts } from './redis.ts'
+import type { StoreParts } from './redis.ts'
 
 export type LimitStores = {
   readonly addresses: BucketStore
@@ -23,6 +23,7 @@ export const limitStores = async (
   if (redis) {
     const { caFile, ...where } = redis
     const ca = caFile === undefined ? {} : { ca: await readFile(caFile, 'utf8') }
+    const { redisStore } = await import('./redis.ts') // where there is none, its client is not loaded
     const shared = await redisStore({ ...where, memorySlots, ...ca }, parts)
     return { addresses: shared, callers: shared, close: shared.close }
   }

@@ -5,7 +5,6 @@ import type { GoodOnce, SpendOnce } from '#contract/replay'
 import type { Log, Meter } from '#contract/telemetry'
 import { memorySeen } from './memory.ts'
 import type { ReplayOptions } from './options.ts'
-import { redisSeen } from './redis.ts'
 import type { Seen, Sighting } from './seen.ts'
 
 export type ReplayGuardParts = {
@@ -59,5 +58,6 @@ export const openSeen = async (
   const { caFile, whenAway, ...options } = redis
   const ca = caFile === undefined ? {} : { ca: await readFile(caFile, 'utf8') }
   const meanwhile = whenAway === 'memory' ? memory : undefined
+  const { redisSeen } = await import('./redis.ts') // where there is none, its client is not loaded
   return redisSeen({ ...options, meanwhile, ...ca }, parts)
 }
