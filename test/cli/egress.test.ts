@@ -6,17 +6,20 @@ import { join } from 'node:path'
 import { after, suite, test } from 'node:test'
 import { Value } from 'typebox/value'
 import { parse } from 'yaml'
+import { run } from '#cli/egress'
 import type { AuditEvent, EgressRecord } from '#contract/audit-event'
 import type { EgressTarget } from '#contract/egress'
 import type { SpiffeId } from '#contract/spiffe-id'
 import { egressAllowlist } from '#plugins/egress-allowlist/guard'
 import { EgressRule } from '#plugins/egress-allowlist/options'
+import { commandHere } from './command-here.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'sallyport-suggest-'))
 after(() => rmSync(folder, { recursive: true }))
 const spiffeId = 'spiffe://mesh.example/ns/new/sa/shop' as SpiffeId
 
-const sallyport = (args: readonly string[], input = '') => {
+/** As an operator types it, with records on standard input. */
+const typed = (args: readonly string[], input: string) => {
   const { status, stdout, stderr } = spawnSync(
     process.execPath,
     [join(import.meta.dirname, '../../cli/sallyport.ts'), 'egress', ...args],
@@ -24,6 +27,7 @@ const sallyport = (args: readonly string[], input = '') => {
   )
   return { status, stdout, stderr }
 }
+const sallyport = (args: readonly string[]) => commandHere(run, args, folder)
 
 type Went = Partial<Omit<EgressRecord, 'wouldRefuse'>> & {
   readonly wouldRefuse?: EgressRecord['wouldRefuse'] | undefined
@@ -53,8 +57,9 @@ const recordOf = ({ method = 'CONNECT', path = '', outcome = 'forwarded', as, ..
       ...egress,
     },
   })
-const suggested = (went: readonly Went[], args: readonly string[] = []) => {
-  const { status, stdout, stderr } = sallyport(['suggest', ...args], went.map(recordOf).join('\n'))
+const suggested = async (went: readonly Went[], args: readonly string[] = []) => {
+  writeFileSync(join(folder, 'records.jsonl'), went.map(recordOf).join('\n'))
+  const { status, stdout, stderr } = await sallyport(['suggest', ...args, 'records.jsonl'])
   assert.equal(status, 0, stderr)
   return stdout
 }
@@ -80,10 +85,10 @@ const plain = (method: string, path: string) =>
   ({ kind: 'request', scheme: 'http', method, path }) as const
 
 suite('sallyport egress suggest', () => {
-  test('lists what was let through and would be refused, and the guard then lets that through and nothing beside it', () => {
+  test('lists what was let through and would be refused, and the guard then lets that through and nothing beside it', async () => {
     const http = { protocol: 'http', port: 80, phase: 'whole', host: 'hooks.test' } as const
     const lets = enforcing(
-      suggested([
+      await suggested([
         {},
         { host: 'files.test' },
         { host: 'odd.test', port: 80 },
@@ -114,8 +119,12 @@ suite('sallyport egress suggest', () => {
     )
   })
 
-  test('makes one entry of hosts that differ in nothing else, the busiest first', () => {
-    const yaml = suggested([{}, { host: 'files.test' }, { host: 'files.test', as: `${spiffeId}2` }])
+  test('makes one entry of hosts that differ in nothing else, the busiest first', async () => {
+    const yaml = await suggested([
+      {},
+      { host: 'files.test' },
+      { host: 'files.test', as: `${spiffeId}2` },
+    ])
     assert.deepEqual(rulesIn(yaml), [
       { id: 'new', destinations: [{ hosts: ['files.test', 'api.test'] }] },
     ])
@@ -123,7 +132,7 @@ suite('sallyport egress suggest', () => {
     assert.match(yaml, /"api\.test" # 1 time, by 1 workload, /)
   })
 
-  test('cuts paths that are too many to be read to what they begin with', () => {
+  test('cuts paths that are too many to be read to what they begin with', async () => {
     const went = Array.from({ length: 50 }, (_, i) => ({
       protocol: 'http' as const,
       phase: 'whole' as const,
@@ -131,7 +140,7 @@ suite('sallyport egress suggest', () => {
       method: 'GET',
       path: `/orders/${i}/lines`,
     }))
-    assert.deepEqual(rulesIn(suggested(went)), [
+    assert.deepEqual(rulesIn(await suggested(went)), [
       {
         id: 'new',
         destinations: [
@@ -147,38 +156,44 @@ suite('sallyport egress suggest', () => {
     'is listed already': { wouldRefuse: undefined, reason: 'listed' },
     'was counted when it opened': { phase: 'closed' },
   } satisfies Record<string, Went>))
-    test(`leaves out what ${what}`, () => assert.equal(suggested([went]), ''))
+    test(`leaves out what ${what}`, async () => assert.equal(await suggested([went]), ''))
 
-  test('is about one rule, if told so', () => {
+  test('is about one rule, if told so', async () => {
     const went = [{}, { rule: 'other', host: 'other.test' }]
     assert.deepEqual(
-      rulesIn(suggested(went)).map(({ id }) => id),
+      rulesIn(await suggested(went)).map(({ id }) => id),
       ['new', 'other'],
     )
     assert.deepEqual(
-      rulesIn(suggested(went, ['--rule', 'other'])).map(({ id }) => id),
+      rulesIn(await suggested(went, ['--rule', 'other'])).map(({ id }) => id),
       ['other'],
     )
   })
 
-  test('reads several files, and says how many lines are no records', () => {
+  test('reads several files, and says how many lines are no records', async () => {
     writeFileSync(join(folder, 'one.jsonl'), `${recordOf({})}\n`)
     writeFileSync(join(folder, 'two.jsonl'), `${recordOf({ host: 'files.test' })}\n{"half":`)
-    const { status, stdout, stderr } = sallyport(['suggest', 'one.jsonl', 'two.jsonl'])
+    const { status, stdout, stderr } = await sallyport(['suggest', 'one.jsonl', 'two.jsonl'])
     assert.deepEqual([status, stderr], [0, 'Lines that are no records: 1\n'])
     assert.deepEqual(rulesIn(stdout), [
       { id: 'new', destinations: [{ hosts: ['api.test', 'files.test'] }] },
     ])
   })
 
-  test('does not take a file of something else for one with nothing to suggest', () => {
-    assert.equal(sallyport(['suggest'], 'hello\n').status, 1)
-    const { status, stderr } = sallyport(['suggest', 'nowhere.jsonl'])
+  test('reads standard input where no file is named', () => {
+    const { status, stdout, stderr } = typed(['suggest'], recordOf({}))
+    assert.deepEqual([status, stderr], [0, ''])
+    assert.deepEqual(rulesIn(stdout), [{ id: 'new', destinations: [{ hosts: ['api.test'] }] }])
+  })
+
+  test('does not take a file of something else for one with nothing to suggest', async () => {
+    assert.equal(typed(['suggest'], 'hello\n').status, 1)
+    const { status, stderr } = await sallyport(['suggest', 'nowhere.jsonl'])
     assert.deepEqual([status, stderr], [1, 'nowhere.jsonl cannot be read (ENOENT)\n'])
   })
 
-  test('is not understood without its one word', () => {
-    assert.equal(sallyport([]).status, 2)
-    assert.equal(sallyport(['suggest', '--rul', 'x']).status, 2)
+  test('is not understood without its one word', async () => {
+    assert.equal((await sallyport([])).status, 2)
+    assert.equal((await sallyport(['suggest', '--rul', 'x'])).status, 2)
   })
 })

@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict'
-import { execFile, spawnSync } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
 import { promisify } from 'node:util'
+import { run } from '#cli/issued'
 import { alice, gateway } from '#test/exchange/fixtures'
 import { startTestExchange, type TestExchange } from '#test/exchange/running-exchange'
+import { commandHere } from './command-here.ts'
 
-const run = promisify(execFile)
+const started = promisify(execFile)
 const cli = join(import.meta.dirname, '../../cli/sallyport.ts')
 
 suite('sallyport issued list', () => {
@@ -19,13 +21,14 @@ suite('sallyport issued list', () => {
   })
   after(() => exchange.stop())
 
-  const issued = async (...args: string[]): Promise<string> => {
-    const admin = ['--admin', exchange.urls.admin]
-    return (await run(process.execPath, [cli, 'issued', 'list', ...admin, ...args])).stdout
-  }
+  const list = (...args: string[]) =>
+    commandHere(run, ['list', '--admin', exchange.urls.admin, ...args])
+  const issued = async (...args: string[]): Promise<string> => (await list(...args)).stdout
 
   test('shows who holds what until when, the earliest end first', async () => {
-    const [head = '', ...lines] = (await issued()).trimEnd().split('\n')
+    const typed = [cli, 'issued', 'list', '--admin', exchange.urls.admin]
+    const { stdout } = await started(process.execPath, typed)
+    const [head = '', ...lines] = stdout.trimEnd().split('\n')
     assert.match(head, /^expiresAt +kind +subject +client +audience +id$/)
     assert.equal(lines.pop(), '3 issued and not ended')
     assert.deepEqual(
@@ -55,11 +58,11 @@ suite('sallyport issued list', () => {
       ['--admin', 'http://127.0.0.1:1'],
       ['--kind', 'passport'],
     ]) {
-      const failed = await issued(...args).catch((error: { code: number; stderr: string }) => error)
-      assert.ok(typeof failed === 'object' && failed.code === 1)
+      const failed = await list(...args)
+      assert.equal(failed.status, 1)
       assert.match(failed.stderr, /cannot be asked|answered 400/)
     }
-    const { status, stderr } = spawnSync(process.execPath, [cli, 'issued'], { encoding: 'utf8' })
+    const { status, stderr } = await commandHere(run, [])
     assert.equal(status, 2)
     assert.match(stderr, /sallyport issued list \[/)
   })

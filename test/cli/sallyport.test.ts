@@ -3,9 +3,13 @@ import { spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite, test } from 'node:test'
+import { run } from '#cli/check'
+import { run as runDocs } from '#cli/docs'
 import { exchange, gateway, workspace } from '../config/workspace.ts'
+import { commandHere } from './command-here.ts'
 
 const root = join(import.meta.dirname, '../..')
+const runs = { check: run, docs: runDocs } as const
 
 const sallyport = (args: readonly string[], cwd = root) => {
   const { status, stdout, stderr } = spawnSync(
@@ -52,6 +56,8 @@ suite('sallyport', () => {
 })
 
 suite('sallyport check', () => {
+  const check = (args: readonly string[], cwd: string) => commandHere(run, args, cwd)
+
   const broken = gateway().replace('upstream: orders\n', 'upstream: ordres\n')
   const files = {
     'gateway.yaml': gateway(),
@@ -69,9 +75,9 @@ suite('sallyport check', () => {
     })
   })
 
-  test('tells faults as file:line:column, what and the remedy, and fails', (t) => {
+  test('tells faults as file:line:column, what and the remedy, and fails', async (t) => {
     const { at } = workspace(t, files)
-    const { status, stdout } = sallyport(['check', 'broken.yaml'], at('.'))
+    const { status, stdout } = await check(['broken.yaml'], at('.'))
     assert.equal(status, 1)
     assert.match(
       stdout,
@@ -79,16 +85,16 @@ suite('sallyport check', () => {
     )
   })
 
-  test('warns without failing', (t) => {
+  test('warns without failing', async (t) => {
     const { at } = workspace(t, files)
-    const { status, stdout } = sallyport(['check', 'open.yaml'], at('.'))
+    const { status, stdout } = await check(['open.yaml'], at('.'))
     assert.equal(status, 0)
     assert.match(stdout, /^open\.yaml:\d+:18: warning: the admin listener is open to the network/)
   })
 
-  test('gives the same to scripts as JSON', (t) => {
+  test('gives the same to scripts as JSON', async (t) => {
     const { at } = workspace(t, files)
-    const { status, stdout } = sallyport(['check', '--json', 'broken.yaml', 'open.yaml'], at('.'))
+    const { status, stdout } = await check(['--json', 'broken.yaml', 'open.yaml'], at('.'))
     assert.equal(status, 1)
     const { ok, files: checked } = JSON.parse(stdout) as {
       ok: boolean
@@ -117,18 +123,22 @@ suite('sallyport check', () => {
     ])
   })
 
-  test('does not look at files that are on another machine, when told so', (t) => {
+  test('does not look at files that are on another machine, when told so', async (t) => {
     const { at } = workspace(t, {
       'far.yaml': gateway().replace('bundle.tar.gz', '/nowhere/bundle.tar.gz'),
     })
-    assert.equal(sallyport(['check', 'far.yaml'], at('.')).status, 1)
-    assert.equal(sallyport(['check', '--no-files', 'far.yaml'], at('.')).status, 0)
+    assert.equal((await check(['far.yaml'], at('.'))).status, 1)
+    assert.equal((await check(['--no-files', 'far.yaml'], at('.'))).status, 0)
   })
 
-  for (const args of [['check'], ['check', '--jsn', 'a.yaml'], ['docs', 'x']])
-    test(`explains itself to \`${args.join(' ')}\``, () => {
-      const { status, stdout, stderr } = sallyport(args)
+  for (const [command, ...args] of [
+    ['check'],
+    ['check', '--jsn', 'a.yaml'],
+    ['docs', 'x'],
+  ] as const)
+    test(`explains itself to \`${[command, ...args].join(' ')}\``, async () => {
+      const { status, stdout, stderr } = await commandHere(runs[command], args)
       assert.deepEqual({ status, stdout }, { status: 2, stdout: '' })
-      assert.match(stderr, new RegExp(`sallyport ${args[0]} \\[`))
+      assert.match(stderr, new RegExp(`sallyport ${command} \\[`))
     })
 })

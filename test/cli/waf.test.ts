@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { suite, test, type TestContext } from 'node:test'
 import { parse } from 'yaml'
+import { run } from '#cli/waf'
 import { loadConfig } from '#config/load'
 import { waf } from '#plugins/waf/guard'
 import type { WafExclusion } from '#plugins/waf/options'
@@ -12,17 +13,21 @@ import { loadRuleSet } from '#plugins/waf/rule-set'
 import { crsFolder, needsCrs } from '#test/conformance/crs/crs-folder'
 import { inspectionInput, wafOptions } from '#test/plugins/waf/support'
 import { gateway, workspace } from '../config/workspace.ts'
+import { commandHere } from './command-here.ts'
 
 const root = join(import.meta.dirname, '../..')
 const crs = crsFolder()
 const withCrs = needsCrs()
 
-const sallyportWaf = (args: readonly string[], cwd = root) =>
+/** As an operator types it. */
+const typed = (args: readonly string[], cwd = root) =>
   spawnSync(process.execPath, [join(root, 'cli/sallyport.ts'), 'waf', ...args], {
     cwd,
     encoding: 'utf8',
     timeout: 60_000,
   })
+
+const sallyportWaf = (args: readonly string[], cwd = root) => commandHere(run, args, cwd)
 
 const emptyFolder = (t: TestContext): string => {
   const folder = mkdtempSync(join(tmpdir(), 'sallyport-waf-'))
@@ -31,8 +36,8 @@ const emptyFolder = (t: TestContext): string => {
 }
 
 suite('sallyport waf check', () => {
-  test('says what a folder holds, named from where one stands', withCrs, () => {
-    const { status, stdout } = sallyportWaf(['check', 'rules/..', '--json'], crs)
+  test('says what a folder holds, named from where one stands', withCrs, async () => {
+    const { status, stdout } = await sallyportWaf(['check', 'rules/..', '--json'], crs)
     assert.equal(status, 0)
     const report = JSON.parse(stdout) as {
       signatures: string[]
@@ -45,19 +50,19 @@ suite('sallyport waf check', () => {
 
   test('names a folder that holds no rules, and fails', (t) => {
     const folder = emptyFolder(t)
-    const { status, stderr } = sallyportWaf(['check', folder])
+    const { status, stderr } = typed(['check', folder])
     assert.equal(status, 1)
     assert.equal(stderr, `there is no Core Rule Set in ${folder}\n`)
   })
 
-  test('names file and line of a fault', (t) => {
+  test('names file and line of a fault', async (t) => {
     const folder = emptyFolder(t)
     mkdirSync(join(folder, 'rules'))
     mkdirSync(join(folder, 'plugins'))
     writeFileSync(join(folder, 'crs-setup.conf'), '')
     writeFileSync(join(folder, 'rules/REQUEST-901-INITIALIZATION.conf'), '')
     writeFileSync(join(folder, 'plugins/own-before.conf'), '\nSecRule ARGS "@nonsense x" "id:1"\n')
-    const { status, stderr } = sallyportWaf(['check', folder])
+    const { status, stderr } = await sallyportWaf(['check', folder])
     assert.equal(status, 1)
     assert.match(stderr, /own-before\.conf:2: .*nonsense/)
   })
@@ -106,7 +111,7 @@ suite('sallyport waf explain', () => {
     const file = join(emptyFolder(t), 'request.http')
     writeFileSync(file, harmless)
     const args = ['explain', ...(folder === undefined ? [] : ['--crs', folder]), file]
-    const { status, stdout } = sallyportWaf(args)
+    const { status, stdout } = await sallyportWaf(args)
     assert.equal(status, 1, stdout)
     assert.match(stdout, /Refused in phase 2 by rule \d+/)
     const suggested = (heading: RegExp) => {

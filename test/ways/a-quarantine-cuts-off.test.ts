@@ -7,7 +7,9 @@ import { after, suite, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { connect } from 'node:tls'
 import { WebSocket, WebSocketServer } from 'ws'
+import { run } from '#cli/quarantine'
 import type { QuarantineOutcome, QuarantineRow } from '#contract/quarantine'
+import { commandHere } from '#test/cli/command-here'
 import { needsRedis, startRedis } from '#test/ports/redis-server'
 import { eventually, meshRig, tokenRoute, type Gateway } from './rig.ts'
 
@@ -44,7 +46,7 @@ let gateway = await rig.gateway('gateway', settings)
 
 const bearer = (token: string) => ({ host: 'localhost', authorization: `Bearer ${token}` })
 /** As an operator types it; asynchronous, for the gateway is in this process. */
-const sallyport = async (...args: readonly string[]) => {
+const typed = async (...args: readonly string[]) => {
   const child = spawn(process.execPath, [
     join(import.meta.dirname, '../../cli/sallyport.ts'),
     'quarantine',
@@ -57,6 +59,7 @@ const sallyport = async (...args: readonly string[]) => {
   const [status] = (await once(child, 'close')) as [number]
   return { status, stdout, stderr }
 }
+const sallyport = (...args: readonly string[]) => commandHere(run, args)
 const adminUrl = (of: Pick<Gateway, 'admin'> = gateway) => `http://127.0.0.1:${of.admin.port}`
 const order = async (
   method: 'POST' | 'DELETE',
@@ -117,7 +120,7 @@ test('one caller is cut off by command, everything of theirs that is open too; a
 
   const about = ['--subject', 'ann', '--issuer', 'outside', '--reason', 'laptop stolen']
   const said = ['--actor', 'olga', '--for', '1h', '--admin', adminUrl(), '--json']
-  const added = await sallyport('add', ...about, ...said)
+  const added = await typed('add', ...about, ...said)
   assert.equal(added.status, 0, added.stderr)
   const { entry } = JSON.parse(added.stdout) as QuarantineOutcome
   await ended

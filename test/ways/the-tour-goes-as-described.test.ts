@@ -7,7 +7,9 @@ import { createServer } from 'node:net'
 import { dirname } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { run } from '#cli/demo/demo'
 import { demoPorts, takenPorts } from '#cli/demo/ports'
+import { commandHere } from '#test/cli/command-here'
 
 const command = fileURLToPath(new URL('../../cli/sallyport.ts', import.meta.url))
 
@@ -48,16 +50,16 @@ test('a taken port is a message, not a stack', async () => {
   const server = createServer()
   const taken = Number(base())
   await once(server.listen(taken, '127.0.0.1'), 'listening')
-  const { code, stderr } = await demo('--once', '--port-base', String(taken))
+  const { status, stderr } = await commandHere(run, ['--once', '--port-base', String(taken)])
   server.close()
-  assert.equal(code, 1)
+  assert.equal(status, 1)
   assert.match(stderr, new RegExp(`Something else listens on ${taken} \\(ingress\\)`))
   assert.doesNotMatch(stderr, /\n {4}at /)
 })
 
 for (const args of [['--onec'], ['--once', '--json'], ['--port-base', '80'], ['extra']])
   test(`\`demo ${args.join(' ')}\` is not understood, and says so`, async () => {
-    const { code, stderr } = await demo(...args)
-    assert.equal(code, 2)
+    const { status, stderr } = await commandHere(run, args)
+    assert.equal(status, 2)
     assert.match(stderr, /sallyport demo \[--once/)
   })
