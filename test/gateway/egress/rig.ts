@@ -28,7 +28,13 @@ import { bundleFile } from '#config/policy/sources'
 import { quarantine } from '#plugins/quarantine/guard'
 import { openQuarantine } from '#plugins/quarantine/open'
 import { runDns } from '#test/fakes/dns-server'
-import { makeCertificate, makeRoot, makeSvid, rootExtensions } from '#test/fakes/openssl'
+import {
+  makeCertificate,
+  makeRoot,
+  makeSvid,
+  rootExtensions,
+  type MadeCertificate,
+} from '#test/fakes/openssl'
 import { wireOn, type Wire } from '#test/http/wire'
 
 export const trustDomain = 'mesh.example'
@@ -77,8 +83,10 @@ export type RigOptions = {
   readonly waf?: Partial<GatewayConfig['waf']>
 }
 
-/** A mesh root, an outside root, and certificates of both: made once for a test file. */
-export const certificates = () => {
+/** A mesh root, an outside root, and certificates of both: the same for all test files of a process. */
+export const certificates = (): Certificates => (once ??= makeCertificates())
+
+const makeCertificates = () => {
   const meshRoot = makeRoot(trustDomain)
   const outsideRoot = makeCertificate({ subject: '/CN=outside', extensions: rootExtensions() })
   const outside = (names: string) =>
@@ -87,16 +95,23 @@ export const certificates = () => {
       subject: '/CN=x',
       extensions: [`subjectAltName = ${names}`],
     })
+  const workloads = new Map<string, MadeCertificate>()
+  const workload = (spiffeId: string): MadeCertificate => {
+    const made = workloads.get(spiffeId) ?? makeSvid(meshRoot, spiffeId, [])
+    workloads.set(spiffeId, made)
+    return made
+  }
   return {
     meshRoot,
     outsideRoot,
     outside,
     proxy: outside('DNS:proxy.test, DNS:localhost, IP:127.0.0.1'),
     gateway: makeSvid(meshRoot, gatewayId),
-    workload: (spiffeId: string) => makeSvid(meshRoot, spiffeId, []),
+    workload,
   }
 }
-export type Certificates = ReturnType<typeof certificates>
+export type Certificates = ReturnType<typeof makeCertificates>
+let once: Certificates | undefined
 
 const ruleOf = (rule: Rule, i: number): Egress['rules'][number] => ({
   id: `rule-${i}`,
@@ -319,11 +334,8 @@ export const runRig = async (certs: Certificates, options: RigOptions) => {
 }
 export type Rig = Awaited<ReturnType<typeof runRig>>
 
-const made = new Map<string, ReturnType<Certificates['workload']>>()
-
 const connectTo = (port: number, certs: Certificates, workload: string | undefined): TLSSocket => {
-  const svid = workload === undefined ? undefined : (made.get(workload) ?? certs.workload(workload))
-  if (workload !== undefined && svid) made.set(workload, svid)
+  const svid = workload === undefined ? undefined : certs.workload(workload)
   return connectTls({
     port,
     host: '127.0.0.1',
