@@ -49,7 +49,8 @@ const open = async (credentials: readonly string[], as?: string) => {
 }
 const nobody = '407 workload-unidentified'
 // The keys are fetched in the background.
-for (let i = 0; i < 3000 && (await ask([`Bearer ${good()}`])) !== '200 none'; i += 1) await sleep(20)
+for (let i = 0; i < 3000 && (await ask([`Bearer ${good()}`])) !== '200 none'; i += 1)
+  await sleep(20)
 
 suite('a JWT-SVID', () => {
   for (const [what, credentials] of [
