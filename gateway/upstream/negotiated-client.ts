@@ -6,8 +6,9 @@ import type {
   UpstreamHandler,
   UpstreamRequest,
 } from '#http/upstream-client'
+import { h1Upstream } from './h1-upstream.ts'
 import { h2Upstream } from './h2-upstream.ts'
-import { undiciClient, type UndiciClientOptions } from './undici-client.ts'
+import type { UndiciClientOptions } from './undici-client.ts'
 
 export type NegotiatedClientOptions = UndiciClientOptions & Pick<Upstream, 'protocol'>
 
@@ -17,7 +18,7 @@ export const negotiatedClient = (options: NegotiatedClientOptions): UpstreamClie
     case 'h2':
       return h2Upstream(options)
     case 'http1':
-      return undiciClient(options)
+      return h1Upstream(options)
     case 'auto':
       return whatItChooses(options)
     default:
@@ -35,7 +36,7 @@ const whatItChooses = (options: UndiciClientOptions): UpstreamClient => {
   let open = 0
   const connected = (socket: TLSSocket) => {
     if (socket.alpnProtocol !== 'h2') {
-      http1 ??= undiciClient(options)
+      http1 ??= h1Upstream(options)
       return
     }
     open += 1

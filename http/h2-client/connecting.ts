@@ -1,4 +1,3 @@
-import { TLSSocket } from 'node:tls'
 import type { Duplex } from 'node:stream'
 import { type Inlet, newInlet } from './open-connection.ts'
 import type { Connect, Connected } from './options.ts'
@@ -10,17 +9,25 @@ export type ConnectFault = {
 
 export type Attempt = { readonly cancel: (cause: Error) => void }
 
+export type Trying = {
+  readonly connect: Connect
+  readonly timeoutMs: number
+  /** Given, it is the `onread` buffer of each connection. */
+  readonly readBuffer?: Buffer
+  /** Why a socket is of no use after all. */
+  readonly misfit: (socket: Duplex) => string | undefined
+}
+
 /**
  * Tries to connect, for so long. Exactly one of the two functions is called, once, and never before this returned; a
  * socket that comes too late is destroyed.
  */
 export const tryToConnect = (
-  connect: Connect,
-  timeoutMs: number,
+  { connect, timeoutMs, misfit, readBuffer }: Trying,
   onSocket: (socket: Duplex, inlet: Inlet) => void,
   onFault: (fault: ConnectFault) => void,
 ): Attempt => {
-  const inlet = newInlet()
+  const inlet = newInlet(readBuffer)
   const controller = new AbortController()
   let settled = false
 
@@ -42,10 +49,13 @@ export const tryToConnect = (
       socket.on('error', () => {})
       socket.destroy()
       fail({ kind: 'unreachable', cause: new Error('the connection was closed at once') })
-    } else if (socket instanceof TLSSocket && socket.alpnProtocol !== 'h2') {
+      return
+    }
+    const reason = misfit(socket)
+    if (reason !== undefined) {
       socket.on('error', () => {})
       socket.destroy()
-      fail({ kind: 'unreachable', cause: new Error('the peer did not agree on h2') })
+      fail({ kind: 'unreachable', cause: new Error(reason) })
     } else {
       settled = true
       clearTimeout(timer)

@@ -14,6 +14,9 @@ const connectionSpecific = new Set([
   'upgrade',
 ])
 
+/** In lower case (RFC 9110 §5.6.2). */
+export const isToken = (name: string): boolean => token.test(name)
+
 /** Lower-case token (RFC 9113 §8.2.1), and nothing that speaks of an HTTP/1.1 connection. */
 export const isFieldName = (name: string): boolean =>
   token.test(name) && !connectionSpecific.has(name)

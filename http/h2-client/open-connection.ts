@@ -21,7 +21,7 @@ export type Inlet = {
   readonly attach: (take: (bytes: Buffer) => void) => boolean
 }
 
-export const newInlet = (): Inlet => {
+export const newInlet = (buffer: Buffer = Buffer.allocUnsafeSlow(readBufferBytes)): Inlet => {
   const early: Buffer[] = []
   let earlyBytes = 0
   let take = (bytes: Buffer): void => {
@@ -30,9 +30,9 @@ export const newInlet = (): Inlet => {
   }
   return {
     onread: {
-      buffer: Buffer.allocUnsafeSlow(readBufferBytes),
-      callback: (count, buffer) => {
-        take((buffer as Buffer).subarray(0, count))
+      buffer,
+      callback: (count, filled) => {
+        take((filled as Buffer).subarray(0, count))
         return true
       },
     },

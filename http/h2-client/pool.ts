@@ -1,3 +1,5 @@
+import type { Duplex } from 'node:stream'
+import { TLSSocket } from 'node:tls'
 import type { UpstreamClient, UpstreamFault } from '../upstream-client.ts'
 import type { AnswerDecoder } from './answer-decoder.ts'
 import { backoff } from './backoff.ts'
@@ -28,6 +30,7 @@ export const newPool = (connect: Connect, limits: H2Limits, decoder: AnswerDecod
   let closing: 'no' | 'asked' | 'done' = 'no'
   let tellClosed: (() => void)[] = []
   const queue = newQueue(limits.maxQueued)
+  const trying = { connect, timeoutMs: limits.connectTimeoutMs, misfit: withoutH2 }
   const pause = backoff(limits.firstBackoffMs, limits.longestBackoffMs)
 
   const isOpen = (connection: Connection) => connection.state === 'open'
@@ -60,10 +63,10 @@ export const newPool = (connect: Connect, limits: H2Limits, decoder: AnswerDecod
     // Draining ones count too, at another limit: a peer that closes each connection at once must not pile them up.
     if (connections.length >= 2 * limits.maxConnections) return
     if (pause.reason(nowMs) !== undefined) return
-    attempt = tryToConnect(connect, limits.connectTimeoutMs, onSocket, onFault)
+    attempt = tryToConnect(trying, onSocket, onFault)
   }
 
-  const onSocket: Parameters<typeof tryToConnect>[2] = (socket, inlet) => {
+  const onSocket: Parameters<typeof tryToConnect>[1] = (socket, inlet) => {
     attempt = undefined
     const connection = openConnection(socket, inlet, limits, decoder, events)
     // What the peer had said already may have ended it: then it is gone before it was here.
@@ -174,3 +177,8 @@ export const newPool = (connect: Connect, limits: H2Limits, decoder: AnswerDecod
     }),
   }
 }
+
+const withoutH2 = (socket: Duplex): string | undefined =>
+  socket instanceof TLSSocket && socket.alpnProtocol !== 'h2'
+    ? 'the peer did not agree on h2'
+    : undefined

@@ -1,3 +1,4 @@
+import { remembering } from '../remembering.ts'
 import type { UpstreamRequest } from '../upstream-client.ts'
 import { contentLengthOf, isFieldName, isFieldValue } from './field-rules.ts'
 import { encodeIndexed, encodeLiteralName, encodeShortest, encodeString } from './hpack-encode.ts'
@@ -12,8 +13,6 @@ export type RequestHead = {
 /** Encodes the head of a request. Throws a TypeError for what no request may have: that is a bug of whoever made it. */
 export type RequestEncoder = (request: UpstreamRequest) => RequestHead
 
-const maxRemembered = 512
-const maxRememberedLength = 256
 const methodPattern = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
 const pathPattern = /^[\x21-\x7e\x80-\xff]+$/
 const authorityPattern = /^[A-Za-z0-9._:[\]%-]+$/
@@ -24,18 +23,6 @@ const schemes = { http: encodeIndexed(6), https: encodeIndexed(7) } as const
 const authorityName = encodeLiteralName(':authority')
 const methodName = encodeLiteralName(':method')
 const pathName = encodeLiteralName(':path')
-
-/** Remembers the first few hundred results, by what they were made from; never forgets, so a flood of new ones is only slower. */
-const remembering = (make: (text: string) => string): ((text: string) => string) => {
-  const known = new Map<string, string>()
-  return (text) => {
-    const before = known.get(text)
-    if (before !== undefined) return before
-    const made = make(text)
-    if (known.size < maxRemembered && text.length <= maxRememberedLength) known.set(text, made)
-    return made
-  }
-}
 
 const refused = (what: string, text: string) =>
   new TypeError(`${what} cannot be sent: ${JSON.stringify(text.slice(0, 100))}`)
