@@ -99,8 +99,7 @@ export const http1Client = ({
   }
 
   return {
-    dispatch: (request, handler) =>
-      request.needsHttp2 ? refuseHttp1(handler) : send(request, handler, null),
+    dispatch: (request, handler) => send(request, handler, null),
     upgrade: (request, handler) => send(request, handler, 'websocket'),
     close: () => pool.close(),
     destroy: (cause) => void pool.destroy(cause),
@@ -109,18 +108,6 @@ export const http1Client = ({
       return { open: connected, connecting: 0, inFlight: running, queued: pending + queued }
     },
   }
-}
-
-const refuseHttp1 = (handler: UpstreamHandler): void => {
-  let ended = false
-  const fail = (kind: UpstreamFaultKind, cause: unknown) => {
-    if (ended) return
-    ended = true
-    handler.onError({ kind, cause, unsent: true })
-  }
-  const nothing = () => {}
-  handler.onStart({ abort: (cause) => fail('aborted', cause), pause: nothing, resume: nothing })
-  setImmediate(() => fail('no-http2', new Error('only HTTP/1.1 is spoken there')))
 }
 
 /** `te` is hop-by-hop here; it may stand in a request for the sake of HTTP/2. */

@@ -51,7 +51,7 @@ export const openConnection = (
   let keptUntilMs = performance.now() + idleMs
   let keptMs = idleMs
 
-  const isHeldBack = () => exchange === undefined || exchange.paused
+  const isPaused = () => exchange?.paused === true
 
   const destroy = (cause: Error) => {
     if (isClosed) return
@@ -99,7 +99,7 @@ export const openConnection = (
         exchange.handler.onData(chunk, last)
       },
       end,
-      wantsMore: () => !isHeldBack(),
+      wantsMore: () => exchange !== undefined && !exchange.paused,
     },
     parseHead,
   )
@@ -108,13 +108,12 @@ export const openConnection = (
     if (isClosed) return
     const fault = reader.read(bytes)
     if (fault !== undefined) return destroy(new Error(fault))
-    if (exchange?.paused === true) socket.pause()
+    if (isPaused()) socket.pause()
   }
   /** After all that came before. */
   const ended = () => {
     hasEnded = true
-    if (exchange?.paused !== true && !reader.finish())
-      destroy(new Error('the peer closed the connection'))
+    if (!isPaused() && !reader.finish()) destroy(new Error('the peer closed the connection'))
   }
 
   const connection: Connection = {
@@ -148,7 +147,8 @@ export const openConnection = (
       if (exchange === undefined) return
       exchange.progressMs = performance.now()
       take(nothing)
-      if (isHeldBack()) return
+      if (isClosed || isPaused()) return
+      // Also where that was the end of the answer: the next one is to be read.
       if (hasEnded) ended()
       else socket.resume()
     },

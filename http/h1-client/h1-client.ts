@@ -1,5 +1,5 @@
 import type { Connect } from '../h2-client/h2-client.ts'
-import type { UpstreamClient } from '../upstream-client.ts'
+import type { UpstreamClient, UpstreamFault } from '../upstream-client.ts'
 import { failExchange, type Exchange } from './exchange.ts'
 import { newPool, type PoolLimits } from './pool.ts'
 import { requestWriter } from './request-head.ts'
@@ -14,6 +14,12 @@ const defaultLimits: PoolLimits = {
   maxQueued: 8192,
   connectTimeoutMs: 5_000,
   idleConnectionMs: 30_000,
+}
+
+const withoutHttp2: UpstreamFault = {
+  kind: 'no-http2',
+  cause: new Error('only HTTP/1.1 is spoken there'),
+  unsent: true,
 }
 
 /**
@@ -49,7 +55,7 @@ export const h1Client = ({ connect, limits }: H1ClientOptions): UpstreamClient =
         },
       })
       if (exchange.state !== 'queued') return
-      const fault = pool.place(exchange, nowMs)
+      const fault = request.needsHttp2 ? withoutHttp2 : pool.place(exchange, nowMs)
       // Not at once: no function of a handler is called before this has returned, save onStart.
       if (fault !== undefined) queueMicrotask(() => failExchange(exchange, fault))
     },

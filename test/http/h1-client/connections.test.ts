@@ -257,3 +257,31 @@ test('a paused answer is held, end and all, until it is wanted again', async (t)
     client.destroy(new Error('the test is over'))
   }
 })
+
+for (const by of ['onread', 'data'] as const)
+  test(`a connection is read again after an answer whose end was held back (${by})`, async (t) => {
+    const peer = await rawPeer(({ socket }) => void socket.write(saying('hello')))
+    t.after(peer.close)
+    const client = clientOf(peer.port, { maxConnections: 1 }, by)
+    for (let i = 0; i < 3; i++) {
+      const answer = await ask(client, {
+        onData: (control) => {
+          control.pause()
+          setImmediate(control.resume)
+        },
+      })
+      assert.deepEqual([answer.body, answer.fault], ['hello', undefined])
+    }
+    assert.equal(peer.brought.length, 1)
+    client.destroy(new Error('the test is over'))
+  })
+
+test('what needs HTTP/2 is not sent', async (t) => {
+  const peer = await rawPeer(({ socket }) => void socket.write(saying('hello')))
+  t.after(peer.close)
+  const client = clientOf(peer.port)
+  const { fault } = await ask(client, { needsHttp2: true })
+  assert.deepEqual([fault?.kind, fault?.unsent], ['no-http2', true])
+  assert.deepEqual(peer.brought, [])
+  client.destroy(new Error('the test is over'))
+})

@@ -18,6 +18,7 @@ export type Asked = {
   readonly path?: string
   readonly headers?: readonly string[]
   readonly body?: Buffer | Readable | null
+  readonly needsHttp2?: boolean
   readonly headersTimeoutMs?: number
   readonly idleTimeoutMs?: number
   readonly onStart?: (control: UpstreamControl) => void
@@ -50,6 +51,7 @@ export const ask = (client: UpstreamClient, asked: Asked = {}): Promise<Answer> 
         authority: 'peer.test',
         headers: asked.headers ?? [],
         body: asked.body ?? null,
+        needsHttp2: asked.needsHttp2 ?? false,
         headersTimeoutMs: asked.headersTimeoutMs ?? 5_000,
         idleTimeoutMs: asked.idleTimeoutMs ?? 5_000,
       },
