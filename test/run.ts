@@ -1,6 +1,7 @@
 /**
- * Runs all tests, in two ways side by side. Those of parts share one process a room, for most of what a test file costs is
- * loading what it tests. Those of whole programs have a process each, three at a time, for they wait a lot.
+ * Runs all tests. Most of what a test file costs is loading what it tests, so test files share processes: those of parts a
+ * room, those of whole programs as many as wait for much the same. Only files that look at what a process has as a whole,
+ * such as its memory, have one each. Lines of such processes run side by side, for they wait a lot.
  *
  * Run: npm run test:only [-- PATTERN…]   with patterns, those files alone, each in a process of its own
  */
@@ -9,16 +10,30 @@ import { once } from 'node:events'
 import { globSync } from 'node:fs'
 import { resolve } from 'node:path'
 
-/** Two lines of processes, one after the other in each; the rooms of one process together. */
-const sharing = [
-  [['architecture', 'config', 'contract', 'identity', 'k8s'], ['plugins']],
-  [['http'], ['exchange']],
-] as const
-const alone = ['cli', 'conformance', 'gateway', 'ways']
-const filesOf = (rooms: readonly string[]) => rooms.map((room) => `test/${room}/**/*.test.ts`)
+/** They look at a whole process: its memory, its load, what it did not handle; or they take the machine for themselves. */
+const alone = [
+  'test/ways/a-busy-gateway-says-so.test.ts',
+  'test/ways/a-websocket-passes.test.ts',
+  'test/ways/each-dependency-fails.test.ts',
+  'test/ways/the-built-package-serves.test.ts',
+  'test/ways/the-tour-goes-as-described.test.ts',
+]
+const filesOf = (...rooms: readonly string[]) =>
+  globSync(rooms.map((room) => `test/${room}/**/*.test.ts`))
+    .toSorted()
+    .filter((file) => !alone.includes(file))
+const ways = filesOf('ways')
+
+/** Processes one after the other in each line; each with the files that share it. */
+const lines: readonly (readonly (readonly string[])[])[] = [
+  [filesOf('http'), filesOf('cli', 'conformance'), filesOf('plugins')],
+  [filesOf('exchange'), filesOf('architecture', 'config', 'contract', 'identity', 'k8s')],
+  [ways.filter((_, i) => i % 2 === 0), filesOf('gateway')],
+  [ways.filter((_, i) => i % 2 === 1)],
+]
 const timeout = '--test-timeout=120000'
 const color = process.stdout.isTTY ? { FORCE_COLOR: '1' } : {}
-/** Hundreds of processes load the same modules: what Node made of one's source, the next need not make again. */
+/** Processes load the same modules: what Node made of one's source, the next need not make again. */
 const compileCache = { NODE_COMPILE_CACHE: resolve('node_modules/.cache/node') }
 
 /** What it prints appears when it has ended, so that two runs do not mix. */
@@ -36,20 +51,19 @@ const run = async (...args: readonly string[]): Promise<boolean> => {
 
 const inTurn = async (line: readonly (readonly string[])[]): Promise<boolean> => {
   let isGood = true
-  for (const rooms of line)
-    isGood = (await run('--test-isolation=none', ...filesOf(rooms))) && isGood
+  for (const files of line) isGood = (await run('--test-isolation=none', ...files)) && isGood
   return isGood
 }
 
-const known = new Set([...sharing.flat(2), ...alone])
-const left = globSync('test/**/*.test.ts').filter((file) => !known.has(file.split('/')[1] ?? ''))
+const known = new Set([...lines.flat(2), ...alone])
+const left = globSync('test/**/*.test.ts').filter((file) => !known.has(file))
 if (left.length > 0) throw new Error(`In no room that is run: ${left.join(', ')}`)
 
 const patterns = process.argv.slice(2)
 const results = await Promise.all(
   patterns.length > 0
     ? [run('--test-concurrency=2', ...patterns)]
-    : [...sharing.map(inTurn), run('--test-concurrency=3', ...filesOf(alone))],
+    : [...lines.map(inTurn), run('--test-concurrency=1', ...alone)],
 )
 process.exitCode = results.every(Boolean) ? 0 : 1
 if (process.exitCode === 1) console.error('Some tests failed: look for ✖ above.')

@@ -43,6 +43,15 @@ export const parseP256Spki = (spki: Buffer): P256PublicKey | undefined => {
 
 /** The same for a key that we made or loaded ourselves: anything else than P-256 is a fault of ours. */
 export const p256PublicKeyOf = (key: KeyObject): P256PublicKey => {
+  const known = read.get(key) ?? readKey(key)
+  read.set(key, known)
+  return known
+}
+
+/** A key is asked for whenever a bundle is made or a leaf signed, and never changes. */
+const read = new WeakMap<KeyObject, P256PublicKey>()
+
+const readKey = (key: KeyObject): P256PublicKey => {
   const publicKey = key.type === 'private' ? createPublicKey(key) : key
   const parsed = parseP256Spki(publicKey.export({ type: 'spki', format: 'der' }))
   if (parsed === undefined) throw new TypeError('this is not a P-256 key')
