@@ -17,7 +17,7 @@ const issue = (tokens: JoinTokens, lifetimeSeconds = 600, id = gateway): string 
 }
 
 suite('a join token', () => {
-  test('is good once, for whom it was issued', () => {
+  test('is good once, for whom it was issued (SPIRE 1.14.6)', () => {
     const tokens = memoryJoinTokens(Date.now, randomBytes)
     const [first, second] = [issue(tokens), issue(tokens, 600, alice)]
     assert.equal(tokens.find(first), gateway)

@@ -61,7 +61,7 @@ test('five hundred that want the same at once ask once', async () => {
   assert.ok(results.every((result) => result.ok && result.value.minted.jti === '1'))
 })
 
-test('another parent or another audience is another token', async () => {
+test('another parent or another audience is another token (GHSA-rp9m-7r4c-75qg)', async () => {
   const { ask, asked, answerAll } = exchange()
   const cache = mintCache(ask, 1000, noMeter)
   const all = [

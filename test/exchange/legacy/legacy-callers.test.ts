@@ -378,6 +378,39 @@ const rows: Readonly<
   ],
   'a certificate for another name': () => [{}, certificateOf(leafOf(ca, 'other.plant.example'))],
   'a certificate for any name': () => [{}, certificateOf(leafOf(ca, '*.plant.example'))],
+  'a certificate whose common name alone fits (CVE-2021-44533)': () => [
+    {},
+    certificateOf(
+      leafOf(ca, 'x', 'clientAuth', {
+        subject: '/CN=robot.plant.example+CN=x',
+        extensions: ['extendedKeyUsage = clientAuth'],
+      }),
+    ),
+  ],
+  'a certificate with the name as another kind of name (CVE-2021-44531)': () => [
+    {},
+    certificateOf(
+      leafOf(ca, 'x', 'clientAuth', {
+        extensions: [
+          'extendedKeyUsage = clientAuth',
+          'subjectAltName = URI:https://robot.plant.example/, email:me@robot.plant.example, RID:1.2.3',
+        ],
+      }),
+    ),
+  ],
+  'a certificate with the name within another (CVE-2021-44532)': () => [
+    {},
+    certificateOf(
+      leafOf(ca, 'x', 'clientAuth', {
+        extensions: [
+          'extendedKeyUsage = clientAuth',
+          'subjectAltName = @names',
+          '[names]',
+          'URI.1 = https://x/\\, DNS:robot.plant.example',
+        ],
+      }),
+    ),
+  ],
   'a certificate for servers': () => [
     {},
     certificateOf(leafOf(ca, 'robot.plant.example', 'serverAuth')),

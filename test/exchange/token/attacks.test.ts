@@ -100,7 +100,7 @@ suite('a token of ours, changed', () => {
   })
 
   for (const [what, bytes] of [
-    ['r = s = 0 (CVE-2022-21449)', Buffer.alloc(64)],
+    ['r = s = 0 (CVE-2022-21449, CVE-2022-24884)', Buffer.alloc(64)],
     ['r and s beyond the order', Buffer.alloc(64, 0xff)],
     ['nothing (CVE-2020-28042)', Buffer.alloc(0)],
     ['DER', Buffer.from('3006020101020101', 'hex')],

@@ -235,7 +235,7 @@ suite('an issuer that fails', () => {
       (response) => void response.writeHead(200).write('{"keys":', () => response.destroy()),
     ],
   ]
-  test('keeps its last good keys, whatever it answers', async () => {
+  test('keeps its last good keys, whatever it answers, and is followed nowhere (SPIRE 1.14.2)', async () => {
     const idp = await runKeyServer(key)
     const { trusted, outcome } = await run({ idp: { jwksUrl: idp.jwksUrl, refreshSeconds: 0.01 } })
     await trusted.start()

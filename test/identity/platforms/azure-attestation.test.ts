@@ -73,7 +73,7 @@ suite('a token of Azure Attestation', () => {
 })
 
 suite('a certificate in a key set', () => {
-  test('of another key does not check its tokens', async () => {
+  test('of another key does not check its tokens (SPIRE 1.14.7, 1.15.1)', async () => {
     const other = newSigningKey('maa-1', 'RS256')
     const token = signToken({ ...other, kid: key.kid }, attested, { jku })
     assert.equal(await verifier.outcome(token), 'token-signature-invalid')
