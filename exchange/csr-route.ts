@@ -76,6 +76,13 @@ export const csrRoute =
       const applicant = await applicantOf(request, visit)
       if (!applicant.ok) return turnDown(request, reply, applicant.problem)
       visit.record.at('body')
+      if (request.url.includes('?'))
+        return turnDown(request, reply, {
+          tag: 'request-malformed',
+          detail: 'Nothing can be asked for in the URL.',
+        })
+      if (request.headers['content-encoding'] !== undefined)
+        return turnDown(request, reply, { tag: 'media-type-refused' })
       applicants.set(request, applicant.value)
     })
 

@@ -19,7 +19,7 @@ import {
   type ApplicantNotes,
   type ApplicantQuestion,
 } from './application.ts'
-import { byLegacy, showsLegacy, type LegacyApplicants } from './legacy-applicant.ts'
+import { byLegacy, showsLegacy, showsTwo, type LegacyApplicants } from './legacy-applicant.ts'
 
 export type ApplicantParts = {
   readonly joinTokens: JoinTokens
@@ -48,7 +48,7 @@ const joinTokenBearer = /^Bearer +([\w.~+/-]{1,200}=*)$/i
  * Finds out who asks. A bearer token counts before the certificate of the connection: one method a request. A JWT is that of
  * a platform, any other a join token. An API key, a password, a signature or a certificate of another CA is a legacy caller's.
  *
- * @returns Refuses with `join-token-refused`, `client-unauthenticated`, `client-not-allowed`, or as the token, the mapping,
+ * @returns Refuses with `join-token-refused`, `client-unauthenticated`, `credential-ambiguous`, `client-not-allowed`, or as the token, the mapping,
  *   the limit or the policy does.
  * @see RFC 6750 §2.1 and §3
  */
@@ -59,6 +59,7 @@ export const applicantOf = (
   record: ApplicantNotes,
 ): Soon<Result<Applicant>> => {
   const { authorization, peer } = question
+  if (showsTwo(question)) return refuse('credential-ambiguous')
   if (parts.legacy && showsLegacy(question)) return byLegacy(question, parts, nowMs, record)
   if (authorization !== undefined) {
     const [, jwt] = jwtBearer.exec(authorization) ?? []

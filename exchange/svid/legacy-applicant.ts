@@ -29,11 +29,15 @@ export type LegacyApplicantParts = Parameters<typeof mayHaveCertificate>[3] & {
 export const showsLegacy = ({ headers, peer, certificate }: ApplicantQuestion): boolean => {
   const { authorization } = headers
   if (authorization !== undefined) return /^basic /i.test(authorization)
-  return (
-    ['x-api-key', 'signature', 'signature-input'].some((name) => headers[name] !== undefined) ||
-    (certificate !== undefined && peer.kind === 'refused')
-  )
+  return hasLegacyHeader(headers) || (certificate !== undefined && peer.kind === 'refused')
 }
+
+/** A token and besides it what only legacy callers have: it could be either's request. */
+export const showsTwo = ({ headers, authorization = '' }: ApplicantQuestion): boolean =>
+  /^bearer /i.test(authorization) && hasLegacyHeader(headers)
+
+const hasLegacyHeader = (headers: ApplicantQuestion['headers']): boolean =>
+  ['x-api-key', 'signature', 'signature-input'].some((name) => headers[name] !== undefined)
 
 /**
  * A legacy caller that asks for a certificate for a key of its own: allowed by a grant to `self`, for a shorter life, and

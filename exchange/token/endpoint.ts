@@ -75,6 +75,8 @@ export const oauthEndpoint =
       const stranger = isOpen ? undefined : strangerAt(peer, parts.authentication)
       if (stranger !== undefined) return refuse(request, reply, stranger)
       record.at('body')
+      const unread = unreadIn(request)
+      if (unread !== undefined) return refuse(request, reply, unread)
     })
 
     app.post(path, async (request, reply) => {
@@ -92,6 +94,24 @@ export const oauthEndpoint =
       return refuse(request, reply, broken(error))
     })
   }
+
+const utf8Form = new RegExp(`^${formType}(?: *; *charset="?utf-8"?)?$`, 'i')
+
+/**
+ * What nobody here would read, and a restriction could be in it: parameters in the URL (RFC 6749 §3.2 has them in the body), a
+ * body that is coded once more, or is in other characters than UTF-8.
+ */
+const unreadIn = ({ url, headers }: FastifyRequest): OAuthError | undefined => {
+  if (url.includes('?'))
+    return oauthRefuse(
+      'invalid_request',
+      'exchange-request-invalid',
+      'parameters belong into the body, not into the URL',
+    ).error
+  if (headers['content-encoding'] !== undefined) return bodyError('media-type-refused')
+  const type = headers['content-type']
+  return type === undefined || utf8Form.test(type) ? undefined : bodyError('media-type-refused')
+}
 
 /** Who cannot be anybody, whatever the body says. */
 const strangerAt = (

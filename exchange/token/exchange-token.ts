@@ -1,6 +1,6 @@
 import type { SpendOnce } from '#contract/replay'
 import type { Secret } from '#contract/secret'
-import { awsCallerIdentityType } from '#contract/token-exchange'
+import { awsCallerIdentityType, tokenExchangeGrant } from '#contract/token-exchange'
 import { verifyDpop } from '#identity/jwt/dpop'
 import type { VerifiedToken } from '#identity/jwt/verified-token'
 import { awsIssuerName, type CheckAwsCaller } from '../aws/callers.ts'
@@ -57,9 +57,10 @@ export const exchangeToken =
     const stop = (refusal: OAuthResult<Minted>): Exchanged => ({ kind, result: refusal })
 
     record.at('request')
-    const form = readForm(question.body, exchangeParameters)
-    if (!form.ok) return stop(form)
     const { legacy } = parts
+    const grantTypes = legacy === undefined ? exchangeAlone : exchangeAndLegacy
+    const form = readForm(question.body, exchangeParameters, grantTypes)
+    if (!form.ok) return stop(form)
     if (legacy !== undefined && form.value.get('grant_type')?.[0] === clientCredentialsGrant)
       return legacyToken(question, form.value, { ...parts, legacy }, nowMs, record)
 
@@ -153,6 +154,9 @@ export const exchangeToken =
     const parent = subject.value.token.fingerprint
     return stop(await noteMinted(minted.value, asker.value.id, parent, parts.register, record))
   }
+
+const exchangeAlone: ReadonlySet<string> = new Set([tokenExchangeGrant])
+const exchangeAndLegacy: ReadonlySet<string> = new Set([tokenExchangeGrant, clientCredentialsGrant])
 
 /** A request signed by its sender speaks for that sender alone, and for who brings nothing else. */
 const awsCallerOf = async (

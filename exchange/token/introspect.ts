@@ -2,6 +2,7 @@ import type { FastifyInstance } from '#http/listen'
 import { aboutToken, type AboutTokenParts, type KnownAsker } from './about-token.ts'
 import { oauthEndpoint } from './endpoint.ts'
 import type { OwnToken } from './own-token.ts'
+import { isForDomainOf } from './presentable.ts'
 import { always } from './respond.ts'
 
 const inactive = JSON.stringify({ active: false })
@@ -44,7 +45,7 @@ export const introspectRoute = (
 const mayKnow = (asker: KnownAsker, { token, kind }: OwnToken): boolean =>
   asker.kind === 'gateway' ||
   token.claims['client_id'] === asker.id ||
-  (kind === 'txn-token' && asker.spiffeId !== undefined) ||
+  (kind === 'txn-token' && isForDomainOf(asker, { token })) ||
   token.audiences.some((audience) => audience === asker.spiffeId || asker.receives.has(audience))
 
 const describe = ({ token, kind }: OwnToken): string => {

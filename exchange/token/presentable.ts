@@ -1,3 +1,4 @@
+import { trustDomainOf } from '#contract/spiffe-id'
 import { tokenTypes } from '#contract/token-exchange'
 import { confirmationOf } from '#identity/jwt/confirmation'
 import type { Asker } from '../clients/asker.ts'
@@ -52,7 +53,7 @@ export const refuseSubject = (
   if (subject.own === 'txn-token' && requestedTokenType !== tokenTypes.txnToken)
     return refused('token-type-refused', 'a Txn-Token can be exchanged for a Txn-Token alone')
   // A Txn-Token is for the whole trust domain: whoever of it got one may ask for another.
-  if (subject.own === 'txn-token' ? asker.spiffeId === undefined : !isMeantFor(asker, subject))
+  if (subject.own === 'txn-token' ? !isForDomainOf(asker, subject) : !isMeantFor(asker, subject))
     return refused('token-audience-wrong', 'it is meant for another')
   return holdsKeyOf(subject, keys) ? undefined : notHeld()
 }
@@ -97,6 +98,12 @@ const isOfType = ({ own }: Party, type: ExchangeRequest['subjectTokenType']): bo
       return type satisfies never
   }
 }
+
+/** The audience of a Txn-Token is our trust domain; a client may be of another. */
+export const isForDomainOf = (
+  { spiffeId }: Pick<Exclude<Asker, { kind: 'self' }>, 'spiffeId'>,
+  { token }: Pick<Party, 'token'>,
+): boolean => spiffeId !== undefined && token.audiences.includes(trustDomainOf(spiffeId))
 
 const isMeantFor = (asker: Exclude<Asker, { kind: 'self' }>, { token }: Party): boolean =>
   token.audiences.some(

@@ -70,14 +70,28 @@ const maxContextDepth = 8
  *
  * @returns Refuses with `invalid_request` a form that is not well-formed, and parameters that are not known or repeated.
  */
-export const readForm = (body: Buffer, known: ReadonlySet<string>): OAuthResult<Form> => {
+export const readForm = (
+  body: Buffer,
+  known: ReadonlySet<string>,
+  /** At the token endpoint: what else is there depends on the grant. */
+  grantTypes?: ReadonlySet<string>,
+): OAuthResult<Form> => {
   const form = parseForm(body)
   if (!form.ok) return invalid(`the form is not well-formed: ${form.problem.detail ?? ''}`)
-  for (const [name, values] of form.value) {
-    if (!known.has(name)) return invalid(`a parameter is not known here: ${inDescription(name)}`)
-    if (values.length > 1 && !repeatable.has(name)) return invalid(`${name} came more than once`)
-  }
-  return grantedAs(form.value)
+  for (const [name, values] of form.value)
+    if (values.length > 1 && !repeatable.has(name))
+      return invalid(`${inDescription(name)} came more than once`)
+  const grantType = form.value.get('grant_type')?.[0]
+  if (grantTypes && grantType && !grantTypes.has(grantType))
+    return oauthRefuse(
+      'unsupported_grant_type',
+      'grant-unsupported',
+      'this grant is not offered here',
+    )
+  const foreign = [...form.value.keys()].find((name) => !known.has(name))
+  return foreign === undefined
+    ? grantedAs(form.value)
+    : invalid(`a parameter is not known here: ${inDescription(foreign)}`)
 }
 
 /**

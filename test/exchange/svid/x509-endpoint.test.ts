@@ -130,6 +130,8 @@ suite('a certificate by join token', () => {
     ['a megabyte', { 'content-type': 'application/pkcs10' }, Buffer.alloc(1024 * 1024), 413],
     ['9 kB', { 'content-type': 'application/pkcs10' }, Buffer.alloc(9000), 413],
     ['a request of another type', { 'content-type': 'application/json' }, Buffer.from('{}'), 415],
+    ['a coded body', { 'content-encoding': 'gzip' }, newRequest().csr, 415],
+    ['a request with another credential', { 'x-api-key': 'x' }, newRequest().csr, 400],
   ] as const)
     test(`${what} is answered ${status}, and the token is still good`, async () => {
       const token = await newJoinToken(exchange)

@@ -378,6 +378,43 @@ suite('headers and parameters that two parts could read differently', () => {
     assert.equal(answer.status, 401)
   })
 
+  test('parameters in the URL, a coded body and other characters than UTF-8 are refused at each endpoint', async () => {
+    const form = new URLSearchParams(await exchange.form()).toString()
+    const type = 'application/x-www-form-urlencoded'
+    for (const path of ['/token', '/introspect', '/revoke'])
+      for (const [query, more] of [
+        ['?scope=orders.read', {}],
+        ['?', {}],
+        ['', { 'content-encoding': 'gzip' }],
+        ['', { 'content-encoding': 'identity' }],
+        ['', { 'content-type': `${type}; charset=utf-16` }],
+        ['', { 'content-type': `${type}; charset=utf-8; boundary=x` }],
+        ['', { 'content-type': `${type}x` }],
+      ] as const) {
+        const answer = await exchange.ask({
+          method: 'POST',
+          path: `${path}${query}`,
+          headers: { 'content-type': type, ...headers, ...more },
+          body: form,
+        })
+        assert.equal(answer.status, 400, `${path}${query} ${JSON.stringify(more)}`)
+        assert.equal(answer.json()['error'], 'invalid_request')
+      }
+    const spelt = { ...headers, 'content-type': `${type};charset="UTF-8"` }
+    const taken = await exchange.ask({ method: 'POST', path: '/token', headers: spelt, body: form })
+    assert.equal(taken.status, 200, taken.body.toString())
+  })
+
+  test('another grant is told that it is not offered, whatever else it brings', async () => {
+    for (const form of [
+      { grant_type: 'password', username: 'a', password: 'b' },
+      { grant_type: 'authorization_code', code: 'a', redirect_uri: 'https://a' },
+      { grant_type: 'client_credentials' },
+      { grant_type: 'constructor' },
+    ])
+      assert.equal((await asMainframe(form)).json()['error'], 'unsupported_grant_type')
+  })
+
   test('a restriction that is not known is refused, not ignored (goauthentik/authentik#23900)', async () => {
     for (const name of ['authorization_details', 'max_age', 'Scope', '__proto__', 'audience[]'])
       assert.equal(

@@ -713,6 +713,14 @@ suite('a Txn-Token', () => {
     ],
     ['for a gateway whose caller has no scopes', txn, 'invalid_scope scope-refused'],
     [
+      'of ours by a client of another trust domain',
+      {
+        ...replacing,
+        asker: byClient({ spiffeId: spiffeId('spiffe://partner.example/service/batch') }),
+      },
+      'invalid_request token-audience-wrong',
+    ],
+    [
       'for a client whose subject says nothing of scopes: unknown is not unconstrained',
       { ...txn, asker: byClient() },
       'invalid_scope scope-refused',
