@@ -13,7 +13,7 @@ const answeredBy = async (t: TestContext, pieces: readonly string[], asked: Aske
   })
   t.after(peer.close)
   const client = clientOf(peer.port)
-  const answer = await ask(client, { idleTimeoutMs: 300, headersTimeoutMs: 300, ...asked })
+  const answer = await ask(client, asked)
   client.destroy(new Error('the test is over'))
   return answer
 }
@@ -88,7 +88,9 @@ for (const [name, octets] of Object.entries(faulty))
   })
 
 test('lines that end with LF alone are no head: its end is waited for in vain', async (t) => {
-  const { fault } = await answeredBy(t, ['HTTP/1.1 200 OK\ncontent-length: 2\n\nok'])
+  const { fault } = await answeredBy(t, ['HTTP/1.1 200 OK\ncontent-length: 2\n\nok'], {
+    headersTimeoutMs: 300,
+  })
   assert.equal(fault?.kind, 'timeout')
 })
 

@@ -154,12 +154,13 @@ test('a body is framed by what it is', async (t) => {
 })
 
 test('a body that breaks off, or is not as long as it says, is `aborted`; its connection ends', async (t) => {
-  const peer = await rawPeer(() => {})
-  t.after(peer.close)
-  const client = clientOf(peer.port)
   const broken = new Readable({ read: () => {} })
   broken.push('abc')
-  setTimeout(() => broken.destroy(new Error('gone')), 30)
+  const peer = await rawPeer(({ head }) => {
+    if (head.includes('content-length: 9')) broken.destroy(new Error('gone'))
+  })
+  t.after(peer.close)
+  const client = clientOf(peer.port)
   for (const [length, body] of [
     ['2', Readable.from([Buffer.from('abc')])],
     ['4', Readable.from([Buffer.from('abc')])],
