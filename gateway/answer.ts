@@ -40,6 +40,8 @@ export const forwardStep = 'forward'
 export type Around<From, Known> = {
   /** Enters it into the live table; returns how to take it out. */
   readonly open: (open: Open) => () => void
+  /** Gives back the configuration that serves it. Called exactly once. */
+  readonly leave: () => void
   /** Leaves the record and the figures. Called exactly once; must not throw. */
   readonly record: (ending: Ending<From, Known>) => void
   readonly watch?: Watch
@@ -52,7 +54,11 @@ export const answer = <From extends object, Known extends From>(
   around: Around<From, Known>,
 ): Soon<void> => {
   const beganMs = performance.now()
-  const close = around.open({ facts: exchange.received, cut: exchange.cut })
+  const closeLive = around.open({ facts: exchange.received, cut: exchange.cut })
+  const close = () => {
+    closeLive()
+    around.leave()
+  }
   const outcome = way.run(exchange.received, around.watch)
   return outcome instanceof Promise
     ? outcome.then((known) => conclude(exchange, around, known, beganMs, close))

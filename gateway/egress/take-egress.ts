@@ -39,6 +39,7 @@ export const takeEgress = (taking: TakingAll): Pick<Doors, 'request' | 'upgrade'
   ): Promise<void> => {
     await answer(serving.way, exchange, {
       open: live.add,
+      leave: serving.leave,
       watch: figures.watch,
       record: (ending) => {
         ending.facts.slot?.release()
@@ -53,7 +54,6 @@ export const takeEgress = (taking: TakingAll): Pick<Doors, 'request' | 'upgrade'
         taking.bug(event.decisionId, event.step, ending.sent.problem?.cause)
       },
     })
-    serving.leave()
   }
 
   const request = (req: IncomingMessage, res: ServerResponse) => {

@@ -74,13 +74,8 @@ export const takeRequests = (taking: Taking): Taken => {
     const { live, figures } = taking
     const { trace } = exchange.received
     return answer(way, exchange, {
-      open: (open) => {
-        const close = live.add(open)
-        return () => {
-          close()
-          serving.leave()
-        }
-      },
+      open: live.add,
+      leave: serving.leave,
       watch: trace ? both(figures.watch, trace.watch) : figures.watch,
       record: (ended) => {
         // What is known of a preflight is some of what is known of a request.

@@ -16,6 +16,7 @@ const answered = async (
   const records: Ending<From, From>[] = []
   const watched: string[] = []
   const refused: Problem[] = []
+  const left: string[] = []
   const exchange: Exchange<From, From> = {
     received: { id: 1 },
     send: async () => ({ status: 200, bytesOut: 5 }),
@@ -29,6 +30,7 @@ const answered = async (
   const ending = (async () =>
     answer(begin<From>().guard('may it', guard), exchange, {
       open: live.add,
+      leave: () => left.push('left'),
       record: (record) => records.push(record),
       watch: (step) => watched.push(step),
     }))()
@@ -36,6 +38,7 @@ const answered = async (
     () => undefined,
     (cause: unknown) => cause,
   )
+  assert.deepEqual(left, ['left'])
   return { records, watched, refused, failure, open: live.size() }
 }
 

@@ -33,6 +33,7 @@ export const takeInspected = (
   ): Promise<void> => {
     await answer(serving.inspected, exchange, {
       open: live.add,
+      leave: serving.leave,
       watch: figures.watch,
       record: (ending) => {
         ending.facts.slot?.release()
@@ -46,7 +47,6 @@ export const takeInspected = (
           bug(event.decisionId, event.step, ending.sent.problem?.cause)
       },
     })
-    serving.leave()
   }
 
   const request = (req: CallerRequest, res: CallerResponse) => {
