@@ -25,6 +25,8 @@ export type CsrRouteParts = {
 export type CsrRoute<Applicant extends object> = {
   readonly path: string
   readonly kind: MintKind
+  /** Names that may stand in the URL. What nobody would read is refused: a restriction could be in it. */
+  readonly parameters?: readonly string[]
   /** Who asks, by the head and the connection. */
   readonly applicantOf: (request: FastifyRequest, visit: Visit) => Soon<Result<Applicant>>
   /** What is answered, as JSON. */
@@ -45,7 +47,7 @@ const csrType = 'application/pkcs10'
  */
 export const csrRoute =
   <Applicant extends object>(
-    { path, kind, applicantOf, answer }: CsrRoute<Applicant>,
+    { path, kind, parameters = [], applicantOf, answer }: CsrRoute<Applicant>,
     { visits, audit, figures, log }: CsrRouteParts,
   ) =>
   async (app: FastifyInstance) => {
@@ -76,10 +78,16 @@ export const csrRoute =
       const applicant = await applicantOf(request, visit)
       if (!applicant.ok) return turnDown(request, reply, applicant.problem)
       visit.record.at('body')
-      if (request.url.includes('?'))
+      const unknown = Object.keys(request.query as object).find(
+        (name) => !parameters.includes(name),
+      )
+      if (unknown !== undefined)
         return turnDown(request, reply, {
           tag: 'request-malformed',
-          detail: 'Nothing can be asked for in the URL.',
+          detail:
+            parameters.length === 0
+              ? 'Nothing can be asked for in the URL.'
+              : `Only this can be asked for in the URL: ${parameters.join(', ')}.`,
         })
       if (request.headers['content-encoding'] !== undefined)
         return turnDown(request, reply, { tag: 'media-type-refused' })

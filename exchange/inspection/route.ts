@@ -16,6 +16,7 @@ export const inspectionRoute = (parts: InspectionRouteParts) => {
   return csrRoute<Gateway>(
     {
       path: '/inspection/certificate',
+      parameters: ['host'],
       kind: 'inspection-leaf',
       applicantOf: (_request, visit) => gatewayOf(visit, parts.gateways),
       answer: ({ spiffeId }, csr, request, { record, nowMs }) => {
