@@ -11,6 +11,7 @@ import { problems, type Problem } from '#contract/problem'
 import type { Log } from '#contract/telemetry'
 import type { CallerRequest, CallerResponse } from './caller.ts'
 import type { Doors, TurnedAwayReason } from './doors.ts'
+import { asNodeHasThem } from './h2-server/as-node-has-them.ts'
 import { listenOn, type ListeningAt } from './listen-on.ts'
 import type { Peer } from './peer.ts'
 import { replyProblem, replyProblemOnSocket } from './problem-reply.ts'
@@ -90,7 +91,9 @@ export const edgeListener = (options: EdgeOptions): Listener =>
       options.http2 && {
         ...options.http2,
         request: (req, res) =>
-          options.isOwn(req) ? toFastify(...req.asNodeHasThem()) : options.http2?.request(req, res),
+          options.isOwn(req)
+            ? toFastify(...asNodeHasThem(req, res))
+            : options.http2?.request(req, res),
       },
   )
 
@@ -137,12 +140,11 @@ export const plainListener = (options: PlainOptions): Listener => {
     (toFastify) =>
       http2 && {
         ...http2,
-        request: (request, response) => {
-          const url = admit(request, response)
+        request: (req, res) => {
+          const url = admit(req, res)
           if (url === undefined) return
-          const [req, res] = request.asNodeHasThem()
           req.url = url
-          toFastify(req, res)
+          toFastify(...asNodeHasThem(req, res))
         },
       },
     options.maxBodyBytes,

@@ -1,10 +1,8 @@
 import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2'
-import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import type { CallerRequest } from '../caller.ts'
 import { markFault } from '../socket-fault.ts'
-import { asNodeHasThem } from './as-node-has-them.ts'
 import { requestHead } from './request-head.ts'
 
 /**
@@ -15,14 +13,15 @@ import { requestHead } from './request-head.ts'
  */
 export class H2Request extends Readable implements CallerRequest {
   readonly method: string | undefined
-  readonly url: string | undefined
+  url: string | undefined
   readonly httpVersion: string
   readonly httpVersionMajor = 2
   readonly rawHeaders: readonly string[]
-  readonly headers: CallerRequest['headers']
+  /** Those that speak of the body; see `showHeaders`. */
+  headers: CallerRequest['headers']
   readonly socket: Socket
   complete: boolean
-  /** Of the body, as far as it was read, by whomever. */
+  /** Of the body, as far as it was read. */
   bodyBytes = 0
   readonly headBytes: number
   /** Its head is larger than was announced, which callers who have not acknowledged it are not held to. */
@@ -34,6 +33,7 @@ export class H2Request extends Readable implements CallerRequest {
   readonly #stream: ServerHttp2Stream
   readonly #received: ReceivedHead
   #isReading = false
+  #isShown = false
 
   constructor(stream: ServerHttp2Stream, received: ReceivedHead, socket: Socket) {
     super()
@@ -74,7 +74,7 @@ export class H2Request extends Readable implements CallerRequest {
 
   /** Somebody waits for its body, and will be told if that does not come. */
   get isBeingRead(): boolean {
-    return this.#isReading
+    return this.#isReading && !this.#isShown // Fastify would wait on
   }
 
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
@@ -84,9 +84,12 @@ export class H2Request extends Readable implements CallerRequest {
     done(error)
   }
 
-  /** For Fastify; see there. */
-  asNodeHasThem(): [IncomingMessage, ServerResponse] {
-    return asNodeHasThem(this.#stream, this.#received, this)
+  /** From now on all are in `headers`, for Fastify, which does not read them by the gate. */
+  showHeaders(): void {
+    const { headers } = this.#received
+    this.#isShown = true
+    headers.host ??= headers[':authority']
+    this.headers = headers
   }
 
   #ended(): void {

@@ -1,3 +1,4 @@
+import type { OutgoingHttpHeader } from 'node:http'
 import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from 'node:http2'
 import { Writable } from 'node:stream'
 import type { CallerResponse } from '../caller.ts'
@@ -11,6 +12,7 @@ type Done = (error?: Error | null) => void
  */
 export class H2Response extends Writable implements CallerResponse {
   readonly req: H2Request
+  headersSent = false
   statusCode = 200
   /** HTTP/1.1 says with each answer whether its connection goes on. Here that is not an answer's to say. */
   shouldKeepAlive = true
@@ -19,6 +21,8 @@ export class H2Response extends Writable implements CallerResponse {
   #hasNoBody = false
   #nextIsLast = false
   #trailers: readonly string[] = []
+  /** Before the head is written. */
+  #set: OutgoingHttpHeaders | undefined
 
   constructor(stream: ServerHttp2Stream, req: H2Request) {
     super()
@@ -29,11 +33,14 @@ export class H2Response extends Writable implements CallerResponse {
     stream.once('aborted', () => this.destroy())
   }
 
-  /** @throws TypeError for a value that cannot stand in a header. */
-  writeHead(status: number, headers: string[]): this {
+  /**
+   * @param headers As the pipeline has them, or as Fastify has.
+   * @throws TypeError for a value that cannot stand in a header.
+   */
+  writeHead(status: number, headers: string[] | OutgoingHttpHeaders = []): this {
     return this.#respond(
       status,
-      headers,
+      Array.isArray(headers) ? headers : flat({ ...this.#set, ...headers }),
       this.req.method === 'HEAD' || status === 204 || status === 304,
     )
   }
@@ -58,15 +65,11 @@ export class H2Response extends Writable implements CallerResponse {
     }
     this.#hasNoBody = isAll
     this.statusCode = status
+    this.headersSent = true
     const waitForTrailers = this.req.acceptsTrailers && !isAll
     if (waitForTrailers) this.#stream.once('wantTrailers', () => this.#sendTrailers())
     this.#stream.respond(kept as string[], { endStream: isAll, waitForTrailers })
     return this
-  }
-
-  /** Whoever sent them: Fastify answers past this. */
-  get headersSent(): boolean {
-    return this.#stream.headersSent
   }
 
   writeContinue(): void {
@@ -79,12 +82,30 @@ export class H2Response extends Writable implements CallerResponse {
     return this.#sentBytes + this.writableLength
   }
 
-  /** None are set beforehand. */
-  getHeaderNames(): string[] {
-    return []
+  setHeader(name: string, value: OutgoingHttpHeader): this {
+    ;(this.#set ??= {})[name.toLowerCase()] = value
+    return this
   }
 
-  removeHeader(): void {}
+  getHeader(name: string): OutgoingHttpHeader | undefined {
+    return this.#set?.[name.toLowerCase()]
+  }
+
+  hasHeader(name: string): boolean {
+    return this.getHeader(name) !== undefined
+  }
+
+  getHeaders(): OutgoingHttpHeaders {
+    return { ...this.#set }
+  }
+
+  getHeaderNames(): string[] {
+    return this.#set ? Object.keys(this.#set) : []
+  }
+
+  removeHeader(name: string): void {
+    if (this.#set) delete this.#set[name.toLowerCase()]
+  }
 
   /** A last chunk goes out with the mark that it is the last. */
   override end(done?: () => void): this
@@ -102,14 +123,15 @@ export class H2Response extends Writable implements CallerResponse {
       if (!error) this.#sentBytes += chunk.length
       done(error)
     }
-    if (this.#nextIsLast) this.#stream.end(chunk, sent)
-    else this.#stream.write(chunk, sent)
+    this.#stream.write(chunk, sent)
+    // Its callback is not waited for: a stream that closes as soon as it has ended would call it an error.
+    if (this.#nextIsLast) this.#stream.end()
   }
 
   override _final(done: Done): void {
-    if (!this.headersSent) this.writeHead(this.statusCode, [])
-    if (this.#hasNoBody || this.#nextIsLast) done()
-    else this.#stream.end(done)
+    if (!this.headersSent) this.writeHead(this.statusCode, {})
+    if (!this.#hasNoBody && !this.#nextIsLast) this.#stream.end()
+    done()
   }
 
   #sendTrailers(): void {
@@ -135,6 +157,16 @@ export class H2Response extends Writable implements CallerResponse {
 }
 
 const lingerMs = 200
+
+const flat = (headers: OutgoingHttpHeaders): string[] => {
+  const list: string[] = []
+  for (const [name, value] of Object.entries(headers)) {
+    if (value === undefined) continue
+    for (const one of Array.isArray(value) ? value : [value])
+      list.push(name.toLowerCase(), String(one))
+  }
+  return list
+}
 
 const asFields = (flat: readonly string[]): OutgoingHttpHeaders => {
   const fields: Record<string, string[]> = Object.create(null)

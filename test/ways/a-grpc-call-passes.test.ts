@@ -87,6 +87,7 @@ const upstream = (url: string, more: object = {}) => ({
 })
 const gateway = await rig.gateway('gateway', {
   exchangePort: exchange.exchange.port,
+  exchangeTimeoutMs: 10_000,
   upstreams: {
     service: upstream(`https://127.0.0.1:${server.port}`),
     old: upstream(plain.url, { protocol: 'http1' }),
@@ -95,7 +96,7 @@ const gateway = await rig.gateway('gateway', {
   waf: { mode: 'enforce' },
   listeners: { ingress: { limits: { requestTimeoutMs: 1000, headersTimeoutMs: 1000 } } },
   routes: [
-    tokenRoute('echo', '/test.Echo', { grpc: { idleTimeoutMs: 2000 }, totalTimeoutMs: 0 }),
+    tokenRoute('echo', '/test.Echo', { grpc: { idleTimeoutMs: 3000 }, totalTimeoutMs: 0 }),
     tokenRoute('unary', '/test.Echo/unary', {
       limits: { caller: { points: 5, windowSeconds: 60 } },
     }),

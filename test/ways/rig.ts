@@ -200,12 +200,14 @@ export const meshRig = async () => {
   /** Writes the configuration of a gateway and returns the file. `exchangePort` 1: there is none. */
   const gatewayFile = (
     name: string,
-    given: { routes: readonly object[]; upstreams: object; exchangePort?: number } & Record<
-      string,
-      unknown
-    >,
+    given: {
+      routes: readonly object[]
+      upstreams: object
+      exchangePort?: number
+      exchangeTimeoutMs?: number
+    } & Record<string, unknown>,
   ) => {
-    const { exchangePort = 1, listeners = {}, ...rest } = given
+    const { exchangePort = 1, exchangeTimeoutMs = 500, listeners = {}, ...rest } = given
     const { ingress = {}, admin = {}, ...others } = listeners as Record<string, object>
     return written(name, {
       ...shared,
@@ -215,7 +217,7 @@ export const meshRig = async () => {
         url: `https://localhost:${exchangePort}`,
         spiffeId: ids.exchange,
         caFile: rootsFile,
-        timeoutMs: 500,
+        timeoutMs: exchangeTimeoutMs,
       },
       listeners: {
         ingress: { port: 0, tls: { certificates: [ingressFiles] }, ...ingress },
