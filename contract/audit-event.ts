@@ -23,6 +23,8 @@ export type AuditEvent = {
   readonly kind: 'ingress' | 'egress' | 'exchange' | 'admin'
   /** ISO 8601, when it began. */
   readonly time: string
+  /** The trace that the request belongs to, where traces are taken; of an exchange, of the request that caused it. */
+  readonly traceId?: string
   /** Also in the answer's `x-sallyport-decision-id` and handed on to the exchange. */
   readonly decisionId: string
   readonly outcome: 'forwarded' | 'refused' | 'failed' | 'answered'
@@ -66,6 +68,8 @@ export type AuditEvent = {
   readonly spiffeId?: string
   /** Name of the identity mapping that gave `spiffeId`. */
   readonly mapping?: string
+  /** Of all such mappings, as the configuration had them: 12 hex digits. */
+  readonly mappingRevision?: string
   readonly quota?: {
     readonly limit: number
     readonly remaining: number
@@ -101,6 +105,13 @@ export type AuditEvent = {
   /** Of the exchange: SHA-256 of the subject token's signing input. */
   readonly parent?: string
   readonly client?: string
+  /** Of an exchange: what was asked for, whatever came of it. */
+  readonly asked?: {
+    readonly tokenType: string
+    readonly audience: string
+    /** Scopes, if some were asked for. */
+    readonly scope?: string
+  }
   /** Of an exchange: SPIFFE ID of who acts for the subject, and the grant that allowed it. */
   readonly actor?: string
   readonly grant?: string

@@ -33,6 +33,8 @@ export type MintRequest = {
   readonly requestedTokenType: TokenType
   /** The decision id of the request that caused this one, for both records. */
   readonly decisionId: string
+  /** `traceparent` of that request, where traces are taken; only read when the exchange is asked. */
+  readonly traceParent?: (() => string | undefined) | undefined
 }
 
 /** What it gets back. */

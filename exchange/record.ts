@@ -6,12 +6,23 @@ import type { SpiffeId } from '#contract/spiffe-id'
 import { howAnswered } from '#http/answered'
 import type { CallerRequest } from '#http/caller'
 import { peerOf as connectionOf, type Peer as Connection } from '#http/peer'
+import { readTraceContext } from '#http/trace-context'
 import type { FastifyReply, FastifyRequest } from '#http/listen'
 
 /** What can be learned on the way through an exchange. */
 export type Facts = Pick<
   AuditEvent,
-  'caller' | 'spiffeId' | 'mapping' | 'minted' | 'parent' | 'client' | 'actor' | 'grant' | 'policy'
+  | 'caller'
+  | 'spiffeId'
+  | 'mapping'
+  | 'mappingRevision'
+  | 'asked'
+  | 'minted'
+  | 'parent'
+  | 'client'
+  | 'actor'
+  | 'grant'
+  | 'policy'
 >
 
 /** The record of one exchange while it is being written. */
@@ -36,6 +47,7 @@ export type RecordParts = {
 
 /** Where a gateway says that. */
 const decisionIdHeader = 'x-request-id'
+const traceHeader = 'traceparent'
 const decisionIdPattern = /^[A-Za-z0-9_-]{1,64}$/
 
 /**
@@ -53,6 +65,7 @@ export const beginRecord = (
   const time = isoTime(clock())
   const mayTell = peer !== undefined && gateways.has(peer)
   const decisionId = (mayTell ? decisionIdIn(request) : undefined) ?? newDecisionId()
+  const traceId = mayTell ? traceIdIn(request) : undefined
   const described = describeRequest(request, peer) // now: a closed socket has no address
   let step = 'receive'
   const facts: Facts = {}
@@ -69,6 +82,7 @@ export const beginRecord = (
       version: auditEventVersion,
       kind,
       time,
+      ...(traceId === undefined ? {} : { traceId }),
       decisionId,
       step: ended.problem === 'none' ? 'none' : step,
       ...(noted === undefined ? {} : { detail: noted }),
@@ -153,6 +167,11 @@ const writeTurnedDown = (
       address,
     },
   })
+
+const traceIdIn = ({ headers }: FastifyRequest): string | undefined => {
+  const text = headers[traceHeader]
+  return typeof text === 'string' ? readTraceContext([traceHeader, text])?.traceId : undefined
+}
 
 const decisionIdIn = (request: FastifyRequest): string | undefined => {
   const sent = request.headers[decisionIdHeader]

@@ -36,6 +36,7 @@ export const exchangeClient = ({ client, authority, timeoutMs }: ExchangeClientO
   return async (request: MintRequest): Promise<Result<MintedToken>> => {
     if (performance.now() < restUntil) return unavailable('the exchange failed a moment ago')
     const body = formOf(request)
+    const traceParent = request.traceParent?.()
     const answer = await ask(
       client(),
       {
@@ -51,6 +52,7 @@ export const exchangeClient = ({ client, authority, timeoutMs }: ExchangeClientO
           'application/json',
           'x-request-id',
           request.decisionId,
+          ...(traceParent === undefined ? [] : ['traceparent', traceParent]),
         ],
         body,
       },

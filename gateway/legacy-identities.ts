@@ -14,6 +14,7 @@ export type LegacyWish = {
   readonly audience: string
   readonly requestedTokenType: TokenType
   readonly decisionId: string
+  readonly traceParent?: MintRequest['traceParent']
 }
 
 /** Turns credentials of callers that know nothing of tokens into identities of the mesh. */

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto'
 import { namedSpiffeIdPattern, type NamedSpiffeIdPattern } from '#contract/named-spiffe-id-pattern'
 import { pass, refuse, type Refusal, type Result } from '#contract/problem'
 import type { SpiffeId } from '#contract/spiffe-id'
@@ -7,7 +8,12 @@ import type { VerifiedToken } from './jwt/verified-token.ts'
 import { compileTemplate, type Template } from './mapping-template.ts'
 
 /** Who a caller is in the mesh, and the name of the rule that says so. */
-export type MappedIdentity = { readonly spiffeId: SpiffeId; readonly rule: string }
+export type MappedIdentity = {
+  readonly spiffeId: SpiffeId
+  readonly rule: string
+  /** Of all rules: another if any of them is. */
+  readonly revision: string
+}
 
 export type IdentityMapping = (token: VerifiedToken) => Result<MappedIdentity>
 
@@ -47,6 +53,7 @@ export const identityMapping = (
   trustDomain: string,
   reserved: ReadonlySet<string> = new Set(),
 ): IdentityMapping => {
+  const revision = hash('sha256', JSON.stringify(rules)).slice(0, 12)
   const byIssuer = new Map<string, IssuerRules>()
   for (const [issuer, own] of Map.groupBy(rules, (rule) => rule.issuer))
     byIssuer.set(issuer, indexRules(own, trustDomain))
@@ -63,7 +70,7 @@ export const identityMapping = (
     if (!spiffeId.ok) return unmapped(`rule ${rule.name}: ${spiffeId.fault}`)
     if (reserved.has(spiffeId.value))
       return unmapped(`rule ${rule.name} gives ${spiffeId.value}, which is reserved`)
-    return pass({ spiffeId: spiffeId.value, rule: rule.name })
+    return pass({ spiffeId: spiffeId.value, rule: rule.name, revision })
   }
 }
 

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import type { ProblemTag } from '#contract/problem'
 import type { Secret } from '#contract/secret'
@@ -22,7 +23,11 @@ export type CheckAwsCaller = (
 ) => Promise<OAuthResult<CheckedToken & { readonly found: AwsIdentity }>>
 
 /** Who a principal of AWS is here, and the name that the configuration gives it. */
-export type AwsIdentity = { readonly spiffeId: SpiffeId; readonly rule: string }
+export type AwsIdentity = {
+  readonly spiffeId: SpiffeId
+  readonly rule: string
+  readonly revision: string
+}
 
 export type AwsCallers = { readonly check: CheckAwsCaller; readonly close: () => void }
 
@@ -89,10 +94,11 @@ export const awsCallers = (
 }
 
 const finder = (callers: NonNullable<ExchangeConfig['aws']>['callers']) => {
+  const revision = hash('sha256', JSON.stringify(callers)).slice(0, 12)
   const byArn = new Map(
     Object.entries(callers).map(([rule, { arn, uniqueId, spiffeId }]) => [
       arn,
-      { rule, uniqueId, spiffeId: spiffeId as SpiffeId },
+      { rule, revision, uniqueId, spiffeId: spiffeId as SpiffeId },
     ]),
   )
   if (byArn.size !== Object.keys(callers).length)

@@ -7,7 +7,7 @@ import type { VerifiedToken, VerifyToken } from '#identity/jwt/verified-token'
 import type { JoinTokens } from '../join-tokens.ts'
 import type { ExchangePolicy } from '../token/decide.ts'
 import type { TakeOne } from '../token/limit.ts'
-import { factsOf } from '../token/notes.ts'
+import { factsOf, mappedFacts } from '../token/notes.ts'
 import type { FindGrant } from '../token/grants.ts'
 import { refuseToken } from '#identity/jwt/challenge'
 import type { MapIdentity } from '../token/party.ts'
@@ -110,8 +110,8 @@ const byPlatformToken = async (
   record.at('identify')
   const mapped = parts.mapHolder(token)
   if (!mapped.ok) return mapped
-  const { spiffeId, rule } = mapped.value
-  record.learn({ spiffeId, mapping: rule, client: 'self' })
+  const { spiffeId } = mapped.value
+  record.learn({ ...mappedFacts(mapped.value), client: 'self' })
   record.at('grant')
   const allowed = allow(token, spiffeId, parts)
   if (!allowed.ok) return allowed

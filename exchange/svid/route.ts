@@ -1,5 +1,6 @@
 import { peerOf as connectionOf } from '#http/peer'
 import { csrRoute, type CsrRouteParts } from '../csr-route.ts'
+import { askedFacts } from '../token/notes.ts'
 import { certificateOf, joined } from '../token/route.ts'
 import { answerCsr, type AnswerCsrParts } from './answer-csr.ts'
 import { applicantOf, type ApplicantParts } from './applicant.ts'
@@ -17,6 +18,7 @@ export const x509Route = (parts: X509RouteParts) =>
       path: '/svid/x509',
       kind: 'x509-svid',
       applicantOf: async (request, { peer, nowMs, record }) => {
+        record.learn(askedFacts('x509-svid', '', undefined))
         const { address, tlsVersion } = connectionOf(request.socket)
         const question = {
           authorization: request.headers.authorization,

@@ -14,7 +14,7 @@ import { clientCredentialsGrant, legacyToken, type LegacyTokenParts } from './le
 import { legacyOnBehalf, type LegacyAtGateways } from './legacy-on-behalf.ts'
 import { takeOne, type TakeOne } from './limit.ts'
 import { mint, type Minted, type MintParts } from './mint.ts'
-import { factsOf, noteMinted, type Notes } from './notes.ts'
+import { askedFacts, factsOf, mappedFacts, noteMinted, type Notes } from './notes.ts'
 import { grantedAs, oauthRefuse, type OAuthResult } from './oauth-error.ts'
 import {
   identifyParty,
@@ -79,7 +79,9 @@ export const exchangeToken =
     record.at('request')
     const request = parseExchangeRequest(form.value)
     if (!request.ok) return stop(request)
-    kind = grantKindOf(request.value.requestedTokenType)
+    const { requestedTokenType, audience, scopes } = request.value
+    kind = grantKindOf(requestedTokenType)
+    record.learn(askedFacts(kind, audience, scopes))
     if (request.value.subjectTokenType === subjectTokenTypes.legacyCredential)
       return legacyOnBehalf(question, request.value, asker.value, parts, nowMs, record)
 
@@ -94,8 +96,7 @@ export const exchangeToken =
         ? await awsCallerOf(subjectToken, asker.value, parts, nowMs, record)
         : await partyOf(about, subjectToken, parts, nowMs, record)
     if (!subject.ok) return stop(subject)
-    const { spiffeId, rule } = subject.value
-    record.learn({ spiffeId, ...(rule === undefined ? {} : { mapping: rule }) })
+    record.learn(mappedFacts(subject.value))
     const { actorToken } = request.value
     const actor =
       actorToken === undefined

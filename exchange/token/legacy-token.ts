@@ -4,7 +4,7 @@ import type { LegacyIdentity } from '../legacy/registry.ts'
 import type { Form } from './form.ts'
 import { grantKindOf, type Grant, type GrantPolicy } from './grant.ts'
 import { mintLegacy, type MintLegacyParts } from './mint-legacy.ts'
-import type { Notes } from './notes.ts'
+import { askedFacts, type Notes } from './notes.ts'
 import { grantedAs, oauthRefuse, type OAuthResult } from './oauth-error.ts'
 import type { Exchanged, TokenQuestion } from './question.ts'
 import { readTarget } from './request.ts'
@@ -62,6 +62,7 @@ export const legacyToken = async (
   const wish = wishOf(form, proved.value, question)
   if (!wish.ok) return { kind: 'unknown', result: wish }
   const { kind, audience, scopes } = wish.value
+  record.learn(askedFacts(kind, audience, scopes))
   const stop = (result: Exchanged['result']): Exchanged => ({ kind, result })
 
   record.at('grant')

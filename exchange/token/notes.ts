@@ -12,6 +12,30 @@ export type Notes = Pick<ExchangeRecord, 'at' | 'learn' | 'note'>
 /** What is put into a record of a token's fingerprint: enough to find it again, not enough to be one. */
 const fingerprintChars = 16
 
+/** Who it is in the mesh, and by which rule of which rules. */
+export const mappedFacts = ({
+  spiffeId,
+  rule,
+  revision,
+}: {
+  readonly spiffeId: SpiffeId
+  readonly rule: string | undefined
+  readonly revision?: string
+}) => ({
+  spiffeId,
+  ...(rule === undefined ? {} : { mapping: rule }),
+  ...(revision === undefined ? {} : { mappingRevision: revision }),
+})
+
+/** What was asked for. */
+export const askedFacts = (
+  tokenType: string,
+  audience: string,
+  scopes: readonly string[] | undefined,
+) => ({
+  asked: { tokenType, audience, ...(scopes?.length ? { scope: scopes.join(' ') } : {}) },
+})
+
 /** What the record says of a token that something is asked with. */
 export const factsOf = ({
   issuerName,

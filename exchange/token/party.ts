@@ -11,6 +11,8 @@ export type Party = {
   readonly spiffeId: SpiffeId
   /** Name of the rule that gave it; undefined for a token of ours, which says it itself. */
   readonly rule: string | undefined
+  /** Of all rules as they were then. */
+  readonly revision?: string
   /** What kind of token of ours it is; undefined for one from outside. */
   readonly own: OwnTokenKind | undefined
 }
@@ -18,7 +20,7 @@ export type Party = {
 /** The shared mapping: issuer and claims → SPIFFE ID. */
 export type MapIdentity = (
   token: VerifiedToken,
-) => Result<{ readonly spiffeId: SpiffeId; readonly rule: string }>
+) => Result<{ readonly spiffeId: SpiffeId; readonly rule: string; readonly revision?: string }>
 
 /** A token that was checked, and not yet mapped. */
 export type CheckedToken = {

@@ -1,4 +1,5 @@
 import { pass, refuse, type Result } from '#contract/problem'
+import type { RequestHead } from '#contract/request-head'
 import type { Step } from '#contract/step'
 import { tokenTypes, type MintedToken } from '#contract/token-exchange'
 import type { MintCache, Mint } from '../mint-cache.ts'
@@ -7,7 +8,8 @@ import type { CompiledRoute } from './compiled-route.ts'
 import type { Subject } from './identify.ts'
 import type { Received } from './received.ts'
 
-type Needs = Pick<Received, 'nowMs' | 'decisionId'> & {
+type Needs = Received & {
+  readonly head: RequestHead
   readonly route: CompiledRoute
   readonly caller: Caller
   readonly subject: Subject | null
@@ -21,7 +23,8 @@ type Needs = Pick<Received, 'nowMs' | 'decisionId'> & {
  */
 export const assumeIdentity =
   (mints: MintCache): Step<Needs, Mint | null> =>
-  ({ route, caller, subject, nowMs, decisionId }) => {
+  (request) => {
+    const { route, caller, subject, nowMs, decisionId, trace } = request
     if (caller.kind === 'anonymous' || !subject) return pass(null)
     if (caller.kind === 'legacy') return pass(caller.mint) // the exchange had to be asked who it is
     const tokenType =
@@ -40,6 +43,7 @@ export const assumeIdentity =
         audience: route.audience,
         requestedTokenType: tokenType,
         decisionId,
+        ...(trace ? { traceParent: () => trace.headers(request)[1] } : {}),
       },
       nowMs,
     )

@@ -50,6 +50,7 @@ export const auditRecords = (): ((ending: Ending<Received, Admitted>) => AuditEv
       door: facts.door,
       request: describeRequest(facts),
     }
+    if (facts.trace) event.traceId = facts.trace.traceId(facts)
     if (sent.grpcStatus !== undefined) event.grpcStatus = sent.grpcStatus
     if (route) event.route = routeOf(route)
     if (caller?.kind === 'token') event.caller = callerOf(caller.token)

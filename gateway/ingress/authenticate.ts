@@ -18,7 +18,7 @@ export type Caller =
   | { readonly kind: 'legacy'; readonly method: LegacyMethod; readonly mint: Mint }
   | { readonly kind: 'anonymous' }
 
-type Needs = Pick<Received, 'peer' | 'nowMs' | 'decisionId' | 'body'> & {
+type Needs = Received & {
   readonly head: RequestHead
   readonly route: CompiledRoute
 }

@@ -10,7 +10,7 @@ import type { Mint } from '../mint-cache.ts'
 import type { CompiledRoute } from './compiled-route.ts'
 import type { Received } from './received.ts'
 
-type Asking = Pick<Received, 'peer' | 'nowMs' | 'decisionId' | 'body'> & {
+type Asking = Received & {
   readonly head: RequestHead
   readonly route: CompiledRoute
 }
@@ -66,9 +66,10 @@ export const legacyEvidenceOf = (
  */
 export const legacyIdentity = (
   evidence: LegacyEvidence,
-  { head, route, body, nowMs, decisionId }: Asking,
+  request: Asking,
   identities: LegacyIdentities,
 ): Soon<Result<Mint>> => {
+  const { head, route, body, nowMs, decisionId, trace } = request
   if (evidence.method === 'signed_request' && JSON.stringify(evidence).length > maxEvidenceChars)
     return withChallenge(
       refuse('credential-refused', { cause: 'what it signs is too long' }),
@@ -81,6 +82,7 @@ export const legacyIdentity = (
       requestedTokenType:
         route.config.identity.token === 'jwt-svid' ? tokenTypes.jwt : tokenTypes.accessToken,
       decisionId,
+      ...(trace ? { traceParent: () => trace.headers(request)[1] } : {}),
     },
     nowMs,
   )

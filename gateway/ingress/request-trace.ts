@@ -16,6 +16,8 @@ export type RequestTrace = {
   readonly watch: Watch
   /** What the upstream is told of the trace: name, value, name, value …. The same at every call. */
   readonly headers: (facts: Facts) => readonly string[]
+  /** The trace that the request belongs to. */
+  readonly traceId: (facts: Facts) => string
   /** Hands the span on, if it is one to keep. */
   readonly ended: (ending: Ending<Received, Admitted>, outcome: AuditEvent['outcome']) => void
 }
@@ -65,6 +67,7 @@ export const traceRequests = (
           ...(state === undefined ? [] : ['tracestate', state]),
         ]
       },
+      traceId: (facts) => (told?.place ?? placeOf(facts, spanId)).traceId,
       ended: (ending, outcome) => {
         const isKept = isWorthKeeping(ending, tracing.slowMs)
         if (!isKept) told ??= tell(ending.facts)

@@ -20,7 +20,7 @@ export const eventEncoder = (): ((event: AuditEvent) => string) => {
 
   return (event) => {
     const { detail, cause, request, quarantine } = event
-    let line = `{"version":${event.version},"kind":"${event.kind}","time":${quoted(event.time)},"decisionId":${quoted(event.decisionId)},"outcome":"${event.outcome}","step":${quoted(event.step)},"problem":"${event.problem}"`
+    let line = `{"version":${event.version},"kind":"${event.kind}","time":${quoted(event.time)}${text('traceId', event.traceId)},"decisionId":${quoted(event.decisionId)},"outcome":"${event.outcome}","step":${quoted(event.step)},"problem":"${event.problem}"`
     if (detail !== undefined) line += `,"detail":${JSON.stringify(scrub(detail))}`
     if (cause !== undefined) line += `,"cause":${JSON.stringify(scrub(cause))}`
     line += `,"status":${event.status}`
@@ -33,7 +33,8 @@ export const eventEncoder = (): ((event: AuditEvent) => string) => {
     line +=
       text('credential', event.credential) +
       text('spiffeId', event.spiffeId) +
-      text('mapping', event.mapping)
+      text('mapping', event.mapping) +
+      text('mappingRevision', event.mappingRevision)
     if (event.quota !== undefined) line += `,"quota":${quotaText(event.quota)}`
     if (event.waf !== undefined) line += `,"waf":${JSON.stringify(event.waf)}`
     if (event.policy !== undefined) line += `,"policy":${shared(event.policy)}`
@@ -41,12 +42,20 @@ export const eventEncoder = (): ((event: AuditEvent) => string) => {
     if (event.upstream !== undefined) line += `,"upstream":${shared(event.upstream)}`
     if (event.egress !== undefined) line += `,"egress":${JSON.stringify(event.egress)}`
     line += text('parent', event.parent) + text('client', event.client)
+    if (event.asked !== undefined) line += `,"asked":${JSON.stringify(askedOf(event.asked))}`
     line += text('actor', event.actor) + text('grant', event.grant)
     if (quarantine !== undefined)
       line += `,"quarantine":${JSON.stringify({ ...quarantine, reason: scrub(quarantine.reason) })}`
     return `${line}${text('orderedBy', event.orderedBy)}}\n`
   }
 }
+
+/** The caller's own words. */
+const askedOf = ({ tokenType, audience, scope }: NonNullable<AuditEvent['asked']>) => ({
+  tokenType,
+  audience: scrub(audience),
+  ...(scope === undefined ? {} : { scope: scrub(scope) }),
+})
 
 const requestText = (request: NonNullable<AuditEvent['request']>): string => {
   const { method, host, path, protocol, address, tls, clientSpiffeId } = request

@@ -194,6 +194,11 @@ export const AuditEventSchema = Record(
     }),
     kind: Type.Enum(['ingress', 'egress', 'exchange', 'admin']),
     time: Instant('When it began.'),
+    traceId: Type.Optional(
+      Text(
+        'The trace that the request belongs to, where traces are taken; of an exchange, of the request that caused it.',
+      ),
+    ),
     decisionId: Text(
       'Also in the answer, as `x-sallyport-decision-id`, and in the record of the exchange for the same request.',
     ),
@@ -225,6 +230,9 @@ export const AuditEventSchema = Record(
     ),
     spiffeId: Type.Optional(Text('Identity that the caller was mapped to.')),
     mapping: Type.Optional(Text('Name of the rule that mapped it.')),
+    mappingRevision: Type.Optional(
+      Text('Of all such rules, as the configuration had them: 12 hex digits.'),
+    ),
     quota: Type.Optional(
       Record({
         limit: Type.Integer(),
@@ -245,6 +253,16 @@ export const AuditEventSchema = Record(
       Text("Of an exchange: SHA-256 of the subject token's signing input, base64url."),
     ),
     client: Type.Optional(Text('Of an exchange: who asked.')),
+    asked: Type.Optional(
+      Record(
+        {
+          tokenType: Text('Kind of token or certificate.'),
+          audience: Text("Whom it is for; '' for a certificate."),
+          scope: Type.Optional(Text('Scopes, if some were asked for.')),
+        },
+        'Of an exchange: what was asked for, whatever came of it.',
+      ),
+    ),
     actor: Type.Optional(Text('Of an exchange: SPIFFE ID of who acts for the subject.')),
     grant: Type.Optional(Text('Of an exchange: name of the grant that allowed it.')),
     quarantine: Type.Optional(Quarantined),

@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, readFileSync } from 'node:fs'
 import { createServer, request, type RequestOptions } from 'node:https'
 import type { IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
 import type { TLSSocket } from 'node:tls'
 import { after, suite, test } from 'node:test'
+import { promisify } from 'node:util'
 import { decodeJwt } from 'jose'
 import { gateway as partnerJob, orders } from '#test/exchange/fixtures'
 import { startTestExchange } from '#test/exchange/running-exchange'
@@ -67,8 +70,19 @@ const setUp = async () => {
       trustDomains: { [theirs]: { bundleEndpoint: fromThem } },
     },
     ...aboutThem,
-    selfService: { issuers: ['partner'] },
+    issuers: { ...aboutThem.issuers, outside: rig.issuer },
+    identities: [
+      ...aboutThem.identities,
+      { name: 'people', issuer: 'outside', spiffeId: `spiffe://${ours}/people/{sub}` },
+    ],
+    selfService: { issuers: ['partner', 'outside'] },
     grants: [
+      {
+        name: 'ours',
+        subjects: [`spiffe://${ours}/people/*`],
+        tokens: ['jwt-svid'],
+        audiences: ['sallyport'],
+      },
       {
         name: 'theirs',
         subjects: [`spiffe://${ours}/partner/**`],
@@ -86,6 +100,38 @@ const setUp = async () => {
       admin: { port: 0 },
     },
     audiences: [ids.gateway],
+    issuers: {
+      corp: {
+        issuer: 'https://idp.example',
+        audiences: ['edge'],
+        jwksFile: 'jwks.json',
+        minRemainingSeconds: 0,
+      },
+      partner: { issuer: `spiffe://${ours}`, platform: 'spiffe', audiences: ['sallyport'] },
+    },
+    identities: [
+      {
+        name: 'people',
+        issuer: 'corp',
+        match: { aud: 'edge' },
+        spiffeId: `spiffe://${theirs}/user/{sub}`,
+      },
+      {
+        name: 'partners',
+        issuer: 'partner',
+        subject: `spiffe://${ours}/people/{name}`,
+        spiffeId: `spiffe://${theirs}/partner/{name}`,
+      },
+    ],
+    selfService: { issuers: ['partner'] },
+    grants: [
+      {
+        name: 'partners',
+        subjects: [`spiffe://${theirs}/partner/*`],
+        tokens: ['jwt-svid'],
+        audiences: [`spiffe://${theirs}/ns/shop/sa/orders`],
+      },
+    ],
     federation: {
       trustDomains: {
         [ours]: {
@@ -364,6 +410,44 @@ suite('two meshes federate', async () => {
       JSON.stringify(granted),
     )
     assert.equal((await ask(await theirSvid(orders)))['problem'], 'token-audience-wrong')
+  })
+
+  test('one of ours is exchanged there by the README’s curl', async () => {
+    const readme = readFileSync(join(import.meta.dirname, '../../README.md'), 'utf8')
+    const script = [...readme.matchAll(/^```sh\n([^]*?)^```$/gm)]
+      .map(([, text = '']) => text)
+      .find((text) => text.includes('-d subject_token="$TOKEN"'))
+    assert.ok(script)
+    const mine = await askAt(exchange.exchange.port, exchange.roots(), '/token', {
+      method: 'POST',
+      headers: { 'content-type': 'application/x-www-form-urlencoded' },
+      body: new URLSearchParams({
+        grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
+        requested_token_type: 'urn:ietf:params:oauth:token-type:jwt',
+        subject_token_type: 'urn:ietf:params:oauth:token-type:jwt',
+        subject_token: rig.token(),
+        audience: 'sallyport',
+      }).toString(),
+    })
+    const { access_token: TOKEN = '' } = JSON.parse(mine.text) as Record<string, string>
+    assert.equal(decodeJwt(TOKEN).sub, `spiffe://${ours}/people/alice`, mine.text)
+    rig.save('roots.pem.theirs', partner.roots())
+    const EXCHANGE = `https://localhost:${partner.exchange.port}`
+    const { stdout } = await promisify(execFile)(
+      'sh',
+      ['-c', script.replace('roots.pem', 'roots.pem.theirs')],
+      {
+        cwd: rig.folder,
+        env: { ...process.env, TOKEN, EXCHANGE },
+      },
+    )
+    const given = JSON.parse(stdout) as Record<string, string>
+    const { sub, aud } = decodeJwt(given['access_token'] ?? '')
+    assert.deepEqual(
+      [sub, aud],
+      [`spiffe://${theirs}/partner/alice`, `spiffe://${theirs}/ns/shop/sa/orders`],
+      stdout,
+    )
   })
 
   test('its certificate counts at a route that wants one, and our CA cannot speak for it', async () => {

@@ -68,6 +68,12 @@ const fields: Fields<AuditEvent> = {
   }),
   spiffeId: text,
   mapping: text,
+  mappingRevision: text,
+  traceId: text,
+  asked: fc.record(
+    { tokenType: text, audience: text, scope: text },
+    { requiredKeys: ['tokenType', 'audience'] },
+  ),
   egress: fc.record({
     phase: fc.constantFrom('opened', 'closed', 'whole'),
     host: text,
@@ -129,6 +135,13 @@ const scrubbed = (given: AuditEvent): AuditEvent => ({
   ...(given.detail !== undefined && { detail: scrub(given.detail) }),
   ...(given.cause !== undefined && { cause: scrub(given.cause) }),
   ...(given.request && { request: { ...given.request, path: scrubPath(given.request.path) } }),
+  ...(given.asked && {
+    asked: {
+      ...given.asked,
+      audience: scrub(given.asked.audience),
+      ...(given.asked.scope !== undefined && { scope: scrub(given.asked.scope) }),
+    },
+  }),
   ...(given.quarantine && {
     quarantine: { ...given.quarantine, reason: scrub(given.quarantine.reason) },
   }),
