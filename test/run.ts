@@ -31,14 +31,13 @@ const lines: readonly (readonly (readonly string[])[])[] = [
   [ways.filter((_, i) => i % 2 === 0), filesOf('gateway')],
   [ways.filter((_, i) => i % 2 === 1)],
 ]
-const timeout = '--test-timeout=120000'
 const color = process.stdout.isTTY ? { FORCE_COLOR: '1' } : {}
 /** Processes load the same modules: what Node made of one's source, the next need not make again. */
 const compileCache = { NODE_COMPILE_CACHE: resolve('node_modules/.cache/node') }
 
 /** What it prints appears when it has ended, so that two runs do not mix. */
 const run = async (...args: readonly string[]): Promise<boolean> => {
-  const child = spawn(process.execPath, ['--test', timeout, ...args], {
+  const child = spawn(process.execPath, args, {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: { ...process.env, ...color, ...compileCache },
   })
@@ -51,7 +50,7 @@ const run = async (...args: readonly string[]): Promise<boolean> => {
 
 const inTurn = async (line: readonly (readonly string[])[]): Promise<boolean> => {
   let isGood = true
-  for (const files of line) isGood = (await run('--test-isolation=none', ...files)) && isGood
+  for (const files of line) isGood = (await run('test/together.ts', ...files)) && isGood
   return isGood
 }
 
@@ -60,10 +59,10 @@ const left = globSync('test/**/*.test.ts').filter((file) => !known.has(file))
 if (left.length > 0) throw new Error(`In no room that is run: ${left.join(', ')}`)
 
 const patterns = process.argv.slice(2)
+const eachAlone = (atOnce: number, files: readonly string[]) =>
+  run('--test', '--test-timeout=300000', `--test-concurrency=${atOnce}`, ...files)
 const results = await Promise.all(
-  patterns.length > 0
-    ? [run('--test-concurrency=2', ...patterns)]
-    : [...lines.map(inTurn), run('--test-concurrency=1', ...alone)],
+  patterns.length > 0 ? [eachAlone(2, patterns)] : [...lines.map(inTurn), eachAlone(1, alone)],
 )
 process.exitCode = results.every(Boolean) ? 0 : 1
 if (process.exitCode === 1) console.error('Some tests failed: look for ✖ above.')

@@ -48,6 +48,7 @@ const auditFile = rig.at('records')
 symlinkSync(rig.save('records-1', ''), auditFile)
 const gateway = await rig.gateway('gateway', {
   exchangePort: dependencies.exchange.port,
+  exchangeTimeoutMs: 500,
   issuers: {
     outside: {
       ...rig.issuer,

@@ -207,7 +207,7 @@ export const meshRig = async () => {
       exchangeTimeoutMs?: number
     } & Record<string, unknown>,
   ) => {
-    const { exchangePort = 1, exchangeTimeoutMs = 500, listeners = {}, ...rest } = given
+    const { exchangePort = 1, exchangeTimeoutMs = 10_000, listeners = {}, ...rest } = given
     const { ingress = {}, admin = {}, ...others } = listeners as Record<string, object>
     return written(name, {
       ...shared,
@@ -403,7 +403,7 @@ export const recordsIn = (file: string): readonly AuditEvent[] =>
 /** Waits until there is something, for at most `withinMs`. */
 export const eventually = async <T>(
   look: () => T | undefined | Promise<T | undefined>,
-  withinMs = 8000,
+  withinMs = 30_000,
 ): Promise<T> => {
   const until = performance.now() + withinMs
   for (;;) {

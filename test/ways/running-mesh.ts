@@ -27,7 +27,7 @@ export const recordOf = async (
   mesh: DemoMesh,
   isIt: (event: AuditEvent) => boolean,
 ): Promise<AuditEvent> => {
-  for (let waitedMs = 0; waitedMs < 5000; waitedMs += 50) {
+  for (let waitedMs = 0; waitedMs < 30_000; waitedMs += 50) {
     const found = recordsOf(mesh).filter(isIt)
     assert.ok(found.length < 2, 'more than one record')
     if (found[0]) return found[0]
