@@ -8,6 +8,7 @@ import { cpSync, existsSync, globSync, readFileSync, rmSync, writeFileSync } fro
 import { createRequire } from 'node:module'
 import { dirname, join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
+import { schemas } from './config/schemas.ts'
 
 const root = import.meta.dirname
 const { into } = parseArgs({ options: { into: { type: 'string' } } }).values
@@ -44,6 +45,13 @@ const copyAssets = () => {
     cpSync(join(root, asset), join(target, asset), { recursive: true })
 }
 
+/** What TypeBox made, as text; see `config/schemas.ts`. */
+const writeSchemas = () =>
+  writeFileSync(
+    join(target, 'config/schemas.js'),
+    `export const schemas = JSON.parse(${JSON.stringify(JSON.stringify(schemas))})\n`,
+  )
+
 /** The same package, with an imports map that points at JavaScript. */
 const writePackage = () => {
   const { imports, scripts, devDependencies, optionalDependencies, ...rest } = JSON.parse(
@@ -67,5 +75,6 @@ if (into === undefined) rmSync(target, { recursive: true, force: true })
 else if (existsSync(target)) throw new Error(`${target} is there already: name a new folder.`)
 compile()
 copyAssets()
+writeSchemas()
 writePackage()
 process.stdout.write(`It is made: node ${join(target, 'cli/sallyport.js')} --help\n`)

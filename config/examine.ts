@@ -11,10 +11,8 @@ import {
   type Rule,
   type Subject,
 } from './rules/rule.ts'
-import { ExchangeConfig, GatewayConfig } from './schema.ts'
+import { schemas } from './schemas.ts'
 import { validate } from './validate.ts'
-
-const schemas = { gateway: GatewayConfig, exchange: ExchangeConfig } as const
 
 /** All that is known of one configuration. */
 export type Examined = {
@@ -122,8 +120,8 @@ export const compared = (all: readonly Examined[]): readonly Examined[] => {
 /** What a configuration is, by the keys that only one kind has. */
 const kindOf = (value: Readonly<Record<string, unknown>>): ConfigKind | undefined => {
   const own = (kind: ConfigKind, other: ConfigKind) =>
-    Object.keys(schemas[kind].properties).filter(
-      (key) => !Object.hasOwn(schemas[other].properties, key) && Object.hasOwn(value, key),
+    Object.keys(schemas[kind].properties ?? {}).filter(
+      (key) => !Object.hasOwn(schemas[other].properties ?? {}, key) && Object.hasOwn(value, key),
     ).length
   const [gateway, exchange] = [own('gateway', 'exchange'), own('exchange', 'gateway')]
   if (gateway === exchange) return undefined

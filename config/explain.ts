@@ -1,69 +1,56 @@
-import type { ErrorObject } from 'ajv'
 import { listed, quote, tick, type Complaint, type Finding } from './faults.ts'
 import { findFormat } from './formats.ts'
-import { describeBranch, type Branch, type Choice } from './kinds.ts'
+import { describeBranch } from './kinds.ts'
 import { nearest } from './nearest.ts'
 import { pointerTo, segmentsOfPointer, valueAt } from './pointer.ts'
-
-type Words = Branch & {
-  readonly description?: string
-  readonly expects?: string
-  readonly keyExpects?: string
-  readonly whenMissing?: string
-  readonly secret?: boolean
-  readonly properties?: Readonly<Record<string, Words>>
-}
+import type { JsonSchema, PlainWord, Violation } from './schema-check.ts'
 
 type Written = (pointer: string) => string | undefined
 
-/** Turns what ajv found into what a person can mend, one finding a place. */
+/** Turns what a schema objects to into what a person can mend, one finding a place. */
 export const explain = (
-  errors: readonly ErrorObject[],
+  violations: readonly Violation[],
   config: unknown,
   written: Written,
 ): readonly Finding[] => {
-  const unknownKeys = errors.filter((error) => error.keyword === 'additionalProperties')
+  const unknownKeys = violations.filter(({ word }) => word === 'additionalProperties')
   const found = new Map<string, Finding>()
-  for (const error of errors) {
-    if (isMisspelt(error, unknownKeys)) continue // the unknown key beside it says so already
-    const finding = findingOf(error, config, written)
+  for (const violation of violations) {
+    if (isMisspelt(violation, unknownKeys)) continue // the unknown key beside it says so already
+    const finding = findingOf(violation, config, written)
     if (!found.has(finding.pointer)) found.set(finding.pointer, finding)
   }
   return [...found.values()]
 }
 
-const findingOf = (error: ErrorObject, config: unknown, written: Written): Finding => {
-  const { instancePath, params } = error
-  const schema = (error.parentSchema ?? {}) as Words
-  switch (error.keyword) {
-    case 'additionalProperties': {
-      const key = String(params.additionalProperty)
+const findingOf = (violation: Violation, config: unknown, written: Written): Finding => {
+  const { pointer: at, schema } = violation
+  switch (violation.word) {
+    case 'additionalProperties':
       return {
-        pointer: pointerTo(instancePath, key),
+        pointer: pointerTo(at, violation.key),
         at: 'key',
         ...(schema.properties === undefined ? {} : { aside: true }),
-        ...unknownKey(key, schema),
+        ...unknownKey(violation.key, schema),
       }
-    }
     case 'required': {
-      const key = String(params.missingProperty)
-      return { pointer: pointerTo(instancePath, key), at: 'key', ...missingKey(key, schema) }
+      const { key } = violation
+      return { pointer: pointerTo(at, key), at: 'key', ...missingKey(key, schema) }
     }
     case 'uniqueItems': {
-      const pointer = pointerTo(instancePath, Math.max(Number(params.i), Number(params.j)))
+      const pointer = pointerTo(at, violation.index)
       const twice = { message: 'this stands in the list twice', remedy: 'keep one of the two' }
       return { pointer, at: 'value', ...labelled(pointer, twice) }
     }
-    case 'kinds': {
-      const { key, at = 'value', ...complaint } = params as Exclude<Choice, { branch: number }>
-      const pointer = key === undefined ? instancePath : pointerTo(instancePath, key)
-      return { pointer, at, ...(at === 'key' ? complaint : labelled(pointer, complaint)) }
+    case 'anyOf': {
+      const { key, at: part = 'value', ...complaint } = violation.choice
+      const pointer = key === undefined ? at : pointerTo(at, key)
+      return { pointer, at: part, ...(part === 'key' ? complaint : labelled(pointer, complaint)) }
     }
     default: {
-      // Not `error.data`: ajv puts the whole there for what a keyword of ours finds within it.
-      const data = valueAt(config, instancePath)
-      const complaint = wrongValue(error, schema, data, written(instancePath) ?? data)
-      return { pointer: instancePath, at: 'value', ...labelled(instancePath, complaint) }
+      const data = valueAt(config, at)
+      const complaint = wrongValue(violation.word, schema, data, written(at) ?? data)
+      return { pointer: at, at: 'value', ...labelled(at, complaint) }
     }
   }
 }
@@ -75,7 +62,7 @@ const labelled = (pointer: string, { message, remedy }: Complaint): Complaint =>
   return { message: name === undefined ? message : `${tick(name)}: ${message}`, remedy }
 }
 
-const unknownKey = (key: string, { properties, keyExpects }: Words): Complaint => {
+const unknownKey = (key: string, { properties, keyExpects }: JsonSchema): Complaint => {
   if (properties === undefined)
     return {
       message: `${tick(key)} cannot be a name here`,
@@ -92,7 +79,7 @@ const unknownKey = (key: string, { properties, keyExpects }: Words): Complaint =
   return { message: `unknown key ${tick(key)}`, remedy }
 }
 
-const missingKey = (key: string, { properties }: Words): Complaint => {
+const missingKey = (key: string, { properties }: JsonSchema): Complaint => {
   const { whenMissing, description } = properties?.[key] ?? {}
   const said = description === undefined ? '' : `: ${firstSentence(description)}`
   return { message: `${tick(key)} is missing`, remedy: whenMissing ?? `add it${said}` }
@@ -100,27 +87,26 @@ const missingKey = (key: string, { properties }: Words): Complaint => {
 
 const firstSentence = (text: string): string => text.replace(/\.( .*)?$/s, '')
 
-const isMisspelt = (error: ErrorObject, unknownKeys: readonly ErrorObject[]): boolean => {
-  if (error.keyword !== 'required') return false
-  const known = Object.keys((error.parentSchema as Words).properties ?? {})
+const isMisspelt = (violation: Violation, unknownKeys: readonly Violation[]): boolean => {
+  if (violation.word !== 'required') return false
+  const known = Object.keys(violation.schema.properties ?? {})
   return unknownKeys.some(
-    ({ instancePath, params }) =>
-      instancePath === error.instancePath &&
-      nearest(String(params.additionalProperty), known) === error.params.missingProperty,
+    (other) =>
+      other.word === 'additionalProperties' &&
+      other.pointer === violation.pointer &&
+      nearest(other.key, known) === violation.key,
   )
 }
 
 /** @param asWritten What may be shown of the value: with its variables not filled in. */
 const wrongValue = (
-  error: ErrorObject,
-  schema: Words,
+  word: PlainWord,
+  schema: JsonSchema,
   data: unknown,
   asWritten: unknown,
 ): Complaint => {
-  const { keyword, params } = error
   const shown = quote(asWritten)
-  const limit = String(params.limit)
-  switch (keyword) {
+  switch (word) {
     case 'type':
       if (schema.secret === true)
         return {
@@ -132,8 +118,7 @@ const wrongValue = (
         : { message: `${shown} is not ${describe(schema)}`, remedy: typeRemedy(asWritten, schema) }
     case 'enum':
     case 'const': {
-      const words =
-        keyword === 'const' ? [params.allowedValue] : (params.allowedValues as unknown[])
+      const words = word === 'const' ? [schema.const] : (schema.enum ?? [])
       const meant = nearest(String(data), words.map(String))
       const remedy =
         meant === undefined
@@ -142,15 +127,15 @@ const wrongValue = (
       return { message: `${shown} is not known here`, remedy }
     }
     case 'minimum':
-      return { message: `${shown} is too small`, remedy: `use ${limit} or more` }
+      return { message: `${shown} is too small`, remedy: `use ${schema.minimum} or more` }
     case 'maximum':
-      return { message: `${shown} is too large`, remedy: `use ${limit} or less` }
+      return { message: `${shown} is too large`, remedy: `use ${schema.maximum} or less` }
     case 'minLength':
       return { message: 'this is empty', remedy: `write ${describe(schema)}` }
     case 'maxLength':
-      return { message: 'this is too long', remedy: `use up to ${limit} characters` }
+      return { message: 'this is too long', remedy: `use up to ${schema.maxLength} characters` }
     case 'minItems':
-      return { message: 'the list is too short', remedy: `name at least ${limit}` }
+      return { message: 'the list is too short', remedy: `name at least ${schema.minItems}` }
     case 'minProperties': // of secrets alone
     case 'maxProperties':
       return {
@@ -158,11 +143,11 @@ const wrongValue = (
         remedy: 'write `{ file: PATH }` or `{ env: NAME }`',
       }
     case 'maxItems':
-      return { message: 'the list is too long', remedy: `name up to ${limit}` }
+      return { message: 'the list is too long', remedy: `name up to ${schema.maxItems}` }
     case 'pattern':
       return {
         message: `${shown} cannot stand here`,
-        remedy: `use ${schema.expects ?? `what fits ${String(params.pattern)}`}`,
+        remedy: `use ${schema.expects ?? `what fits ${schema.pattern}`}`,
       }
     case 'format': {
       const complaint = findFormat(schema.format ?? '')?.(String(data))
@@ -172,11 +157,11 @@ const wrongValue = (
       }
     }
     default:
-      return { message: `${shown}: ${error.message ?? keyword}`, remedy: 'mend it' }
+      return word satisfies never
   }
 }
 
-const describe = (schema: Words): string => {
+const describe = (schema: JsonSchema): string => {
   switch (schema.type) {
     case 'integer':
       return 'a whole number'
@@ -187,7 +172,7 @@ const describe = (schema: Words): string => {
   }
 }
 
-const typeRemedy = (asWritten: unknown, schema: Words): string => {
+const typeRemedy = (asWritten: unknown, schema: JsonSchema): string => {
   if (schema.type === 'string' && ['number', 'boolean'].includes(typeof asWritten))
     return `put it in quotes: ${quote(asWritten)}`
   if (typeof asWritten !== 'string') return `write ${describe(schema)}`

@@ -22,9 +22,6 @@ import { addressKey } from '#plugins/rate-limit/address-key'
 import { rateLimit } from '#plugins/rate-limit/guard'
 import { quotaHeaders } from '#plugins/rate-limit/quota'
 import { limitStores } from '#plugins/rate-limit/stores'
-import { waf } from '#plugins/waf/guard'
-import { loadRuleSet } from '#plugins/waf/rule-set'
-import { warmUp } from '#plugins/waf/warm-up'
 import { openSeen, replayGuard } from '#plugins/replay/guard'
 import { systemResolver } from './upstream/resolve-names.ts'
 import { startPrimary } from './primary.ts'
@@ -233,16 +230,28 @@ const ownSvidFromAgent = async (
   signal: AbortSignal | undefined,
 ) => (await import('#identity/svid/own-svid-from-agent')).ownSvidFromAgent(options, signal)
 
-/** The rules are loaded once; what each route says differently makes a program of its own, shared by those that say the same. */
-export const openFirewall =
-  (log: Log) =>
-  ({ waf: options }: GatewayConfig) => {
-    const ruleSet = loadRuleSet(options)
-    for (const warning of ruleSet.warnings) log.warn({ warning }, 'firewall')
-    if (options.mode !== 'off')
-      warmUp(ruleSet.programFor()).catch((err: unknown) => log.warn({ err }, 'firewall: warm-up'))
-    return ({ waf: route }: Pick<Route, 'waf'>) =>
-      options.mode === 'off' && route?.mode === undefined
-        ? undefined
-        : waf({ ruleSet, options, clock: systemClock, ...(route ? { route } : {}) })
-  }
+/**
+ * The rules are loaded once; what each route says differently makes a program of its own, shared by those that say the
+ * same. Where it is off for all, neither rules nor engine are read: it is the largest part of a gateway.
+ */
+export const openFirewall = (log: Log) => async (config: GatewayConfig) => {
+  if (!wantsFirewall(config)) return () => undefined
+  const { waf: options } = config
+  const [{ waf }, { loadRuleSet }, { warmUp }] = await Promise.all([
+    import('#plugins/waf/guard'),
+    import('#plugins/waf/rule-set'),
+    import('#plugins/waf/warm-up'),
+  ])
+  const ruleSet = loadRuleSet(options)
+  for (const warning of ruleSet.warnings) log.warn({ warning }, 'firewall')
+  if (options.mode !== 'off')
+    warmUp(ruleSet.programFor()).catch((err: unknown) => log.warn({ err }, 'firewall: warm-up'))
+  return ({ waf: route }: Pick<Route, 'waf'>) =>
+    options.mode === 'off' && route?.mode === undefined
+      ? undefined
+      : waf({ ruleSet, options, clock: systemClock, ...(route ? { route } : {}) })
+}
+
+const wantsFirewall = ({ waf, routes, egress }: GatewayConfig): boolean =>
+  waf.mode !== 'off' ||
+  [...routes, ...(egress?.rules ?? [])].some((one) => one.waf?.mode !== undefined)

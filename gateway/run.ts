@@ -18,7 +18,7 @@ import { gatewayStatus, unready } from './admin/status.ts'
 import { forwardStep } from './answer.ts'
 import { cutQuarantined } from './cut-quarantined.ts'
 import type { EgressPorts } from './egress/build.ts'
-import { runEgress, type BuiltEgress, type EgressRunning } from './egress/run.ts'
+import type { BuiltEgress, EgressRunning } from './egress/run.ts'
 import { federatedBundles, type FederatedBundles } from '#identity/federation/federated-bundles'
 import { endExpired } from './end-expired.ts'
 import { exchangeAsker } from './exchange-asker.ts'
@@ -137,7 +137,10 @@ export const runGateway = async (
   let openPorts: readonly number[] = []
   const egressAt: EgressRunning | undefined =
     config.listeners.egress &&
-    (await runEgress(config, config.listeners.egress, {
+    // Few have both ways, and its files would be read at every start.
+    (await (
+      await import('./egress/run.ts')
+    ).runEgress(config, config.listeners.egress, {
       ...ports,
       mint: exchange.ask,
       ownPorts: () => openPorts,

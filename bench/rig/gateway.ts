@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { stringify } from 'yaml'
 import type { Contender, UpstreamProtocol } from './contender.ts'
@@ -63,6 +63,9 @@ export type GatewayOptions = {
   /** Where the service is, if it is not the one of nginx. */
   readonly endpoint?: string
   readonly limits?: object
+  /** Off unless it is said: the others have none. */
+  readonly waf?: object
+  readonly workers?: number
   readonly egress?: { readonly listener: object; readonly section: object }
 }
 
@@ -100,6 +103,8 @@ const gatewayConfig = (
     route: more = {},
     endpoint,
     limits = {},
+    waf = { mode: 'off' },
+    workers = 1,
     egress,
   }: GatewayOptions,
   parts: MeshParts & {
@@ -153,7 +158,8 @@ const gatewayConfig = (
     },
     ...(egress ? { egress: egress.section } : {}),
     limits: { address: plenty, ...limits },
-    waf: { mode: 'off' }, // the others have none
+    waf,
+    ...(workers === 1 ? {} : { workers }),
     caches: { maxTokens: 1000, maxMints: 1000 },
     policy: {
       bundleFile: join(tree, 'config/policy/bundle/bundle.tar.gz'),
@@ -212,7 +218,8 @@ const sharedConfig = ({ tokens }: MeshParts, issuers: number) => {
   }
 }
 
-const readyWithinMs = 30_000
+const readyWithinMs = 60_000
+const pollMs = 10
 
 type Starting = Pick<GatewayOptions, 'tree' | 'nodeOptions'> & {
   readonly core: number
@@ -226,15 +233,21 @@ const start = async (
   { core, folder, tree = ownTree, nodeOptions = [] }: Starting,
 ): Promise<Running> => {
   const output = `${file}.out`
-  const command = [process.execPath, ...nodeOptions, join(tree, 'cli/sallyport.ts'), kind, file]
+  const command = [process.execPath, ...nodeOptions, programIn(tree), kind, file]
   const running = startOn(core, command, { output, folder })
   const until = performance.now() + readyWithinMs
   while (!(await isReady(adminPort))) {
     if (running.hasEnded() || performance.now() > until)
       throw new Error(`the ${kind} did not start; ${output} ends with:\n${endOf(output)}`)
-    await new Promise((resolve) => setTimeout(resolve, 50))
+    await new Promise((resolve) => setTimeout(resolve, pollMs))
   }
   return running
+}
+
+/** Of a checkout, or of what was built from one. */
+const programIn = (tree: string): string => {
+  const built = join(tree, 'cli/sallyport.js')
+  return existsSync(built) ? built : join(tree, 'cli/sallyport.ts')
 }
 
 const isReady = async (adminPort: number): Promise<boolean> => {

@@ -101,13 +101,16 @@ export const listening = async (
   port: number,
   running: Running,
   output: string,
-  timeoutMs = 20_000,
+  {
+    everyMs = 50,
+    withinMs = 20_000,
+  }: { readonly everyMs?: number; readonly withinMs?: number } = {},
 ): Promise<void> => {
-  const until = performance.now() + timeoutMs
+  const until = performance.now() + withinMs
   while (!(await isOpen(port))) {
     if (running.hasEnded() || performance.now() > until)
       throw new Error(`nobody listens at ${port}; ${output} ends with:\n${endOf(output)}`)
-    await sleep(50)
+    await sleep(everyMs)
   }
 }
 

@@ -28,7 +28,7 @@ export const startWaf = async (kind: WafKind, parts: Parts): Promise<Contender |
   const output = join(parts.folder, `${name}.out`)
   writeFileSync(output, '')
   const running = startOn(measuredCore, command, { output, folder: parts.folder })
-  await listening(port, running, output, 120_000)
+  await listening(port, running, output, { withinMs: 120_000 })
   return { name, url: `http://127.0.0.1:${port}`, running, records: output }
 }
 

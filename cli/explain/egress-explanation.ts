@@ -32,7 +32,10 @@ export const egressExplanation = async (
 ): Promise<Explanation> => {
   const hand = shelf().hand()
   const ports = { ...offlinePorts(config), openAllowlist: egressAllowlist, mint: noMint }
-  const parts = promising(buildEgress(config, ports, stateOf(config), hand, noFederation), asked)
+  const parts = promising(
+    await buildEgress(config, ports, stateOf(config), hand, noFederation),
+    asked,
+  )
   const { outer, inner } = linesOf(asked)
   const first = await explain(egress(parts), receivedOut(asked, outer))
   const isSeen = first.admitted?.decision.protocol === 'tls-inspected'

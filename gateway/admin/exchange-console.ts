@@ -1,8 +1,10 @@
 import type { FastifyHttpProxyOptions } from '@fastify/http-proxy'
 import type { Pool } from 'undici'
-import { sendProblem, type FastifyReply } from '#http/listen'
+import { innerApp, sendProblem, type FastifyInstance, type FastifyReply } from '#http/listen'
 
 export type ExchangeConsole = FastifyHttpProxyOptions
+
+const prefix = '/exchange'
 
 /**
  * Shows `/exchange/*` of the exchange's admin through our own admin listener, so that operators have one place to look.
@@ -12,7 +14,7 @@ export type ExchangeConsole = FastifyHttpProxyOptions
  */
 export const exchangeConsole = (url: string, pool: Pool): ExchangeConsole => ({
   upstream: url,
-  prefix: '/exchange',
+  prefix,
   rewritePrefix: '/admin',
   httpMethods: ['GET'],
   // Ours is undici 8, its types know 7; it asks of a pool no more than `request`.
@@ -24,3 +26,27 @@ export const exchangeConsole = (url: string, pool: Pool): ExchangeConsole => ({
     },
   },
 })
+
+/**
+ * Puts it into an app. The proxy, with a hundred files of its own, is loaded when someone looks for the first time: few
+ * ever do, and every start would wait for it.
+ */
+export const showExchange = (app: FastifyInstance, options: ExchangeConsole): void => {
+  let opened: Promise<FastifyInstance> | undefined
+  for (const path of [prefix, `${prefix}/*`])
+    app.get(path, async (request, reply) => {
+      opened ??= openProxy(options)
+      const proxy = await opened
+      reply.hijack()
+      proxy.routing(request.raw, reply.raw)
+    })
+  app.addHook('onClose', async () => (await opened)?.close())
+}
+
+const openProxy = async (options: ExchangeConsole): Promise<FastifyInstance> => {
+  const { default: httpProxy } = await import('@fastify/http-proxy')
+  const proxy = innerApp()
+  proxy.register(httpProxy, options)
+  await proxy.ready()
+  return proxy
+}

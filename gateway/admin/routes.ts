@@ -1,9 +1,8 @@
-import httpProxy from '@fastify/http-proxy'
 import type { FastifyInstance } from '#http/listen'
 import { sendProblem } from '#http/listen'
 import { operatorRoutes, type OperatorParts } from '#http/operator-routes'
 import { objectionToPage } from '#http/own-page'
-import type { ExchangeConsole } from './exchange-console.ts'
+import { showExchange, type ExchangeConsole } from './exchange-console.ts'
 import { quarantineRoutes, type QuarantineRoutesParts } from './quarantine-routes.ts'
 
 export type AdminParts = OperatorParts &
@@ -29,5 +28,5 @@ export const adminRoutes = (app: FastifyInstance, parts: AdminParts): void => {
   app.removeContentTypeParser('text/plain') // which Fastify takes by itself, and a form of any page can send
   operatorRoutes(app, parts)
   quarantineRoutes(app, parts)
-  app.register(httpProxy, parts.exchange)
+  showExchange(app, parts.exchange)
 }

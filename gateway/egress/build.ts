@@ -47,7 +47,7 @@ export type EgressPorts = {
   /** The firewall, for the requests of a rule within inspected TLS; undefined where it is off. */
   readonly openFirewall: (
     config: GatewayConfig,
-  ) => (of: Pick<Egress['rules'][number], 'waf'>) => Inspect | undefined
+  ) => Promise<(of: Pick<Egress['rules'][number], 'waf'>) => Inspect | undefined>
   readonly openPolicy: (options: GatewayConfig['policy']) => PolicyEngine
   readonly limit: (limit: 'caller', of: string, options: LimitOptions) => Step<LimitKey, Quota>
   readonly quarantine: Pick<Quarantine, 'arriving'>
@@ -67,17 +67,17 @@ export type EgressState = {
 }
 
 /** Makes of a configuration all that the way out needs. What did not change since the last one is taken over. */
-export const buildEgress = (
+export const buildEgress = async (
   config: GatewayConfig & { readonly egress: Egress },
   ports: EgressPorts,
   state: EgressState,
   hand: Hand,
   bundles: FederatedBundles,
-): EgressParts => ({
+): Promise<EgressParts> => ({
   ...ofConfig(config, ports, state, hand, bundles),
   leaves: state.leaves,
   inspectedGate: rawGate({ ...strictGate, allowGetBody: true }),
-  firewalls: firewallsOf(config, ports, hand),
+  firewalls: await firewallsOf(config, ports, hand),
   policy: policyOf(config, ports, hand),
 })
 
@@ -165,14 +165,14 @@ const rootsOf = ({ files, publicRoots }: Egress['destinationRoots']): SecureCont
     publicRoots,
   )
 
-const firewallsOf = (
+const firewallsOf = async (
   config: GatewayConfig & { readonly egress: Egress },
   ports: EgressPorts,
   hand: Hand,
-): EgressParts['firewalls'] => {
+): Promise<EgressParts['firewalls']> => {
   const rules = config.egress.rules.filter(({ waf }) => waf !== undefined)
   if (rules.length === 0) return new Map()
-  const firewall = hand.take(
+  const firewall = await hand.take(
     'egress firewall',
     [config.waf, rules.map(({ waf }) => waf), ports.stampOf(ruleFiles(config))],
     () => ports.openFirewall(config),

@@ -124,7 +124,7 @@ export const runEgress = async (
       const { egress: section } = next
       if (!section || !next.listeners.egress) return undefined
       const renewed = await readEgressCertificates(next.listeners.egress, clock)
-      const parts = buildEgress({ ...next, egress: section }, ports, state, hand, federated)
+      const parts = await buildEgress({ ...next, egress: section }, ports, state, hand, federated)
       maxHosts = section.maxInspectedHosts
       certificates = renewed
       useRoots()

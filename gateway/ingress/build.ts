@@ -61,7 +61,7 @@ export type IngressPorts = {
   /** The firewall with its rules loaded; gives what each route asks, undefined where it is off. */
   readonly openFirewall: (
     config: GatewayConfig,
-  ) => (route: Pick<Route, 'waf'>) => Inspect | undefined
+  ) => Promise<(route: Pick<Route, 'waf'>) => Inspect | undefined>
   readonly quotaHeaders: QuotaHeaders
 }
 
@@ -99,7 +99,7 @@ export const buildIngress = async (
   const policy = hand.take('policy', [config.policy, policyFiles], () =>
     ports.openPolicy(config.policy),
   )
-  const firewall = hand.take(
+  const firewall = await hand.take(
     'firewall',
     [config.waf, config.routes.map(({ waf }) => waf), ports.stampOf(ruleFiles(config))],
     () => ports.openFirewall(config),

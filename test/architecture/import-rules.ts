@@ -64,7 +64,6 @@ export const homes: Readonly<Record<string, Home>> = {
     types: /^plugins\/tracing\//,
   },
   '@smithy/signature-v4': { where: /^gateway\/egress\/credentials\/aws-sigv4\.ts$/ },
-  ajv: { where: /^config\/(validate|explain)\.ts$/ },
   cors: { where: /^gateway\/ingress\/cors\.ts$/ },
   fastify: { where: /^http\/listen\.ts$/, types: /./ },
   'fastify-plugin': { where: /^plugins\/as-fastify-plugin\.ts$/ },
