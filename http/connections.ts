@@ -51,9 +51,15 @@ export const trackConnections = (
   const perAddress = boundedCounts(limits.maxConnectionsPerAddress)
   const isSlow = slowReaderJudge(limits)
   let draining = false
+  // One listener for all: tunnels live long, and there are many.
+  function leaveRaw(this: Socket) {
+    raw.delete(this)
+  }
+  function leaveReady(this: Socket) {
+    ready.delete(this)
+  }
 
   const admit = (socket: Socket, header: ProxyHeader | undefined, goOn: () => void) => {
-    const id = connectionId(socket)
     const claim = header?.kind === 'proxied' ? header : undefined
     const address = claim?.address ?? canonicalAddress(socket.remoteAddress ?? '')
     if (address === '') return void socket.destroy() // it has gone already
@@ -62,11 +68,12 @@ export const trackConnections = (
       socket.destroy()
       return
     }
-    if (claim) claims.set(id, claim)
-    socket.once('close', () => {
-      perAddress.leave(address)
-      claims.delete(id)
-    })
+    if (perAddress.counts) socket.once('close', () => perAddress.leave(address))
+    if (claim) {
+      const id = connectionId(socket)
+      claims.set(id, claim)
+      socket.once('close', () => claims.delete(id))
+    }
     if (!isTls) add(socket)
     goOn()
   }
@@ -74,7 +81,7 @@ export const trackConnections = (
   const isTls = 'setSecureContext' in server
   beforeNode(server, (socket, goOn) => {
     raw.add(socket)
-    socket.once('close', () => raw.delete(socket))
+    socket.once('close', leaveRaw)
     if (proxyProtocol === undefined) return admit(socket, undefined, goOn)
     readProxyHeader(
       socket,
@@ -86,9 +93,9 @@ export const trackConnections = (
   const add = (socket: Socket) => {
     if (!speaksHttp2(socket)) {
       ready.add(socket)
-      socket.once('close', () => ready.delete(socket))
+      socket.once('close', leaveReady)
     }
-    const claim = claims.get(connectionId(socket))
+    const claim = claims.size > 0 && claims.get(connectionId(socket))
     if (claim) setPeerAddress(socket, claim.address, claim.port)
   }
   if (isTls) server.on('secureConnection', (socket: TLSSocket) => add(socket))
@@ -143,6 +150,7 @@ const connectionId = ({ remoteAddress, remotePort, localAddress }: Socket): stri
 const boundedCounts = (max: number) => {
   const counts = new Map<string, number>()
   return {
+    counts: max > 0,
     enter: (key: string): boolean => {
       if (max === 0) return true
       const count = counts.get(key) ?? 0

@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream'
 import type { ProblemTag } from '#contract/problem'
 import type { LabelsOf } from '#contract/telemetry'
 import type { CallerResponse } from './caller.ts'
+import { ignoreError } from './ignore-error.ts'
 import { perTurn } from './per-turn.ts'
 import { replyProblem, replyProblemOnSocket } from './problem-reply.ts'
 import { markFault } from './socket-fault.ts'
@@ -34,7 +35,7 @@ export const openDoors = (server: HttpServer | HttpsServer, doors: Doors): void 
   }
   const raw =
     (door: 'upgrade' | 'connect') => (req: IncomingMessage, socket: Duplex, head: Buffer) => {
-      socket.on('error', () => {}) // its 'close' follows; without a listener one reset would end the process
+      socket.on('error', ignoreError)
       // Behind a request that is not answered yet: nothing of ours may come before that answer, and Node reads no more
       // here. No client does this.
       if (answerOn(socket) !== undefined) {

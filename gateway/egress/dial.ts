@@ -1,6 +1,7 @@
 import { connect, type Socket } from 'node:net'
 import { addressBytes, addressText } from '#contract/ip-address'
 import { pass, refuse, type ProblemTag, type Result } from '#contract/problem'
+import { ignoreError } from '#http/ignore-error'
 import { secure, type Securing } from './secure.ts'
 
 export type DialOptions = {
@@ -79,7 +80,7 @@ const dialOne = (
       clearTimeout(timer)
       signal.removeEventListener('abort', gone)
       socket.off('connect', connected).off('error', failed)
-      socket.on('error', () => {}) // 'close' follows, and tells whoever uses it
+      socket.on('error', ignoreError) // 'close' follows, and tells whoever uses it
       if (!result.ok) socket.destroy()
       resolve(result)
     }

@@ -52,13 +52,15 @@ export const forwardUpgrade = async (
     watch.stop()
     res.detachSocket(workload as Socket)
     workload.write(switchingProtocols(answerHeaders(headers, viaName, decisionId)))
-    const tunnel = tunnels.open({
-      workload,
-      destination: destination as Socket,
-      first: Buffer.alloc(0),
-      spiffeId: outgoing.workload.spiffeId,
-      limits,
-    })
+    const tunnel = tunnels.open(
+      {
+        workload,
+        destination: destination as Socket,
+        spiffeId: outgoing.workload.spiffeId,
+        limits,
+      },
+      Buffer.alloc(0),
+    )
     opened(tunnel.cut)
     const { by, bytesOut, bytesIn } = await tunnel.ended
     notes.closedBy = by

@@ -7,6 +7,7 @@ import {
   type TLSSocket,
 } from 'node:tls'
 import { pass, refuse, type Refusal, type Result } from '#contract/problem'
+import { ignoreError } from '#http/ignore-error'
 
 /** Whom a destination must prove to be, and by whose word. */
 export type Securing = {
@@ -56,7 +57,7 @@ export const secure = (
       clearTimeout(timer)
       signal.removeEventListener('abort', gone)
       socket.off('secureConnect', ready).off('error', failed).off('close', closed)
-      socket.on('error', () => {}) // 'close' follows, and tells whoever uses it
+      socket.on('error', ignoreError) // 'close' follows, and tells whoever uses it
       resolve(result.ok ? result : closing(socket, result))
     }
     const gone = () => settle(refuse('caller-gone'))

@@ -28,6 +28,19 @@ export type TakingAll = Taking & {
   readonly isFirstVisit: (spiffeId: string, place: string) => boolean
 }
 
+/** What becomes a tunnel, for whoever sends it. */
+type OnSocket = {
+  readonly serving: Serving
+  readonly notes: TunnelNotes
+  /** The answer to a request that asks for a WebSocket. */
+  answering: ServerResponse | undefined
+  readonly refuse: (problem: Problem) => Replied & { readonly problem: Problem }
+  readonly opened: (admitted: Admitted, cut: () => void) => void
+  readonly cutFor: () => Problem | undefined
+}
+
+const nothing = Buffer.alloc(0)
+
 /** Takes what comes in at any door of the egress listener and brings it to its end: answered, recorded and counted, once. */
 export const takeEgress = (taking: TakingAll): Pick<Doors, 'request' | 'upgrade' | 'connect'> => {
   const { enter, live, audit, figures, clock, randomBytes } = taking
@@ -92,72 +105,104 @@ export const takeEgress = (taking: TakingAll): Pick<Doors, 'request' | 'upgrade'
     )
   }
 
-  const onSocket =
-    (door: 'connect' | 'upgrade') => (req: IncomingMessage, socket: Duplex, early: Buffer) => {
-      const serving = enter()
-      if (!serving) return void replyProblemOnSocket(socket, closed)
-      req.socket.setTimeout(0) // the tunnel has times of its own
-      const began = performance.now()
-      const { received: whole, leave } = receive(door, req, undefined)
-      const received = door === 'upgrade' ? { ...whole, early } : whole
-      const notes: TunnelNotes = {}
-      let cutFor: Problem | undefined
-      let answering: ServerResponse | undefined
-      let cutTunnel: (() => void) | undefined
-      const opened = (admitted: Admitted, cut: () => void) => {
-        cutTunnel = cut
-        audit.write(openedRecord(admitted, notes, performance.now() - began))
-      }
-      const refuse = (problem: Problem): Replied & { readonly problem: Problem } => {
+  /**
+   * Takes what becomes a tunnel. Of ten thousand each is kept for as long as it lives, with all that its closures know: so
+   * the request is none of that, nor are its headers once it is open.
+   *
+   * @param senderOf Makes what sends it, once it has passed the way.
+   */
+  const onSocket = (
+    door: 'connect' | 'upgrade',
+    req: IncomingMessage,
+    socket: Duplex,
+    early: Buffer | undefined,
+    senderOf: (tunnel: OnSocket) => (admitted: Admitted) => Promise<Sent>,
+  ) => {
+    const serving = enter()
+    if (!serving) return void replyProblemOnSocket(socket, closed)
+    req.socket.setTimeout(0) // the tunnel has times of its own
+    const began = performance.now()
+    const { method, url, httpVersion, rawHeaders } = req
+    const raw = { method, url, httpVersion, rawHeaders }
+    const { received: whole, leave } = receive(door, req, undefined)
+    const received = { ...whole, raw, ...(early ? { early } : {}) }
+    const notes: TunnelNotes = {}
+    let cutFor: Problem | undefined
+    let cutTunnel: (() => void) | undefined
+    const tunnel: OnSocket = {
+      serving,
+      notes,
+      answering: undefined,
+      refuse: (problem) => {
         const shown = cutFor ?? problem
         const { decisionId } = received
-        const replied = answering
-          ? replyProblem(answering, toWorkload(shown), decisionId)
+        const replied = tunnel.answering
+          ? replyProblem(tunnel.answering, toWorkload(shown), decisionId)
           : replyProblemOnSocket(socket, toWorkload(shown), decisionId)
         return { ...replied, problem: shown }
-      }
-      return run(
-        serving,
-        {
-          received,
-          send: (admitted) => {
-            noteVisit(admitted, notes)
-            const { ask, connection } = admitted
-            if (ask.kind === 'request') {
-              answering = responseOn(socket, req)
-              return forwardUpgrade({ ...admitted, ask }, answering, socket, {
-                client: clientOnSocket(connection.socket),
-                refuse,
-                ...forwardingOf(serving, admitted),
-                tunnels: taking.tunnels,
-                figures,
-                notes,
-                limits: serving.parts.limits.get(admitted.decision.rule),
-                opened: (cut) => opened(admitted, cut),
-                cutFor: () => cutFor,
-              }).finally(() => connection.socket.destroy())
-            }
-            return takeTunnel(admitted, socket, early, {
-              parts: serving.parts,
-              tunnels: taking.tunnels,
-              inspectTunnel: taking.inspectTunnel,
-              figures,
-              notes,
-              opened: (cut) => opened(admitted, cut),
-              cutFor: () => cutFor,
-            })
-          },
-          refuse,
-          cut: (problem) => {
-            cutFor ??= problem
-            leave()
-            cutTunnel?.()
-            socket.destroy()
-          },
-        },
-        notes,
-      )
+      },
+      opened: (admitted, cut) => {
+        cutTunnel = cut
+        raw.rawHeaders = []
+        audit.write(openedRecord(admitted, notes, performance.now() - began))
+      },
+      cutFor: () => cutFor,
     }
+    const send = senderOf(tunnel)
+    return run(
+      serving,
+      {
+        received,
+        send: (admitted) => {
+          noteVisit(admitted, notes)
+          return send(admitted)
+        },
+        refuse: tunnel.refuse,
+        cut: (problem) => {
+          cutFor ??= problem
+          leave()
+          cutTunnel?.()
+          socket.destroy()
+        },
+      },
+      notes,
+    )
+  }
+
+  const connect = (req: IncomingMessage, socket: Duplex, early: Buffer) => {
+    const head = early.length > 0 ? early : nothing // an empty part of a chunk keeps all of it
+    return onSocket('connect', req, socket, undefined, ({ serving, notes, opened, cutFor }) => {
+      return (admitted) =>
+        takeTunnel(admitted, socket, head, {
+          parts: serving.parts,
+          tunnels: taking.tunnels,
+          inspectTunnel: taking.inspectTunnel,
+          figures,
+          notes,
+          opened: (cut) => opened(admitted, cut),
+          cutFor,
+        })
+    })
+  }
+
+  const upgrade = (req: IncomingMessage, socket: Duplex, early: Buffer) =>
+    onSocket('upgrade', req, socket, early, (tunnel) => (admitted) => {
+      const { serving, notes, refuse, opened, cutFor } = tunnel
+      const { ask, connection, decision } = admitted
+      if (ask.kind !== 'request') throw new Error('a tunnel came by the door of upgrades')
+      tunnel.answering = responseOn(socket, req)
+      return forwardUpgrade({ ...admitted, ask }, tunnel.answering, socket, {
+        client: clientOnSocket(connection.socket),
+        refuse,
+        ...forwardingOf(serving, admitted),
+        tunnels: taking.tunnels,
+        figures,
+        notes,
+        limits: serving.parts.limits.get(decision.rule),
+        opened: (cut) => opened(admitted, cut),
+        cutFor,
+      }).finally(() => connection.socket.destroy())
+    })
 
   const forwardingOf = ({ parts }: Serving, admitted: Admitted) => ({
     viaName: parts.viaName,
@@ -190,5 +235,5 @@ export const takeEgress = (taking: TakingAll): Pick<Doors, 'request' | 'upgrade'
     return { received, leave }
   }
 
-  return { request, upgrade: onSocket('upgrade'), connect: onSocket('connect') }
+  return { request, upgrade, connect }
 }

@@ -4,7 +4,7 @@ import type { Sent } from '../answer.ts'
 import type { TunnelNotes } from './audit-record.ts'
 import type { EgressFigures } from './figures.ts'
 import type { InspectTunnel } from './inspection/inspect-tunnel.ts'
-import { peekClientHello } from './peek-client-hello.ts'
+import { peekClientHello, type Peeked } from './peek-client-hello.ts'
 import type { EgressParts } from './parts.ts'
 import type { Admitted } from './pipeline.ts'
 import type { Tunnels } from './tunnels.ts'
@@ -29,74 +29,101 @@ const defaultTunnelSeconds = 86_400
  * Says yes to a CONNECT, looks at the first bytes, and then passes all of them until one side ends. A ClientHello that is
  * not accepted gets a TLS alert: the answer is out already, and the destination has not seen a byte.
  */
-export const takeTunnel = async (
+export const takeTunnel = (
   admitted: Admitted,
   socket: Duplex,
   early: Buffer,
-  { parts, tunnels, inspectTunnel, figures, notes, opened, cutFor }: Tunnelling,
+  tunnelling: Tunnelling,
 ): Promise<Sent> => {
-  const { ask, decision, connection, workload, decisionId } = admitted
+  const { ask, decision, connection, decisionId } = admitted
+  const { parts, cutFor } = tunnelling
   if (socket.destroyed) {
     connection.socket.destroy()
-    return { status: 499, bytesOut: 0, problem: cutFor() ?? { tag: 'caller-gone' } }
+    return Promise.resolve({
+      status: 499,
+      bytesOut: 0,
+      problem: cutFor() ?? { tag: 'caller-gone' },
+    })
   }
   socket.write(
     `HTTP/1.1 200 Connection Established\r\nx-sallyport-decision-id: ${decisionId}\r\n\r\n`,
   )
-  const peeked = await peekClientHello(
-    socket,
-    early,
-    ask.authority,
-    decision,
-    parts.clientHelloTimeoutMs,
+  return peekClientHello(socket, early, ask.authority, decision, parts.clientHelloTimeoutMs).then(
+    (peeked) => afterPeek(admitted, socket, peeked, tunnelling),
   )
+}
+
+/** No function waits here with what was peeked: a tunnel lives long, and would keep it. */
+const afterPeek = (
+  admitted: Admitted,
+  socket: Duplex,
+  peeked: Peeked,
+  tunnelling: Tunnelling,
+): Promise<Sent> => {
+  const { decision, connection } = admitted
+  const { figures, notes, cutFor } = tunnelling
   notes.serverName = peeked.verdict
   figures.serverName(peeked.verdict)
-  if (!peeked.isAccepted) {
-    connection.socket.destroy()
-    endWithAlert(socket, peeked.verdict === 'mismatch' ? unrecognizedName : accessDenied)
-    return {
-      status: establishedStatus,
-      bytesOut: 0,
-      problem: cutFor() ?? {
-        tag: 'server-name-refused',
-        cause: `${peeked.verdict}${peeked.cause === undefined ? '' : `: ${peeked.cause}`}`,
-      },
-    }
-  }
-  const limits = parts.limits.get(decision.rule)
-  if (decision.protocol === 'tls-inspected') {
-    const inspected = await inspectTunnel(admitted, socket, {
-      first: peeked.bytes,
-      handshakeTimeoutMs: parts.clientHelloTimeoutMs,
-      lifeMs: (limits?.tunnelSeconds ?? defaultTunnelSeconds) * 1000,
-      opened,
-    })
-    const problem = cutFor() ?? inspected.problem
-    notes.closedBy = inspected.by
-    notes.bytesOut = inspected.bytesFromWorkload
-    figures.tunnelEnded(decision.rule, inspected.by) // what moved is counted with each request
-    return {
-      status: inspected.status,
-      bytesOut: inspected.bytesOut,
-      ...(problem ? { problem } : {}),
-    }
-  }
-  const tunnel = tunnels.open({
-    workload: socket,
-    destination: connection.socket,
-    first: peeked.bytes,
-    spiffeId: workload.spiffeId,
-    limits,
+  if (peeked.isAccepted)
+    return decision.protocol === 'tls-inspected'
+      ? inspect(admitted, socket, peeked.bytes, tunnelling)
+      : pass(admitted, socket, peeked.bytes, tunnelling)
+  connection.socket.destroy()
+  endWithAlert(socket, peeked.verdict === 'mismatch' ? unrecognizedName : accessDenied)
+  return Promise.resolve({
+    status: establishedStatus,
+    bytesOut: 0,
+    problem: cutFor() ?? {
+      tag: 'server-name-refused',
+      cause: `${peeked.verdict}${peeked.cause === undefined ? '' : `: ${peeked.cause}`}`,
+    },
   })
+}
+
+const inspect = async (
+  admitted: Admitted,
+  socket: Duplex,
+  first: Buffer,
+  { parts, inspectTunnel, figures, notes, opened, cutFor }: Tunnelling,
+): Promise<Sent> => {
+  const { rule } = admitted.decision
+  const inspected = await inspectTunnel(admitted, socket, {
+    first,
+    handshakeTimeoutMs: parts.clientHelloTimeoutMs,
+    lifeMs: (parts.limits.get(rule)?.tunnelSeconds ?? defaultTunnelSeconds) * 1000,
+    opened,
+  })
+  const problem = cutFor() ?? inspected.problem
+  notes.closedBy = inspected.by
+  notes.bytesOut = inspected.bytesFromWorkload
+  figures.tunnelEnded(rule, inspected.by) // what moved is counted with each request
+  return {
+    status: inspected.status,
+    bytesOut: inspected.bytesOut,
+    ...(problem ? { problem } : {}),
+  }
+}
+
+const pass = (
+  { decision: { rule }, connection, workload: { spiffeId } }: Admitted,
+  socket: Duplex,
+  first: Buffer,
+  { parts, tunnels, figures, notes, opened, cutFor }: Tunnelling,
+): Promise<Sent> => {
+  const limits = parts.limits.get(rule)
+  const tunnel = tunnels.open(
+    { workload: socket, destination: connection.socket, spiffeId, limits },
+    first,
+  )
   opened(tunnel.cut)
-  const { by, bytesOut, bytesIn } = await tunnel.ended
-  notes.closedBy = by
-  notes.bytesOut = bytesOut
-  figures.tunnelEnded(decision.rule, by)
-  figures.moved(decision.rule, bytesOut, bytesIn)
-  const problem = cutFor()
-  return { status: establishedStatus, bytesOut: bytesIn, ...(problem ? { problem } : {}) }
+  return tunnel.ended.then(({ by, bytesOut, bytesIn }) => {
+    notes.closedBy = by
+    notes.bytesOut = bytesOut
+    figures.tunnelEnded(rule, by)
+    figures.moved(rule, bytesOut, bytesIn)
+    const problem = cutFor()
+    return { status: establishedStatus, bytesOut: bytesIn, ...(problem ? { problem } : {}) }
+  })
 }
 
 /** RFC 8446 §6: fatal, and why. */

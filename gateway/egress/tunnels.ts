@@ -9,8 +9,6 @@ import { bytesExceeded, type RuleLimits } from './limit.ts'
 export type Tunnel = {
   readonly workload: Duplex
   readonly destination: Socket
-  /** What was read of the workload's bytes already. */
-  readonly first: Buffer
   readonly spiffeId: SpiffeId
   readonly limits: RuleLimits | undefined
 }
@@ -28,19 +26,23 @@ export type OpenTunnel = {
 }
 
 export type Tunnels = {
-  readonly open: (tunnel: Tunnel) => OpenTunnel
+  /** @param first What was read of the workload's bytes already. */
+  readonly open: (tunnel: Tunnel, first: Buffer) => OpenTunnel
   readonly size: () => number
   readonly close: () => void
 }
 
-type Watched = {
-  readonly tunnel: Tunnel
-  readonly end: (by: TunnelEnd) => void
+/** All that is kept of one; there may be ten thousand, so it is one object, and its listeners are those of all. */
+type Watched = Tunnel & {
   readonly beganMs: number
   /** Accounted so far. */
   bytesOut: number
   bytesIn: number
   activeMs: number
+  by: TunnelEnd | undefined
+  isOver: boolean
+  readonly over: (watched: Watched) => void
+  readonly resolve: (ended: TunnelEnded) => void
 }
 
 const sweepEveryMs = 1000
@@ -58,66 +60,135 @@ export const tunnels = (accounts: Accounts, clock: Clock): Tunnels => {
     for (const watched of all) look(watched, nowMs, today)
   }
   const look = (watched: Watched, nowMs: number, today: number) => {
-    const { tunnel, end } = watched
-    const { limits, spiffeId } = tunnel
+    const { limits, spiffeId } = watched
     account(watched, nowMs, today)
     if (!limits) return
-    if (nowMs - watched.beganMs > limits.tunnelSeconds * 1000) end('life-over')
-    else if (nowMs - watched.activeMs > limits.idleSeconds * 1000) end('idle')
-    else if (bytesExceeded('', limits, accounts.of(spiffeId, today), 0)) end('bytes-exceeded')
+    if (nowMs - watched.beganMs > limits.tunnelSeconds * 1000) end(watched, 'life-over')
+    else if (nowMs - watched.activeMs > limits.idleSeconds * 1000) end(watched, 'idle')
+    else if (bytesExceeded('', limits, accounts.of(spiffeId, today), 0))
+      end(watched, 'bytes-exceeded')
   }
   const account = (watched: Watched, nowMs: number, today: number) => {
-    const { bytesRead, bytesWritten } = watched.tunnel.destination
+    const { bytesRead, bytesWritten } = watched.destination
     const moved = { out: bytesWritten - watched.bytesOut, in: bytesRead - watched.bytesIn }
     if (moved.out === 0 && moved.in === 0) return
     watched.bytesOut = bytesWritten
     watched.bytesIn = bytesRead
     watched.activeMs = nowMs
-    accounts.moved(watched.tunnel.spiffeId, moved, today)
+    accounts.moved(watched.spiffeId, moved, today)
+  }
+  const over = (watched: Watched) => {
+    account(watched, performance.now(), clock())
+    all.delete(watched)
+    const { bytesRead, bytesWritten } = watched.destination
+    watched.resolve({ by: watched.by ?? 'error', bytesOut: bytesWritten, bytesIn: bytesRead })
   }
   const timer = setInterval(sweep, sweepEveryMs).unref()
 
   return {
-    open: (tunnel) => {
-      let end: (by: TunnelEnd) => void = () => {}
-      const ended = new Promise<TunnelEnded>((resolve) => {
-        const spliced = splice(tunnel, (by) => {
-          account(watched, performance.now(), clock())
-          all.delete(watched)
-          const { bytesRead, bytesWritten } = tunnel.destination
-          resolve({ by, bytesOut: bytesWritten, bytesIn: bytesRead })
-        })
-        end = spliced.end
-        const nowMs = performance.now()
-        const watched: Watched = {
-          tunnel,
-          end: spliced.end,
-          beganMs: nowMs,
-          bytesOut: 0,
-          bytesIn: 0,
-          activeMs: nowMs,
-        }
-        all.add(watched)
-        spliced.start()
-      })
-      return { ended, cut: () => end('cut') }
+    open: (tunnel, first) => {
+      const { promise, resolve } = Promise.withResolvers<TunnelEnded>()
+      const nowMs = performance.now()
+      const watched: Watched = {
+        ...tunnel,
+        beganMs: nowMs,
+        bytesOut: 0,
+        bytesIn: 0,
+        activeMs: nowMs,
+        by: undefined,
+        isOver: false,
+        over,
+        resolve,
+      }
+      all.add(watched)
+      splice(watched, first)
+      return { ended: promise, cut: () => end(watched, 'cut') }
     },
     size: () => all.size,
     close: () => clearInterval(timer),
   }
 }
 
+const tunnelKey = Symbol('the tunnel that a socket is an end of')
+type End = Duplex & { [tunnelKey]?: Watched }
+
 /** Passes on what one side sends, held back by how fast the other takes it, and then its end. */
-const pump = (from: Duplex, to: Duplex): void => {
-  from.on('data', (chunk: Buffer) => {
-    const goesOn = to.write(chunk, (error) => {
-      if (!error) free(chunk)
-    })
-    if (!goesOn) from.pause()
+const splice = (watched: Watched, first: Buffer): void => {
+  const { workload, destination } = watched
+  for (const one of [workload, destination] as readonly End[]) {
+    one[tunnelKey] = watched
+    one.on('close', closed).on('error', failed)
+  }
+  if (workload.destroyed || destination.destroyed) {
+    end(watched, 'error')
+    settle(watched)
+    return
+  }
+  // Who has sent all may still wait for the answer to it; without this its end would end the other way, too.
+  workload.allowHalfOpen = true
+  if (first.length > 0) destination.write(first)
+  for (const one of [workload, destination] as readonly End[]) {
+    one.on('data', passOn).on('end', endOther).on('drain', resumeOther)
+    one.resume() // whoever looked at the first bytes may have left it waiting
+  }
+}
+
+const end = (watched: Watched, why: TunnelEnd): void => {
+  watched.by ??= why
+  watched.workload.destroy()
+  watched.destination.destroy()
+}
+
+const settle = (watched: Watched): void => {
+  if (watched.isOver || !watched.workload.closed || !watched.destination.closed) return
+  watched.isOver = true
+  watched.over(watched)
+}
+
+const tunnelOf = (one: End): Watched => {
+  const watched = one[tunnelKey]
+  if (!watched) throw new Error('a socket that is no end of a tunnel')
+  return watched
+}
+
+const otherOf = (one: End): Duplex => {
+  const { workload, destination } = tunnelOf(one)
+  return one === workload ? destination : workload
+}
+
+const nameOf = (one: End): 'workload' | 'destination' =>
+  one === tunnelOf(one).workload ? 'workload' : 'destination'
+
+// Listeners; Node calls them with their socket as `this`.
+
+function passOn(this: End, chunk: Buffer): void {
+  const goesOn = otherOf(this).write(chunk, (error) => {
+    if (!error) free(chunk)
   })
-  from.on('end', () => to.end())
-  to.on('drain', () => from.resume())
-  from.resume() // whoever looked at the first bytes may have left it waiting
+  if (!goesOn) this.pause()
+}
+
+function resumeOther(this: End): void {
+  otherOf(this).resume()
+}
+
+function endOther(this: End): void {
+  tunnelOf(this).by ??= nameOf(this)
+  otherOf(this).end()
+}
+
+function failed(this: End): void {
+  tunnelOf(this).by ??= 'error'
+}
+
+/** The other side gets what is under way to it, and then its end. */
+function closed(this: End): void {
+  const watched = tunnelOf(this)
+  watched.by ??= nameOf(this)
+  const other = otherOf(this)
+  if (other.writableFinished || other.destroyed) other.destroy()
+  else other.end(() => other.destroy())
+  settle(watched)
 }
 
 /**
@@ -126,49 +197,4 @@ const pump = (from: Duplex, to: Duplex): void => {
  */
 const free = ({ buffer, byteLength }: Buffer): void => {
   if (buffer instanceof ArrayBuffer && buffer.byteLength === byteLength) buffer.transfer(0)
-}
-
-/** @param done Called once, when both sides are closed. */
-const splice = ({ workload, destination, first }: Tunnel, done: (by: TunnelEnd) => void) => {
-  let by: TunnelEnd | undefined
-  let isOver = false
-  const over = () => {
-    if (isOver || !workload.closed || !destination.closed) return
-    isOver = true
-    done(by ?? 'error')
-  }
-  const end = (why: TunnelEnd) => {
-    by ??= why
-    workload.destroy()
-    destination.destroy()
-  }
-  const endedBy = (who: TunnelEnd) => () => {
-    by ??= who
-  }
-  /** The other side gets what is under way to it, and then its end. */
-  const closed = (who: TunnelEnd, other: Duplex) => () => {
-    by ??= who
-    if (other.writableFinished || other.destroyed) other.destroy()
-    else other.end(() => other.destroy())
-    over()
-  }
-  return {
-    end,
-    start: () => {
-      // Who has sent all may still wait for the answer to it; without this its end would end the other way, too.
-      workload.allowHalfOpen = true
-      workload.on('end', endedBy('workload')).on('close', closed('workload', destination))
-      destination.on('end', endedBy('destination')).on('close', closed('destination', workload))
-      workload.on('error', endedBy('error'))
-      destination.on('error', endedBy('error'))
-      if (workload.destroyed || destination.destroyed) {
-        end('error')
-        over()
-        return
-      }
-      if (first.length > 0) destination.write(first)
-      pump(workload, destination)
-      pump(destination, workload)
-    },
-  }
 }

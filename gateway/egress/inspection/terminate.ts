@@ -1,6 +1,7 @@
 import { TLSSocket, type SecureContext } from 'node:tls'
 import type { Duplex } from 'node:stream'
 import { pass, refuse, type Result } from '#contract/problem'
+import { ignoreError } from '#http/ignore-error'
 import type { Authority } from '../authority.ts'
 
 export type Terminating = {
@@ -33,7 +34,7 @@ export const terminateTls = (
     const settle = (result: Result<TLSSocket>) => {
       clearTimeout(timer)
       socket.off('secure', ready).off('error', failed).off('close', gone)
-      socket.on('error', () => {}) // 'close' follows, and tells whoever uses it
+      socket.on('error', ignoreError) // 'close' follows, and tells whoever uses it
       if (!result.ok) {
         socket.destroy()
         workload.destroy()
