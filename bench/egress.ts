@@ -1,9 +1,9 @@
 /**
  * What does a tunnel cost? Opening one by CONNECT and moving bytes through it, beside Squid and beside a bare pipe of
- * `node:net`, with TLS and without; then the memory of idle ones. CPU time of the proxy on a core of its own; the other
+ * `node:net`, with TLS and without; then the memory of idle ones, and of as many that are only piped from TLS. CPU time of the proxy on a core of its own; the other
  * core has the load and the destination. Rounds take turns; medians. Ends with one line of JSON.
  *
- * Run: npm run bench -- egress [--rounds 3] [--opens 1000] [--megabytes 512] [--tunnels 9900]
+ * Run: npm run bench -- egress [--rounds 3] [--opens 1000] [--megabytes 512] [--tunnels 9900]; with `--rounds 0` memory alone
  *
  * A tunnel takes two file descriptors of the proxy: see `ulimit -n`.
  */
@@ -25,6 +25,7 @@ import {
   startSquid,
   startTunnelEnd,
   type TunnelContender,
+  type TunnelParts,
 } from './rig/tunnel-contenders.ts'
 
 const { values } = parseArgs({
@@ -103,6 +104,16 @@ const idle = async ({ open, running }: TunnelContender) => {
   return { tunnels: alive, rssMb: afterMb, kbEach: ((afterMb - beforeMb) * 1000) / alive }
 }
 
+const startOthers = async (mesh: TunnelParts): Promise<readonly TunnelContender[]> => {
+  const others = [
+    await startSquid('squid', mesh),
+    await startBarePipe('bare TLS pipe', true, mesh),
+    await startBarePipe('bare pipe', false, mesh),
+  ]
+  for (const { running } of others) ending.push(running.stop)
+  return others
+}
+
 const run = async () => {
   const certificates = await makeCertificates(folder)
   const end = await startTunnelEnd(folder)
@@ -111,17 +122,12 @@ const run = async () => {
   const exchange = await startExchange(mesh)
   ending.push(exchange.running.stop)
   const gateway = await startEgress('gateway', tunnels, { ...mesh, exchange })
-  const contenders = [
-    gateway,
-    await startSquid('squid', mesh),
-    await startBarePipe('bare TLS pipe', true, mesh),
-    await startBarePipe('bare pipe', false, mesh),
-  ]
-  for (const { running } of contenders) ending.push(running.stop)
+  ending.push(gateway.running.stop)
+  const contenders = rounds === 0 ? [] : [gateway, ...(await startOthers(mesh))]
 
   const opened = new Map<string, Figures[]>()
   const moved = new Map<string, Figures[]>()
-  for (let round = -1; round < rounds; round += 1)
+  for (let round = -1; contenders.length > 0 && round < rounds; round += 1)
     for (const contender of contenders) {
       const [open, move] = [await openRate(contender), await throughput(contender)]
       if (round < 0) continue // to warm up
@@ -148,9 +154,17 @@ const run = async () => {
   const fresh = await startEgress('gateway-idle', tunnels, { ...mesh, exchange })
   ending.push(fresh.running.stop)
   const held = await idle(fresh)
-  console.log(
-    `${held.tunnels} idle tunnels: ${held.rssMb.toFixed(0)} MB in all, ${held.kbEach.toFixed(1)} kB each`,
-  )
+  await fresh.running.stop()
+  const bareIdle = await startBarePipe('bare TLS pipe, idle', true, mesh)
+  ending.push(bareIdle.running.stop)
+  const bare = await idle(bareIdle)
+  for (const [name, { tunnels: open, rssMb, kbEach }] of [
+    ['gateway', held],
+    ['bare TLS pipe', bare],
+  ] as const)
+    console.log(
+      `${name}: ${open} idle tunnels, ${rssMb.toFixed(0)} MB in all, ${kbEach.toFixed(1)} kB each`,
+    )
   const ratio = (at: 0 | 2, other: string) =>
     Number(((cells('gateway')[at] ?? 0) / (cells(other)[at] ?? 0)).toFixed(3))
   console.log(
@@ -166,6 +180,7 @@ const run = async () => {
       idleTunnels: held.tunnels,
       idleRssMb: Math.round(held.rssMb),
       idleKbEach: Number(held.kbEach.toFixed(1)),
+      bareIdleKbEach: Number(bare.kbEach.toFixed(1)),
     }),
   )
 }
