@@ -11,7 +11,5 @@ export type Quota = {
   readonly reportOnly?: true
 }
 
-/** Says in an answer's headers what is left of limits. */
-export type QuotaHeaders = (
-  quotas: readonly (Quota | undefined)[],
-) => Readonly<Record<string, string>>
+/** Says in an answer's headers what is left of limits: name, value, name, value …. */
+export type QuotaHeaders = (quotas: readonly (Quota | undefined)[]) => readonly string[]

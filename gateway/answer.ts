@@ -92,7 +92,7 @@ const conclude = <From extends object, Known extends From>(
   const broke = (cause: unknown) => refused({ tag: 'internal', cause })
   if (!outcome.ok) return end(refused(outcome.problem))
   try {
-    return send(outcome.request).catch(broke).then(end)
+    return send(outcome.request).then(end, (cause: unknown) => end(broke(cause)))
   } catch (cause) {
     return end(broke(cause))
   }

@@ -19,7 +19,7 @@ export const answerHeaders = (
   }
   headers.push('x-sallyport-decision-id', request.decisionId)
   const quotas = quotaHeaders([request.addressQuota, request.routeQuota, request.callerQuota])
-  for (const name of Object.keys(quotas)) headers.push(name, quotas[name] as string)
+  for (const part of quotas) headers.push(part)
   const { cors } = request.route
   return cors ? withCors(headers, cors.answer(headerOf(request.head, 'origin'))) : headers
 }

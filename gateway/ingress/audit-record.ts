@@ -28,8 +28,8 @@ type Writable<T> = { -readonly [Key in keyof T]: T[Key] }
 export const auditRecords = (): ((ending: Ending<Received, Admitted>) => AuditEvent) => {
   const timeOf = isoTimes()
   const routeOf = oncePer(({ id, team }: CompiledRoute) => Object.freeze({ id, team }))
-  const callerOf = oncePer(describeToken)
-  const mintedOf = oncePer(describeMint)
+  const callerOf = oncePer(describerOfTokens())
+  const mintedOf = oncePer(describerOfMints())
   const upstreamOf = oncePer(upstreamsOf)
 
   return ({ facts, step, sent, durationMs }) => {
@@ -114,29 +114,35 @@ const describeRequest = ({ raw, head, origin, peer }: Ending<Received, Admitted>
 const pathSent = (url: string): string =>
   url.startsWith('/') ? (url.split('?', 1)[0]?.slice(0, 2048) ?? '') : ''
 
-const describeToken = (token: VerifiedToken): NonNullable<AuditEvent['caller']> =>
-  Object.freeze({
-    issuer: token.issuerName,
-    subject: token.subject,
-    tokenFingerprint: token.fingerprint.slice(0, fingerprintChars),
-    kid: token.kid,
-    ...(token.jti === undefined ? {} : { jti: token.jti }),
-    expiresAt: isoTime(token.expiresAtMs),
-  })
+const describerOfTokens = () => {
+  const timeOf = isoTimes()
+  return (token: VerifiedToken): NonNullable<AuditEvent['caller']> =>
+    Object.freeze({
+      issuer: token.issuerName,
+      subject: token.subject,
+      tokenFingerprint: token.fingerprint.slice(0, fingerprintChars),
+      kid: token.kid,
+      ...(token.jti === undefined ? {} : { jti: token.jti }),
+      expiresAt: timeOf(token.expiresAtMs),
+    })
+}
 
 const describeQuota = ({ limit, remaining, reportOnly }: Quota): NonNullable<AuditEvent['quota']> =>
   reportOnly ? { limit, remaining, reportOnly } : { limit, remaining }
 
-const describeMint = ({ minted, fromCache }: Mint): NonNullable<AuditEvent['minted']> =>
-  Object.freeze({
-    tokenType: minted.tokenType,
-    subject: minted.subject,
-    audience: minted.audience,
-    jti: minted.jti,
-    kid: minted.kid,
-    expiresAt: isoTime(minted.expiresAtMs),
-    fromCache,
-  })
+const describerOfMints = () => {
+  const timeOf = isoTimes()
+  return ({ minted, fromCache }: Mint): NonNullable<AuditEvent['minted']> =>
+    Object.freeze({
+      tokenType: minted.tokenType,
+      subject: minted.subject,
+      audience: minted.audience,
+      jti: minted.jti,
+      kid: minted.kid,
+      expiresAt: timeOf(minted.expiresAtMs),
+      fromCache,
+    })
+}
 
 /** By endpoint: as many as the configuration names, and their addresses. */
 const upstreamsOf = ({ upstream: { name, spiffeId } }: CompiledRoute) => {

@@ -71,18 +71,19 @@ type Asked = {
 }
 
 /** Everything of the input that is not the token's, the route's or fixed. */
-const isSame = (
-  { route, input: { nowMs, request, tls, net } }: Asked,
-  { head, origin, peer, ...now }: Needs,
-): boolean =>
-  route === now.route &&
-  nowMs === secondOf(now.nowMs) &&
-  request.path === head.path &&
-  request.method === head.method &&
-  request.host === head.host &&
-  request.query === head.query &&
-  net.address === origin.address &&
-  tls.version === peer.tlsVersion
+const isSame = ({ route, input: { nowMs, request, tls, net } }: Asked, now: Needs): boolean => {
+  const { head, origin, peer } = now
+  return (
+    route === now.route &&
+    nowMs === secondOf(now.nowMs) &&
+    request.path === head.path &&
+    request.method === head.method &&
+    request.host === head.host &&
+    request.query === head.query &&
+    net.address === origin.address &&
+    tls.version === peer.tlsVersion
+  )
+}
 
 const secondOf = (ms: number): number => ms - (ms % 1000)
 

@@ -80,7 +80,8 @@ export const relay = (
       isSettled = true
       clearTimeout(deadline)
       idle?.stop()
-      res.off('close', closed).off('drain', resume)
+      res.off('close', closed)
+      if (isHeldBack) res.off('drain', resume)
     }
     const settle = (sent: Sent, result: UpstreamResult) => {
       if (isSettled) return
@@ -135,7 +136,7 @@ export const relay = (
     const taken = body.take(route.config.maxBodyBytes, grpc !== undefined)
     const tooLarge = body.fault()
     if (tooLarge) return settle({ ...refuse(tooLarge), problem: tooLarge }, 'caller-gone')
-    res.once('close', closed)
+    res.on('close', closed)
     cut.onCut(stop)
     /** The service answered, but its answer must not go out. */
     const withhold = (problem: Problem) => {

@@ -118,13 +118,26 @@ const readHeader = (header: JsonObject): Result<JwsHeader> => {
 }
 
 /**
- * Decodes what can be spelt in one way only. Decoders skip padding and ignore the last bits of the last character, so
+ * Decodes what is of the alphabet and can be spelt in one way only. Decoders skip padding and ignore the last bits of the last character, so
  * one token would have many spellings: each a new key for caches, replay stores and quarantine.
  */
 const decodeCanonical = (part: string): Buffer | undefined => {
-  const bytes = Buffer.from(part, 'base64url')
-  return bytes.toString('base64url') === part ? bytes : undefined
+  const last = part.charAt(part.length - 1)
+  switch (part.length % 4) {
+    case 1:
+      return undefined
+    case 2:
+      return endsOneByte.includes(last) ? Buffer.from(part, 'base64url') : undefined
+    case 3:
+      return endsTwoBytes.includes(last) ? Buffer.from(part, 'base64url') : undefined
+    default:
+      return Buffer.from(part, 'base64url')
+  }
 }
+
+/** Last characters whose bits that belong to no byte are all zero (RFC 4648 §3.5). */
+const endsOneByte = 'AQgw'
+const endsTwoBytes = 'AEIMQUYcgkosw048'
 
 const malformed = (why: string, cause?: string): Refusal =>
   refuseToken('token-malformed', `The token is malformed: ${why}`, cause)

@@ -3,8 +3,10 @@ import { bytesOf } from './encode.ts'
 import type { Destination } from './destination.ts'
 
 const newline = 0x0a
-/** A chunk leaves when it is this large, or its first line this old. */
-const chunkChars = 32_768
+/** A chunk leaves when it is this large, or its first line this old. One of a quarter costs twice as much a line. */
+const maxChunkChars = 131_072
+/** Of what may be held back, so that taking it out begins before it is too much. */
+const maxChunkShare = 4
 const chunkMs = 20
 const busyRetryMs = 10
 const checkEveryMs = 1000
@@ -44,6 +46,7 @@ export const lineWriter = (
   maxBufferedChars: number,
   watch: LineWriterWatch,
 ): LineWriter => {
+  const chunkChars = Math.min(maxChunkChars, maxBufferedChars / maxChunkShare)
   let pending = ''
   let pendingLines = 0
   let chunk: Chunk | undefined

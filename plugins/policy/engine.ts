@@ -1,4 +1,5 @@
 import type { PolicyDecision, PolicyEngine, PolicyInput } from '#contract/policy'
+import { oncePer } from '#contract/once-per'
 import { pass, refuse, type Result } from '#contract/problem'
 import type { Log, Meter } from '#contract/telemetry'
 import type { PolicyBundle } from './bundle.ts'
@@ -43,6 +44,8 @@ export const policyEngine = (
     return allow ? pass(decision) : refuse('policy-denied', { cause: decision })
   }
 
+  const concluded = oncePer((results: object) => conclude(readDecision(results) ?? decisionInvalid))
+
   const fail = (cause: unknown): Result<PolicyDecision> => {
     evaluate = undefined
     failed()
@@ -57,7 +60,9 @@ export const policyEngine = (
     evaluate ??= bundle.instantiate()
     const results = evaluate(text)
     isBroken = false
-    return conclude(readDecision(results) ?? decisionInvalid)
+    return typeof results === 'object' && results !== null
+      ? concluded(results)
+      : conclude(decisionInvalid)
   }
 
   const decide = (input: PolicyInput): Result<PolicyDecision> => {

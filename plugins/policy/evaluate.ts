@@ -3,8 +3,14 @@ import type { LoadedPolicy } from '@open-policy-agent/opa-wasm'
 const pageBytes = 64 * 1024
 const maxOutputBytes = 64 * 1024
 const maxBytesOfCodeUnit = 3
+/** Results that are remembered. */
+const maxResults = 64
+const maxRememberedChars = 2048
 
-/** Evaluates one input, given as JSON. It is not re-entrant, and once it has thrown it must not be used again. */
+/**
+ * Evaluates one input, given as JSON. What it gives is the same, frozen object for the same result. It is not re-entrant, and
+ * once it has thrown it must not be used again.
+ */
 export type Evaluate = (input: string) => unknown
 
 /** What a module compiled by OPA exports, as far as we call it. */
@@ -36,13 +42,14 @@ export const exportsOf = ({ wasmInstance }: LoadedPolicy): OpaExports =>
 export const evaluateWith = (policy: LoadedPolicy, entrypoint: number): Evaluate => {
   const { opa_eval: opaEval } = exportsOf(policy)
   const memory = memoryOf(policy)
+  const read = resultReader()
   return (input) => {
     const inputAt = policy.dataHeapPtr as number
     makeRoom(policy, inputAt + input.length * maxBytesOfCodeUnit)
     const inputBytes = memory().write(input, inputAt)
     const heapAt = inputAt + inputBytes
     const resultAt = opaEval(0, entrypoint, policy.dataAddr, inputAt, inputBytes, heapAt, 0)
-    return readJson(memory(), resultAt)
+    return read(memory(), resultAt)
   }
 }
 
@@ -66,9 +73,32 @@ const makeRoom = ({ mem }: LoadedPolicy, bytes: number): void => {
   if (missing > 0) mem.grow(Math.ceil(missing / pageBytes))
 }
 
-const readJson = (memory: Buffer, address: number): unknown => {
+/** Policies say few different things: most results were read before. */
+const resultReader = () => {
+  const known = new Map<string, unknown>()
+  return (memory: Buffer, address: number): unknown => {
+    const text = readText(memory, address)
+    const before = known.get(text)
+    if (before !== undefined) return before
+    const result = deepFreeze(JSON.parse(text) as unknown)
+    if (text.length > maxRememberedChars) return result
+    if (known.size >= maxResults) known.clear()
+    known.set(text, result)
+    return result
+  }
+}
+
+const deepFreeze = <T>(value: T): T => {
+  if (typeof value !== 'object' || value === null) return value
+  for (const inner of Object.values(value)) deepFreeze(inner)
+  return Object.freeze(value)
+}
+
+const readJson = (memory: Buffer, address: number): unknown => JSON.parse(readText(memory, address))
+
+const readText = (memory: Buffer, address: number): string => {
   const begin = address >>> 0
   const length = memory.subarray(begin, begin + maxOutputBytes + 1).indexOf(0)
   if (length < 0) throw new RangeError(`the policy gave more than ${maxOutputBytes} bytes`)
-  return JSON.parse(memory.toString('utf8', begin, begin + length))
+  return memory.toString('utf8', begin, begin + length)
 }

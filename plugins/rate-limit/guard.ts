@@ -55,7 +55,7 @@ export const rateLimit = <Needs>({
     count.refused[spent.store]()
     return refuse('rate-exceeded', {
       cause: `${name}: more than ${points} in ${windowSeconds} s, counted by ${spent.store}`,
-      headers: { 'retry-after': String(resetSeconds), ...quotaHeaders([quota]) },
+      headers: { 'retry-after': String(resetSeconds), ...fieldsOf(quotaHeaders([quota])) },
     })
   }
 
@@ -63,6 +63,12 @@ export const rateLimit = <Needs>({
     const spent = bucket.take(key(request))
     return spent instanceof Promise ? spent.then(judge) : judge(spent)
   }
+}
+
+const fieldsOf = (list: readonly string[]): Readonly<Record<string, string>> => {
+  const fields: Record<string, string> = {}
+  for (let i = 0; i + 1 < list.length; i += 2) fields[list[i] as string] = list[i + 1] as string
+  return fields
 }
 
 /** Asked for once: one limit has nine sets of labels. */

@@ -17,12 +17,19 @@ export const quotaHeaders: QuotaHeaders = (quotas) => {
     states += `${comma}"${quota.name}";r=${quota.remaining};t=${quota.resetSeconds}`
     if (nearest === undefined || quota.remaining < nearest.remaining) nearest = quota
   }
-  if (nearest === undefined) return {}
-  return {
-    'ratelimit-policy': policies,
-    ratelimit: states,
-    'ratelimit-limit': String(nearest.limit),
-    'ratelimit-remaining': String(nearest.remaining),
-    'ratelimit-reset': String(nearest.resetSeconds),
-  }
+  if (nearest === undefined) return none
+  return [
+    'ratelimit-policy',
+    policies,
+    'ratelimit',
+    states,
+    'ratelimit-limit',
+    String(nearest.limit),
+    'ratelimit-remaining',
+    String(nearest.remaining),
+    'ratelimit-reset',
+    String(nearest.resetSeconds),
+  ]
 }
+
+const none: readonly string[] = Object.freeze([])

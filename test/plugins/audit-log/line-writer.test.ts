@@ -69,11 +69,22 @@ suite('a writer of lines', () => {
     t.mock.timers.enable({ apis: ['setTimeout', 'setInterval'] })
     const { destination, files } = scripted(() => 1e9)
     const writer = lineWriter(destination, 1e6, watched().watch)
-    for (let i = 0; i < 40; i++) writer.append(`${'x'.repeat(1023)}\n`)
+    for (let i = 0; i < 140; i++) writer.append(`${'x'.repeat(1023)}\n`)
     await settle()
-    assert.ok((files[0]?.length ?? 0) >= 32_768)
+    assert.ok((files[0]?.length ?? 0) >= 131_072)
     await writer.close()
-    assert.equal(files[0]?.length, 40 * 1024)
+    assert.equal(files[0]?.length, 140 * 1024)
+  })
+
+  test('writes well before it has as much as it may hold', async (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout', 'setInterval'] })
+    const { destination, files } = scripted(() => 1e9)
+    const writer = lineWriter(destination, 65_536, watched().watch)
+    for (let i = 0; i < 17; i++) writer.append(`${'x'.repeat(1023)}\n`)
+    assert.ok(writer.isWell())
+    await settle()
+    assert.ok((files[0]?.length ?? 0) >= 16_384)
+    await writer.close()
   })
 
   test('goes on within a line where a failure stopped it', async (t) => {
