@@ -16,6 +16,8 @@ export type UpstreamRequest = {
    * the length of the body is known. `te: trailers` may stand here (gRPC wants it); HTTP/1.1 leaves it out.
    */
   readonly headers: readonly string[]
+  /** More such lists, sent behind it. Many requests share each, which never changes, so that it is written once. No `content-length`. */
+  readonly sharedHeaders?: readonly (readonly string[])[]
   /**
    * Read only as fast as the upstream takes it. It is never destroyed here, only no longer read: it may be the caller's
    * own request, and the caller is still to get an answer.

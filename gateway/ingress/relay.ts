@@ -18,7 +18,7 @@ import { answerHeaders } from './answer-headers.ts'
 import type { answerWriter } from './answer-out.ts'
 import { inspectAnswer } from './inspect-answer.ts'
 import type { Admitted } from './pipeline.ts'
-import { upstreamHeaders } from './upstream-headers.ts'
+import type { upstreamHeaders } from './upstream-headers.ts'
 
 /** How a request went at its upstream, for the figures. */
 export type UpstreamResult = Exclude<UpstreamFaultKind, 'aborted'> | 'caller-gone' | 'ok'
@@ -29,6 +29,7 @@ export type Relaying = {
   readonly refuse: (problem: Problem) => Sent
   readonly cut: Cut
   readonly answerOut: ReturnType<typeof answerWriter>
+  readonly headersOf: ReturnType<typeof upstreamHeaders>
 }
 
 export type Relayed = { readonly sent: Sent; readonly result: UpstreamResult }
@@ -53,7 +54,7 @@ const problemOf = {
 export const relay = (
   request: Admitted,
   res: CallerResponse,
-  { quotaHeaders, refuse, cut, answerOut }: Relaying,
+  { quotaHeaders, refuse, cut, answerOut, headersOf }: Relaying,
   agreed?: Agreed,
 ): Promise<Relayed> =>
   new Promise((resolve) => {
@@ -173,7 +174,7 @@ export const relay = (
         method: head.method,
         path: head.path + head.query,
         authority: upstream.host ?? authorityOf(head),
-        headers: upstreamHeaders(request),
+        ...headersOf(request),
         body: taken,
         needsHttp2: head.isGrpc === true,
         headersTimeoutMs: upstream.headersTimeoutMs,

@@ -24,6 +24,7 @@ import { readable, sendPreflight, type Preflights } from './preflight.ts'
 import type { Received } from './received.ts'
 import type { TraceRequests } from './request-trace.ts'
 import { forwardUpgrade } from './upgrade.ts'
+import { upstreamHeaders } from './upstream-headers.ts'
 
 /** What serves one request, of the configuration that is current when it comes. */
 export type Serving = {
@@ -60,6 +61,7 @@ export type Taken = Pick<Doors, 'upgrade' | 'connect'> & {
 export const takeRequests = (taking: Taking): Taken => {
   const { enter } = taking
   const answerOut = answerWriter()
+  const headersOf = upstreamHeaders()
   const auditRecord = auditRecords()
 
   const run = (serving: Serving, exchange: Exchange<Received, Admitted>): Soon<void> =>
@@ -150,6 +152,7 @@ export const takeRequests = (taking: Taking): Taken => {
     refuse,
     cut,
     answerOut,
+    headersOf,
     ended: taking.figures.upstreamEnded,
   })
 

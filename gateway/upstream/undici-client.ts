@@ -88,7 +88,12 @@ export const http1Client = ({
         origin,
         path: request.path,
         method: request.method,
-        headers: ['host', request.authority, ...withoutTe(request.headers)],
+        headers: [
+          'host',
+          request.authority,
+          ...withoutTe(request.headers),
+          ...(request.sharedHeaders ?? []).flat(),
+        ],
         body: request.body,
         headersTimeout: request.headersTimeoutMs,
         bodyTimeout: request.idleTimeoutMs,

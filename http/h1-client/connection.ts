@@ -48,7 +48,9 @@ export const openConnection = (
   let isLast = false
   let isClosed = false
   let hasEnded = false
-  let keptUntilMs = performance.now() + idleMs
+  /** Of what is being read. */
+  let nowMs = performance.now()
+  let keptUntilMs = nowMs + idleMs
   let keptMs = idleMs
 
   const isPaused = () => exchange?.paused === true
@@ -74,7 +76,7 @@ export const openConnection = (
     upload?.stop()
     upload = undefined
     if (isClean && isWhole && !isLast && !hasEnded && keptMs > 0) {
-      keptUntilMs = performance.now() + keptMs
+      keptUntilMs = nowMs + keptMs
       events.free(connection)
     } else destroy(new Error('its last answer is whole'))
     if (ended.state === 'done') return
@@ -86,7 +88,7 @@ export const openConnection = (
     {
       head: (head) => {
         if (exchange === undefined) return
-        exchange.progressMs = performance.now()
+        exchange.progressMs = nowMs
         if (head.status < 200) return exchange.handler.onInformation?.(head.status, head.headers)
         exchange.headReceived = true
         isLast = head.isLast
@@ -95,7 +97,7 @@ export const openConnection = (
       },
       data: (chunk, last) => {
         if (exchange === undefined) return
-        exchange.progressMs = performance.now()
+        exchange.progressMs = nowMs
         exchange.handler.onData(chunk, last)
       },
       end,
@@ -106,6 +108,7 @@ export const openConnection = (
 
   const take = (bytes: Buffer) => {
     if (isClosed) return
+    nowMs = performance.now()
     const fault = reader.read(bytes)
     if (fault !== undefined) return destroy(new Error(fault))
     if (isPaused()) socket.pause()
@@ -118,12 +121,12 @@ export const openConnection = (
 
   const connection: Connection = {
     exchange: () => exchange,
-    start: (started, nowMs) => {
+    start: (started, startedMs) => {
       const { head, request } = started
       const { body } = request
       exchange = started
       started.state = 'open'
-      started.progressMs = nowMs
+      started.progressMs = startedMs
       reader.expect(request.method)
       if (body === null) socket.write(head.text, 'latin1')
       else if (!Buffer.isBuffer(body)) {
@@ -152,16 +155,16 @@ export const openConnection = (
       if (hasEnded) ended()
       else socket.resume()
     },
-    checkDeadline: (nowMs) => {
+    checkDeadline: (atMs) => {
       if (exchange === undefined) return
       const { request, headReceived, paused } = exchange
       // Waiting for the caller is not the upstream's fault.
       if (paused || (!headReceived && upload?.isStarved() === true && !upload.isDone())) {
-        exchange.progressMs = nowMs
+        exchange.progressMs = atMs
         return
       }
       const limitMs = headReceived ? request.idleTimeoutMs : request.headersTimeoutMs
-      if (limitMs <= 0 || nowMs - exchange.progressMs <= limitMs) return
+      if (limitMs <= 0 || atMs - exchange.progressMs <= limitMs) return
       const what = headReceived ? 'nothing of the answer' : 'no answer'
       const cause = new Error(`${what} for ${limitMs} ms`)
       failExchange(exchange, { kind: 'timeout', cause, unsent: false })

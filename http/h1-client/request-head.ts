@@ -1,3 +1,4 @@
+import { oncePer } from '#contract/once-per'
 import { contentLengthOf, isFieldName, isFieldValue } from '../h2-client/field-rules.ts'
 import { remembering } from '../remembering.ts'
 import type { UpstreamRequest } from '../upstream-client.ts'
@@ -33,7 +34,20 @@ const encodeName = (name: string): string => {
 export const requestWriter = (): ((request: UpstreamRequest) => RequestHead) => {
   const nameOf = remembering(encodeName)
 
-  return ({ method, path, authority, headers, body }) => {
+  const fieldOf = (name: string, value: string): string => {
+    if (name === 'te') return ''
+    if (!isFieldValue(value)) throw new TypeError(`the value of ${name} cannot be sent`)
+    return `${nameOf(name)}${value}\r\n`
+  }
+  const sharedOf = oncePer((headers: readonly string[]): string => {
+    if (headers.includes('content-length')) throw new TypeError('content-length is shared')
+    let text = ''
+    for (let at = 0; at < headers.length; at += 2)
+      text += fieldOf(headers[at] as string, headers[at + 1] as string)
+    return text
+  })
+
+  return ({ method, path, authority, headers, sharedHeaders, body }) => {
     if (!methodPattern.test(method) || method === 'CONNECT') throw refused('this method', method)
     if (!pathPattern.test(path)) throw refused('this path', path)
     if (!authorityPattern.test(authority)) throw refused('this authority', authority)
@@ -42,15 +56,14 @@ export const requestWriter = (): ((request: UpstreamRequest) => RequestHead) => 
     for (let at = 0; at < headers.length; at += 2) {
       const name = headers[at] as string
       const value = headers[at + 1] as string
-      if (name === 'te') continue
-      if (!isFieldValue(value)) throw new TypeError(`the value of ${name} cannot be sent`)
       if (name === 'content-length') {
         if (declared >= 0) throw new TypeError('content-length stands there twice')
         declared = contentLengthOf(value)
         if (declared < 0) throw refused('this content-length', value)
       }
-      text += `${nameOf(name)}${value}\r\n`
+      text += fieldOf(name, value)
     }
+    if (sharedHeaders) for (const shared of sharedHeaders) text += sharedOf(shared)
     if (body !== null && !Buffer.isBuffer(body))
       return declared < 0
         ? { text: `${text}transfer-encoding: chunked\r\n\r\n`, bodyBytes: -1 }

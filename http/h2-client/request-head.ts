@@ -1,3 +1,4 @@
+import { oncePer } from '#contract/once-per'
 import { remembering } from '../remembering.ts'
 import type { UpstreamRequest } from '../upstream-client.ts'
 import { contentLengthOf, isFieldName, isFieldValue } from './field-rules.ts'
@@ -54,7 +55,20 @@ export const requestEncoder = (scheme: keyof typeof schemes): RequestEncoder => 
   const authorityOf = remembering(encodeAuthority)
   const encodedScheme = schemes[scheme]
 
-  return ({ method, path, authority, headers, body }) => {
+  const fieldOf = (name: string, value: string): string => {
+    if (!isFieldValue(value)) throw new TypeError(`the value of ${name} cannot be sent`)
+    if (name === 'te' && value !== 'trailers') throw refused('this te', value)
+    return nameOf(name) + encodeString(value)
+  }
+  const sharedOf = oncePer((headers: readonly string[]): string => {
+    if (headers.includes('content-length')) throw new TypeError('content-length is shared')
+    let block = ''
+    for (let at = 0; at < headers.length; at += 2)
+      block += fieldOf(headers[at] as string, headers[at + 1] as string)
+    return block
+  })
+
+  return ({ method, path, authority, headers, sharedHeaders, body }) => {
     if (!pathPattern.test(path)) throw refused('this path', path)
     let block =
       encodeMethod(method) + encodedScheme + pathName + encodeString(path) + authorityOf(authority)
@@ -62,15 +76,14 @@ export const requestEncoder = (scheme: keyof typeof schemes): RequestEncoder => 
     for (let at = 0; at < headers.length; at += 2) {
       const name = headers[at] as string
       const value = headers[at + 1] as string
-      if (!isFieldValue(value)) throw new TypeError(`the value of ${name} cannot be sent`)
-      if (name === 'te' && value !== 'trailers') throw refused('this te', value)
       if (name === 'content-length') {
         if (contentLength >= 0) throw new TypeError('content-length stands there twice')
         contentLength = contentLengthOf(value)
         if (contentLength < 0) throw refused('this content-length', value)
       }
-      block += nameOf(name) + encodeString(value)
+      block += fieldOf(name, value)
     }
+    if (sharedHeaders) for (const shared of sharedHeaders) block += sharedOf(shared)
     const bodyBytes = body === null ? 0 : Buffer.isBuffer(body) ? body.length : -1
     if (contentLength >= 0 && bodyBytes >= 0 && bodyBytes !== contentLength)
       throw new TypeError(`content-length says ${contentLength}, the body has ${bodyBytes} octets`)

@@ -1,5 +1,6 @@
 import type { Clock, RandomBytes } from '#contract/clock'
 import type { BucketStore, Spent } from './bucket.ts'
+import { recently } from './recently.ts'
 import { fixedSlots } from './slots.ts'
 
 export type MemoryStoreOptions = {
@@ -27,10 +28,11 @@ export const memoryStore = (
   return {
     bucket: (limit) => {
       const { name, points, windowSeconds } = limit
+      const ownerOf = recently((key) => slots.owner(`${name}\0${key}`))
       return {
         limit,
         take: (key): Spent => {
-          const { slot, isFresh, resetMs } = slots.find(`${name}\0${key}`, windowSeconds * 1000)
+          const { slot, isFresh, resetMs } = slots.findOwner(ownerOf(key), windowSeconds * 1000)
           const count = isFresh ? 1 : (counts[slot] ?? 0) + 1
           counts[slot] = count
           return {

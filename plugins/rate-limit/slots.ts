@@ -12,11 +12,13 @@ export type Slots = {
    *
    * @param windowMs How long the key keeps the slot to itself.
    */
-  readonly find: (
-    key: string,
-    windowMs: number,
-  ) => { readonly slot: number; readonly isFresh: boolean; readonly resetMs: number }
+  readonly find: (key: string, windowMs: number) => Found
+  /** The same in two steps: who a key is, which is always the same, and where that is now. */
+  readonly owner: (key: string) => number
+  readonly findOwner: (owner: number, windowMs: number) => Found
 }
+
+type Found = { readonly slot: number; readonly isFresh: boolean; readonly resetMs: number }
 
 /**
  * A table like a processor's cache: a salted hash picks a set of eight slots, in which a key has a slot to itself from
@@ -32,25 +34,27 @@ export const fixedSlots = (count: number, clock: Clock, randomBytes: RandomBytes
   const heldUntilMs = new Float64Array(sets * slotsPerSet)
   const hash = keyedHash(randomBytes(8))
 
+  const findOwner = (owner: number, windowMs: number): Found => {
+    const first = (owner % sets) * slotsPerSet
+    const nowMs = clock()
+    let free = -1
+    for (let slot = first; slot < first + slotsPerSet; slot++) {
+      const leftMs = (heldUntilMs[slot] ?? 0) - nowMs
+      if (leftMs > 0 && owners[slot] === owner) return { slot, isFresh: false, resetMs: leftMs }
+      if (leftMs <= 0 && free < 0) free = slot
+    }
+    if (free < 0) {
+      const slot = first + ((owner >>> 29) % slotsPerSet)
+      return { slot, isFresh: false, resetMs: (heldUntilMs[slot] ?? 0) - nowMs }
+    }
+    owners[free] = owner
+    heldUntilMs[free] = nowMs + windowMs
+    return { slot: free, isFresh: true, resetMs: windowMs }
+  }
   return {
     size: owners.length,
-    find: (key, windowMs) => {
-      const owner = hash(key)
-      const first = (owner % sets) * slotsPerSet
-      const nowMs = clock()
-      let free = -1
-      for (let slot = first; slot < first + slotsPerSet; slot++) {
-        const leftMs = (heldUntilMs[slot] ?? 0) - nowMs
-        if (leftMs > 0 && owners[slot] === owner) return { slot, isFresh: false, resetMs: leftMs }
-        if (leftMs <= 0 && free < 0) free = slot
-      }
-      if (free < 0) {
-        const slot = first + ((owner >>> 29) % slotsPerSet)
-        return { slot, isFresh: false, resetMs: (heldUntilMs[slot] ?? 0) - nowMs }
-      }
-      owners[free] = owner
-      heldUntilMs[free] = nowMs + windowMs
-      return { slot: free, isFresh: true, resetMs: windowMs }
-    },
+    owner: hash,
+    findOwner,
+    find: (key, windowMs) => findOwner(hash(key), windowMs),
   }
 }

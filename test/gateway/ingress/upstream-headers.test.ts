@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { secret } from '#contract/secret'
 import type { Admitted } from '#gateway/ingress/pipeline'
-import { upstreamHeaders } from '#gateway/ingress/upstream-headers'
+import { upstreamHeaders as headersWriter } from '#gateway/ingress/upstream-headers'
 
 const origin = {
   address: '192.0.2.1',
@@ -13,14 +13,26 @@ const origin = {
   via: '1.1 us',
 }
 
+const headersOf = headersWriter()
+/** All of them, in the order in which they are sent. */
+const upstreamHeaders = (request: Admitted): readonly string[] => {
+  const { headers, sharedHeaders } = headersOf(request)
+  return [...headers, ...sharedHeaders.flat()]
+}
+
 /** What of an admitted request goes into the headers for its upstream. */
-const admitted = (headers: readonly string[], isAnonymous = false, legacy?: readonly string[]) =>
+const admitted = (
+  headers: readonly string[],
+  isAnonymous = false,
+  legacy?: readonly string[],
+  fromCache = false,
+) =>
   ({
     head: { headers },
     origin,
     route: { legacy: legacy && new Set(legacy) },
     decisionId: 'the-decision',
-    identity: isAnonymous ? null : { minted: { token: secret('minted') } },
+    identity: isAnonymous ? null : { minted: { token: secret('minted') }, fromCache },
   }) as unknown as Admitted
 
 const valuesOf = (headers: readonly string[], wanted: string) =>
@@ -53,4 +65,14 @@ test('a key is the service’s own, except where callers prove who they are by s
   const sent = upstreamHeaders(admitted(headers, false, ['basic']))
   for (const name of ['x-api-key', 'signature', 'signature-input'])
     assert.deepEqual(valuesOf(sent, name), [])
+})
+
+test('what many requests have in common is one list, each time the same', () => {
+  const first = admitted(['accept', '*/*'], false, undefined, true)
+  const [one, other] = [headersOf(first), headersOf({ ...first, decisionId: 'another' })]
+  assert.equal(one.sharedHeaders.length, 2)
+  assert.equal(one.sharedHeaders[0], other.sharedHeaders[0])
+  assert.equal(one.sharedHeaders[1], other.sharedHeaders[1])
+  assert.deepEqual(valuesOf(upstreamHeaders(first), 'authorization'), ['Bearer minted'])
+  assert.deepEqual(valuesOf(other.headers, 'x-request-id'), ['another'])
 })

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { suite, test } from 'node:test'
 import { systemClock, systemRandomBytes } from '#contract/clock'
 import { memoryStore } from '#plugins/rate-limit/memory'
+import { recently } from '#plugins/rate-limit/recently'
 import { fixedSlots } from '#plugins/rate-limit/slots'
 import { bucketKeepsItsPromises } from '#test/ports/bucket'
 
@@ -66,4 +67,19 @@ test('who comes back in a flood has not got his points again', async () => {
   for (let i = 0; i < 20_000; i++) await bucket.take(`flood ${i}`)
   assert.equal((await bucket.take('victim')).admitted, false)
   assert.equal((await bucket.take('a newcomer in the flood')).admitted, false)
+})
+
+const numberOf = (key: string): number => key.length * 1000 + (key.codePointAt(0) ?? 0)
+
+test('what is remembered of a key is what would be made of it, whoever came before', () => {
+  let calls = 0
+  const made = recently((key) => {
+    calls += 1
+    return numberOf(key)
+  })
+  const keys = ['', 'a', 'b', ...Array.from({ length: 2000 }, (_, i) => `${i} 192.0.2.${i % 256}`)]
+  for (const key of [...keys, ...keys]) assert.equal(made(key), numberOf(key))
+  const before = calls
+  for (let i = 0; i < 100; i++) made('192.0.2.1')
+  assert.equal(calls, before + 1)
 })
