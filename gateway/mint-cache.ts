@@ -1,3 +1,4 @@
+import { oncePer } from '#contract/once-per'
 import { pass, type Result } from '#contract/problem'
 import type { SpiffeId } from '#contract/spiffe-id'
 import type { Soon } from '#contract/step'
@@ -8,7 +9,10 @@ import { twoGenerations } from '#contract/two-generations'
 /** A minted token, and whether it came without a question. */
 export type Mint = { readonly minted: MintedToken; readonly fromCache: boolean }
 
-/** The token that it is minted from, and who its caller is in the mesh by the mapping of the gateway. */
+/**
+ * The token that it is minted from, and who its caller is in the mesh by the mapping of the gateway. The same object for the
+ * same token is found faster.
+ */
 export type Parent = {
   readonly fingerprint: string
   readonly expiresAtMs: number
@@ -44,6 +48,7 @@ export const mintCache = (ask: Ask, maxEntries: number, meter: Meter): MintCache
     stale: meter.counter('sallyport_mint_cache_total', { result: 'stale-while-down' }),
   }
   const known = twoGenerations<Entry>(maxEntries)
+  const keyOf = keysOfParents()
   const asking = new Map<string, Promise<Result<Mint>>>()
 
   const fetch = (key: string, parent: Parent, request: MintRequest): Promise<Result<Mint>> => {
@@ -82,7 +87,7 @@ export const mintCache = (ask: Ask, maxEntries: number, meter: Meter): MintCache
 
   return {
     take: (parent, request, nowMs) => {
-      const key = `${parent.fingerprint} ${request.requestedTokenType} ${request.audience}`
+      const key = keyOf(parent, request)
       const entry = known.get(key)
       if (entry && isUsable(entry, parent, nowMs)) {
         count.hit()
@@ -93,6 +98,21 @@ export const mintCache = (ask: Ask, maxEntries: number, meter: Meter): MintCache
       return fetch(key, parent, request)
     },
     size: known.size,
+  }
+}
+
+/** Most tokens are used for one audience: its key is put together, and hashed by the map, once. */
+const keysOfParents = () => {
+  type Last = { audience: string; type: string; key: string }
+  const lastOf = oncePer((_parent: Parent): Last => ({ audience: '', type: '', key: '' }))
+  return (parent: Parent, { audience, requestedTokenType: type }: MintRequest): string => {
+    const last = lastOf(parent)
+    if (last.key === '' || last.audience !== audience || last.type !== type) {
+      last.audience = audience
+      last.type = type
+      last.key = `${parent.fingerprint} ${type} ${audience}`
+    }
+    return last.key
   }
 }
 

@@ -2,7 +2,8 @@ import { pass, refuse, type Result } from '#contract/problem'
 import type { RequestHead } from '#contract/request-head'
 import type { Step } from '#contract/step'
 import { tokenTypes, type MintedToken } from '#contract/token-exchange'
-import type { MintCache, Mint } from '../mint-cache.ts'
+import type { VerifiedToken } from '#identity/jwt/verified-token'
+import type { Mint, MintCache, Parent } from '../mint-cache.ts'
 import type { Caller } from './authenticate.ts'
 import type { CompiledRoute } from './compiled-route.ts'
 import type { Subject } from './identify.ts'
@@ -21,20 +22,25 @@ type Needs = Received & {
  * @returns A step refusing with `identity-unavailable`, or with `identity-drift` when the exchange names another caller
  *   than the gateway's own mapping does: then the two run on different configurations.
  */
-export const assumeIdentity =
-  (mints: MintCache): Step<Needs, Mint | null> =>
-  (request) => {
+export const assumeIdentity = (mints: MintCache): Step<Needs, Mint | null> => {
+  const parents = new WeakMap<VerifiedToken, Parent>()
+  /** One of its token, as long as its subject is the same. */
+  const parentOf = (token: VerifiedToken, subject: Subject): Parent => {
+    const known = parents.get(token)
+    if (known?.subject === subject.spiffeId) return known
+    const { fingerprint, expiresAtMs } = token
+    const parent = { fingerprint, expiresAtMs, subject: subject.spiffeId }
+    parents.set(token, parent)
+    return parent
+  }
+  return (request) => {
     const { route, caller, subject, nowMs, decisionId, trace } = request
     if (caller.kind === 'anonymous' || !subject) return pass(null)
     if (caller.kind === 'legacy') return pass(caller.mint) // the exchange had to be asked who it is
     const tokenType =
       route.config.identity.token === 'jwt-svid' ? tokenTypes.jwt : tokenTypes.accessToken
     const soon = mints.take(
-      {
-        fingerprint: caller.token.fingerprint,
-        expiresAtMs: caller.token.expiresAtMs,
-        subject: subject.spiffeId,
-      },
+      parentOf(caller.token, subject),
       {
         subjectToken: caller.bearer,
         ...(caller.token.kid === ''
@@ -50,6 +56,7 @@ export const assumeIdentity =
     const agreed = (result: Result<Mint>) => agree(result, subject)
     return soon instanceof Promise ? soon.then(agreed) : agreed(soon)
   }
+}
 
 const agree = (result: Result<Mint>, subject: Subject): Result<Mint> => {
   if (!result.ok || result.value.minted.subject === subject.spiffeId) return result

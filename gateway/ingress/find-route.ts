@@ -14,7 +14,7 @@ import { pathTree, type PathTree } from './path-tree.ts'
 export const findRoute = (
   routes: readonly CompiledRoute[],
 ): Step<{ readonly head: RequestHead }, CompiledRoute> => {
-  const byHost = hostTable(routes)
+  const trees = treesOfHosts(routes)
   return ({ head }) => {
     let fitting: CompiledRoute | undefined
     let allowed: Set<string> | undefined
@@ -31,11 +31,11 @@ export const findRoute = (
       best = precedence
       fitting = route
     }
-    for (const tree of byHost(head.host)) {
-      tree.visit(head.path, consider)
-      if (fitting) return pass(fitting) // an exact host wins over a wildcard
-    }
-    return unmatched(allowed)
+    trees.get(head.host)?.visit(head.path, consider)
+    if (fitting) return pass(fitting) // an exact host wins over a wildcard
+    const dot = head.host.indexOf('.')
+    if (dot >= 0) trees.get(`*${head.host.slice(dot)}`)?.visit(head.path, consider)
+    return fitting ? pass(fitting) : unmatched(allowed)
   }
 }
 
@@ -51,8 +51,10 @@ const hasHeaders = (head: RequestHead, wanted: Readonly<Record<string, string>>)
   return true
 }
 
-/** Trees of a host: its own first, then that of the wildcard one label up. */
-const hostTable = (routes: readonly CompiledRoute[]) => {
+/** By host, or wildcard one label up. */
+const treesOfHosts = (
+  routes: readonly CompiledRoute[],
+): ReadonlyMap<string, PathTree<Candidate>> => {
   const trees = new Map<string, PathTree<Candidate>>()
   for (const route of routes) {
     const precedence = routePrecedence(route.config.match)
@@ -63,10 +65,5 @@ const hostTable = (routes: readonly CompiledRoute[]) => {
       tree.add(route.config.match.path, { route, precedence })
     }
   }
-  return (host: string): readonly PathTree<Candidate>[] => {
-    const exact = trees.get(host)
-    const dot = host.indexOf('.')
-    const wildcard = dot < 0 ? undefined : trees.get(`*${host.slice(dot)}`)
-    return [exact, wildcard].filter((tree) => tree !== undefined)
-  }
+  return trees
 }
