@@ -16,6 +16,7 @@ import { cutting, type Cut } from '../cut.ts'
 import type { LiveTable } from '../live.ts'
 import { answerWriter } from './answer-out.ts'
 import { abuseRecord, auditRecords } from './audit-record.ts'
+import { decisionIds } from './decision-ids.ts'
 import type { IngressFigures } from './figures.ts'
 import { forward } from './forward.ts'
 import type { IngressParts } from './parts.ts'
@@ -62,6 +63,7 @@ export const takeRequests = (taking: Taking): Taken => {
   const { enter } = taking
   const answerOut = answerWriter()
   const headersOf = upstreamHeaders()
+  const newDecisionId = decisionIds(taking.randomBytes)
   const auditRecord = auditRecords()
 
   const run = (serving: Serving, exchange: Exchange<Received, Admitted>): Soon<void> =>
@@ -94,7 +96,7 @@ export const takeRequests = (taking: Taking): Taken => {
 
   const request = (req: CallerRequest, res: CallerResponse) => {
     const serving = enter()
-    const received = receive('request', req, res, taking)
+    const received = receive('request', req, res, newDecisionId(), taking)
     const refuse = once((problem) =>
       replyProblem(res, readable(problem, received as Partial<Admitted>), received.decisionId),
     )
@@ -116,7 +118,7 @@ export const takeRequests = (taking: Taking): Taken => {
 
   const upgrade = (req: IncomingMessage, socket: Duplex, early: Buffer) => {
     const serving = enter()
-    const received = { ...receive('upgrade', req, undefined, taking), early }
+    const received = { ...receive('upgrade', req, undefined, newDecisionId(), taking), early }
     let res: ServerResponse | undefined
     const refuse = once((problem) =>
       res
@@ -137,7 +139,7 @@ export const takeRequests = (taking: Taking): Taken => {
 
   /** No tunnels are served here: the gate refuses them, and the record says so. */
   const connect = (req: IncomingMessage, socket: Duplex) => {
-    const received = receive('connect', req, undefined, taking)
+    const received = receive('connect', req, undefined, newDecisionId(), taking)
     const refuse = once((problem) => replyProblemOnSocket(socket, problem, received.decisionId))
     return run(enter(), {
       received,
@@ -157,7 +159,7 @@ export const takeRequests = (taking: Taking): Taken => {
   })
 
   const abused = (peer: Peer, cause: string) =>
-    taking.audit.write(abuseRecord(peer, cause, taking.clock(), newDecisionId(taking)))
+    taking.audit.write(abuseRecord(peer, cause, taking.clock(), newDecisionId()))
 
   return { request, upgrade, connect, abused }
 }
@@ -188,26 +190,21 @@ export const responseOn = (socket: Duplex, req: IncomingMessage): ServerResponse
 /** The limit on the size is the route's; it is applied once that is known. Nothing is read before. */
 const bodyLimits = { ...defaultBodyLimits, maxBodyBytes: Number.MAX_SAFE_INTEGER }
 
-const newDecisionId = ({ randomBytes }: Taking): string => randomBytes(16).toString('hex')
-
 const receive = (
   door: Door,
   req: CallerRequest,
   res: CallerResponse | undefined,
-  taking: Taking,
-): Received => {
-  const { clock, trace } = taking
-  const decisionId = newDecisionId(taking)
-  return {
-    door,
-    raw: req,
-    peer: peerOf(req.socket),
-    nowMs: clock(),
-    decisionId,
-    body: bodyOf(req, res, bodyLimits),
-    trace: trace?.(decisionId),
-  }
-}
+  decisionId: string,
+  { clock, trace }: Taking,
+): Received => ({
+  door,
+  raw: req,
+  peer: peerOf(req.socket),
+  nowMs: clock(),
+  decisionId,
+  body: bodyOf(req, res, bodyLimits),
+  trace: trace?.(decisionId),
+})
 
 const both =
   (one: Watch, other: Watch): Watch =>

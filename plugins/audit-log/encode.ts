@@ -77,10 +77,12 @@ const quoted = (value: string): string => (plain.test(value) ? `"${value}"` : JS
 // marks that turn the direction of text. JSON has them inside of strings only.
 const actedOn = /[\x7f-\x9f\p{Zl}\p{Zp}\p{Bidi_Control}]/gu
 
+const del = 0x7f
+
 /** The bytes of encoded lines, in which every record is one line and says what it shows. */
 export const bytesOf = (lines: string): Buffer => {
   const bytes = Buffer.from(lines)
-  const isPlain = bytes.length === lines.length && !lines.includes('\x7f') // ASCII, as nearly all is
+  const isPlain = bytes.length === lines.length && !bytes.includes(del) // ASCII, as nearly all is
   return isPlain ? bytes : Buffer.from(lines.replace(actedOn, escape))
 }
 
