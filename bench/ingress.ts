@@ -49,7 +49,7 @@ const freshTokenCount = 20_000
 /** Rounds in which other programs took more cores than this are made again, up to `--attempts` times. */
 const quietCores = 0.15
 /** Node has compiled what is hot only after some ten thousand requests; the others are given the same. */
-const warmUpRequests = { repeated: 40_000, fresh: 15_000 } as const satisfies Record<
+const warmUpRequests = { repeated: 40_000, fresh: 30_000 } as const satisfies Record<
   LoadName,
   number
 >
