@@ -199,7 +199,7 @@ export const relay = (
 const noGrpc = { grpc: undefined } as const
 const tooManyTrailers: UpstreamFault = {
   kind: 'broken',
-  cause: new Error('more trailers than an answer may have'),
+  cause: 'more trailers than an answer may have',
   unsent: false,
 }
 
