@@ -37,6 +37,15 @@ export const pooledRandomBytes = (source: RandomBytes, poolBytes = 4096): Random
 export const systemSleep: Sleep = (ms, signal) =>
   sleepFor(ms, undefined, { ref: false, ...(signal ? { signal } : {}) }).catch(() => {})
 
+/** A clock that is kept by others goes back a little now and then. */
+const setBackMs = 10_000
+
+/**
+ * Whether something can have happened at `atMs`. If not, the clock was set back since, and what was reckoned from then on is
+ * worth nothing: it would be kept for longer than was meant, or is not good yet.
+ */
+export const isPast = (atMs: number, nowMs: number): boolean => atMs <= nowMs + setBackMs
+
 /** An instant as ISO 8601, for records. */
 export const isoTime = (ms: number): string => new Date(ms).toISOString()
 

@@ -83,7 +83,7 @@ export const metrics = {
   },
   sallyport_tls_handshakes_total: {
     kind: 'counter',
-    help: 'Finished TLS handshakes, by what was agreed on.',
+    help: 'Finished TLS handshakes, by what was agreed on. Which key exchange group that was, Node does not tell a server (`getEphemeralKeyInfo` is for clients): the profiles offer `X25519MLKEM768` first.',
     labels: {
       listener: ['ingress'],
       version: ['TLSv1.3', 'TLSv1.2', 'other'],

@@ -1,5 +1,5 @@
 import { createHmac } from 'node:crypto'
-import type { RandomBytes } from '#contract/clock'
+import { isPast, type RandomBytes } from '#contract/clock'
 import { legacyCredentialType, type LegacyEvidence } from '#contract/legacy'
 import { pass, refuse, type Refusal, type Result } from '#contract/problem'
 import { secret } from '#contract/secret'
@@ -35,7 +35,13 @@ export type LegacyIdentitiesOptions = {
   readonly randomBytes: RandomBytes
 }
 
-type Known = { readonly minted: MintedToken; readonly mint: Mint; readonly refreshAtMs: number }
+type Known = {
+  readonly minted: MintedToken
+  readonly mint: Mint
+  /** By our clock; that of the exchange may differ. */
+  readonly askedAtMs: number
+  readonly refreshAtMs: number
+}
 
 /** A token this close to its end may be too late at the upstream. */
 const safetyMs = 5000
@@ -102,7 +108,7 @@ export const legacyIdentities = ({
     const asked = question(evidence, wish)
       .then((result): Result<Mint> => {
         if (result.ok) {
-          known.set(key, knownOf(result.value))
+          known.set(key, knownOf(result.value, nowMs))
           return pass({ minted: result.value, fromCache: false })
         }
         if (result.problem.tag === 'credential-refused') {
@@ -126,7 +132,7 @@ export const legacyIdentities = ({
       }
       const key = keyOf(evidence, wish)
       const entry = known.get(key)
-      if (entry && entry.minted.expiresAtMs - safetyMs > nowMs) {
+      if (entry && entry.minted.expiresAtMs - safetyMs > nowMs && isPast(entry.askedAtMs, nowMs)) {
         count.hit()
         if (nowMs >= entry.refreshAtMs) {
           known.set(key, { ...entry, refreshAtMs: nowMs + retryAfterMs })
@@ -138,15 +144,17 @@ export const legacyIdentities = ({
       }
       count.miss()
       const earlier = refused.get(key)
-      if (earlier && earlier.untilMs > nowMs) return earlier.refusal
+      if (earlier && earlier.untilMs > nowMs && isPast(earlier.untilMs - refusedForMs, nowMs))
+        return earlier.refusal
       return fetch(key, evidence, wish, nowMs)
     },
     size: known.size,
   }
 }
 
-const knownOf = (minted: MintedToken): Known => ({
+const knownOf = (minted: MintedToken, nowMs: number): Known => ({
   minted,
   mint: { minted, fromCache: true },
+  askedAtMs: nowMs,
   refreshAtMs: minted.issuedAtMs + ((minted.expiresAtMs - minted.issuedAtMs) * 2) / 3,
 })

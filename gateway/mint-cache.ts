@@ -1,3 +1,4 @@
+import { isPast } from '#contract/clock'
 import { oncePer } from '#contract/once-per'
 import { pass, type Result } from '#contract/problem'
 import type { SpiffeId } from '#contract/spiffe-id'
@@ -26,7 +27,13 @@ export type MintCache = {
 }
 
 type Ask = (request: MintRequest) => Promise<Result<MintedToken>>
-type Entry = { readonly minted: MintedToken; readonly mint: Mint; refreshAtMs: number }
+type Entry = {
+  readonly minted: MintedToken
+  readonly mint: Mint
+  /** By our clock; that of the exchange may differ. */
+  readonly askedAtMs: number
+  refreshAtMs: number
+}
 
 /** A token this close to its end may be too late at the upstream. */
 const safetyMs = 5000
@@ -51,7 +58,12 @@ export const mintCache = (ask: Ask, maxEntries: number, meter: Meter): MintCache
   const keyOf = keysOfParents()
   const asking = new Map<string, Promise<Result<Mint>>>()
 
-  const fetch = (key: string, parent: Parent, request: MintRequest): Promise<Result<Mint>> => {
+  const fetch = (
+    key: string,
+    parent: Parent,
+    request: MintRequest,
+    nowMs: number,
+  ): Promise<Result<Mint>> => {
     const already = asking.get(key)
     if (already) return already
     // One promise for all of it: this is on the way of every new token.
@@ -60,7 +72,7 @@ export const mintCache = (ask: Ask, maxEntries: number, meter: Meter): MintCache
         asking.delete(key)
         if (!result.ok) return result
         const minted = result.value
-        if (minted.subject === parent.subject) known.set(key, entryOf(minted, parent))
+        if (minted.subject === parent.subject) known.set(key, entryOf(minted, parent, nowMs))
         return pass({ minted, fromCache: false })
       },
       (cause: unknown) => {
@@ -80,7 +92,7 @@ export const mintCache = (ask: Ask, maxEntries: number, meter: Meter): MintCache
     nowMs: number,
   ) => {
     entry.refreshAtMs = nowMs + retryAfterMs
-    void fetch(key, parent, request).then((result) =>
+    void fetch(key, parent, request, nowMs).then((result) =>
       result.ok ? count.refreshed() : count.stale(),
     )
   }
@@ -95,7 +107,7 @@ export const mintCache = (ask: Ask, maxEntries: number, meter: Meter): MintCache
         return pass(entry.mint)
       }
       count.miss()
-      return fetch(key, parent, request)
+      return fetch(key, parent, request, nowMs)
     },
     size: known.size,
   }
@@ -116,14 +128,15 @@ const keysOfParents = () => {
   }
 }
 
-const entryOf = (minted: MintedToken, parent: Parent): Entry => ({
+const entryOf = (minted: MintedToken, parent: Parent, nowMs: number): Entry => ({
   minted,
   mint: { minted, fromCache: true },
+  askedAtMs: nowMs,
   refreshAtMs: refreshAt(minted, parent),
 })
 
-const isUsable = ({ minted }: Entry, { subject }: Parent, nowMs: number): boolean =>
-  minted.subject === subject && minted.expiresAtMs - safetyMs > nowMs
+const isUsable = ({ minted, askedAtMs }: Entry, { subject }: Parent, nowMs: number): boolean =>
+  minted.subject === subject && minted.expiresAtMs - safetyMs > nowMs && isPast(askedAtMs, nowMs)
 
 /** Never, when the parent ends no later: a new one could live no longer. */
 const refreshAt = (minted: MintedToken, parent: Parent): number =>

@@ -95,8 +95,9 @@ export const tokenReviewer = (
     if (!reviewed.ok) return failed(reviewed.fault)
     fault = undefined
     count(reviewed.value.why === undefined ? 'good' : 'refused')
-    const untilMs = nowMs + (uptimeMs() - beganMs) + cacheSeconds * 1000
-    if (cacheSeconds > 0) known.set(verified.fingerprint, reviewed.value, untilMs)
+    const thenMs = nowMs + (uptimeMs() - beganMs)
+    if (cacheSeconds > 0)
+      known.set(verified.fingerprint, reviewed.value, thenMs, thenMs + cacheSeconds * 1000)
     return judge(reviewed.value)
   }
 

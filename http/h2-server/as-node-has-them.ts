@@ -11,6 +11,7 @@ export const asNodeHasThem = (
   response: H2Response,
 ): [req: IncomingMessage, res: ServerResponse] => {
   request.showHeaders()
+  if (request.headers.expect !== undefined) response.writeContinue()
   const [req, res]: readonly unknown[] = [request, response]
   return [req as IncomingMessage, res as ServerResponse] // alike in all that Fastify asks of them
 }

@@ -84,10 +84,10 @@ export const introspector = (
       count.active()
       if (read.value.times.iat !== undefined) clock.made(read.value.times.iat, thenMs)
       const untilMs = Math.min(thenMs + maxCacheSeconds * 1000, read.value.token.expiresAtMs)
-      good.set(key, read.value, untilMs)
+      good.set(key, read.value, thenMs, untilMs)
     } else {
       count.refused()
-      notGood.set(key, read, thenMs + negativeCacheSeconds * 1000)
+      notGood.set(key, read, thenMs, thenMs + negativeCacheSeconds * 1000)
     }
     return read
   }
