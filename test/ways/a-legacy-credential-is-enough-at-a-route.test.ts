@@ -178,6 +178,24 @@ const signed = ({
   }
 }
 
+const chunked = (sent: Sent): Sent => ({
+  ...sent,
+  headers: { ...sent.headers, 'transfer-encoding': 'chunked' },
+})
+const twice = (sent: Sent, other: (line: string) => string): Sent => ({
+  ...sent,
+  headers: Object.fromEntries(
+    Object.entries(sent.headers ?? {}).map(([name, value]) => [
+      name,
+      name.startsWith('signature') ? [String(value), other(String(value))] : value,
+    ]),
+  ),
+})
+const respelt = (sent: Sent, from: string | RegExp, to: string): Sent => {
+  const input = String(sent.headers?.['signature-input']).replace(from, to)
+  return { ...sent, headers: { ...sent.headers, 'signature-input': input } }
+}
+
 const good: Record<keyof typeof callers, () => Sent> = {
   printer: () => ({ headers: { 'x-api-key': key } }),
   mainframe: () => ({ headers: basic('mainframe', password) }),
@@ -276,6 +294,40 @@ for (const [what, sent, tag] of [
     'credential-refused',
   ],
   [
+    'another body in chunks',
+    () => chunked(signed({ body: 'another order', signedBody: 'an order' })),
+    'credential-refused',
+  ],
+  [
+    'a body in chunks where none was signed',
+    () => ({ ...chunked(signed()), body: 'an order' }),
+    'request-malformed',
+  ],
+  [
+    'two signatures, each in a line of its own',
+    () => twice(signed(), (line) => line.replace('sig=', 'other=')),
+    'credential-refused',
+  ],
+  ['one signature twice', () => twice(signed(), (line) => line), 'credential-refused'],
+  ...[
+    ['a component with a parameter', '"@method"', '"@method";req'],
+    ['a parameter of the query alone', '"@query"', '"@query-param";name="a"'],
+    ['a component of answers', '"@query"', '"@status"'],
+    ['a component in upper case', '"@method"', '"@METHOD"'],
+    ['a component twice', '"@method"', '"@method" "@method"'],
+    ['a parameter twice', ';keyid=', ';keyid="x";keyid='],
+    ['an instant as a text', /created=(\d+)/, 'created="$1"'],
+    ['an instant with a fraction', /created=(\d+)/, 'created=$1.5'],
+    ['no nonce', /;nonce="[^"]*"/, ''],
+  ].map(
+    ([what, from, to]) =>
+      [
+        `a signature of ${String(what)}`,
+        () => respelt(signed({ query: '?a=1' }), from ?? '', String(to)),
+        'credential-refused',
+      ] as const,
+  ),
+  [
     'a signed body of more than a megabyte',
     () => signed({ body: 'x'.repeat(1_048_577) }),
     'body-too-large',
@@ -321,6 +373,12 @@ test('a token is taken beside other credentials where the route names issuers', 
   const { outcome, text } = await ask({ headers: { authorization: `Bearer ${rig.token()}` } })
   assert.equal(outcome, 200)
   assert.equal((JSON.parse(text) as Seen).sub, 'spiffe://mesh.test/people/alice')
+})
+
+test('a signed body may come in chunks', async () => {
+  const { outcome, text } = await ask(chunked(signed({ body: 'an order' })))
+  assert.equal(outcome, 200, text)
+  assert.equal((JSON.parse(text) as { bytes: number }).bytes, 8)
 })
 
 test('a signed request is good once', async () => {
