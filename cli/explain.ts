@@ -13,6 +13,7 @@ sallyport explain --config FILE --workload SPIFFE_ID [-X METHOD] [-H 'NAME: VALU
 
 Takes a request through every step of a gateway's way in, and says what each decides and why, and which are not reached.
 Nothing is sent to the gateway, the exchange or a service; only the keys of issuers are fetched, as the gateway would.
+Those of other trust domains are read where the gateway keeps their bundles.
 
   --config FILE      the gateway's configuration
   -X METHOD          GET, unless said otherwise

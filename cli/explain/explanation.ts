@@ -17,6 +17,7 @@ import { loadPolicyBundle } from '#plugins/policy/bundle'
 import { policyEngine } from '#plugins/policy/engine'
 import { quotaHeaders } from '#plugins/rate-limit/quota'
 import { whatItLearned, type Facts } from './what-it-learned.ts'
+import { keptBundles } from './kept-bundles.ts'
 import { whyRefused } from './why-refused.ts'
 
 export type AskedRequest = {
@@ -55,7 +56,7 @@ export const explanationOf = async (
   asked: AskedRequest,
 ): Promise<Explanation> => {
   const hand = shelf().hand()
-  const built = await buildIngress(config, offlinePorts(config), hand, noFederation)
+  const built = await buildIngress(config, offlinePorts(config), hand, await keptBundles(config))
   const way = ingress(withPromisedMints(built.parts))
   const ran: string[] = []
   const outcome = await way.run(receivedOf(asked), (step) => ran.push(step))

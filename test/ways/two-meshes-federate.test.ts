@@ -7,9 +7,10 @@ import type { IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import type { TLSSocket } from 'node:tls'
-import { after, suite, test } from 'node:test'
+import { after, mock, suite, test } from 'node:test'
 import { promisify } from 'node:util'
 import { decodeJwt } from 'jose'
+import { run as explain } from '#cli/explain'
 import { gateway as partnerJob, orders } from '#test/exchange/fixtures'
 import { startTestExchange } from '#test/exchange/running-exchange'
 import { makeWebCertificate } from '#test/fakes/https-server'
@@ -355,6 +356,18 @@ suite('two meshes federate', async () => {
         'their-users',
       ],
     )
+  })
+
+  test('`explain` knows it by the bundle that the gateway has kept', async () => {
+    const token = rig.save('their.jwt', await theirSvid())
+    const said: string[] = []
+    const written = mock.method(process.stdout, 'write', (text: string) => said.push(text))
+    const url = 'https://localhost/called/1'
+    const code = await explain(['--config', rig.at('gateway.yaml'), '--token-file', token, url])
+    written.mock.restore()
+    const text = said.join('')
+    assert.equal(code, 0, text)
+    assert.match(text, /subject +spiffe:\/\/mesh\.test\/partner\/user\/alice, by rule their-users/)
   })
 
   test('it is nobody at a route that does not take its domain, nor for another audience, nor forged', async () => {
