@@ -6,11 +6,13 @@
  * Run: node node.js test/together.ts FILE…
  */
 import { resolve } from 'node:path'
-import { test } from 'node:test'
+import { after, test } from 'node:test'
 import { pathToFileURL } from 'node:url'
 
 /** On a machine that does much else. Each test of a file has as much, too. */
 const timeout = 300_000
+/** After the last test: what is still open then was left open. */
+const endsWithinMs = 60_000
 
 for (const file of process.argv.slice(2))
   test(file, { timeout }, async (t) => {
@@ -18,3 +20,12 @@ for (const file of process.argv.slice(2))
     t.beforeEach(() => loaded) // else the first test would begin before the rest of its file is there
     await loaded
   })
+
+after(() => {
+  const overdue = () => {
+    const open = process.getActiveResourcesInfo().join(', ')
+    console.error(`✖ Not ended a minute after the last test, for something is left open: ${open}`)
+    process.exit(1)
+  }
+  setTimeout(overdue, endsWithinMs).unref()
+})

@@ -19,7 +19,7 @@ test('SIGTERM under load: not ready first, then every answer is the last on its 
     drainSeconds: 3,
   })
   const { port, ca } = gateway
-  const load = startLoad({ port, ca, path: '/a/1', callers: 12, pauseMs: 5 })
+  const load = startLoad({ port, ca, path: '/a/1', callers: 12, pauseMs: 20 })
   await sleep(700)
   const slow = askAt(port, ca, '/a/slow')
   const never = askAt(port, ca, '/a/never')

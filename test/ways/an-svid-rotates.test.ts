@@ -51,7 +51,7 @@ test('an SVID rotates without a dropped request, and no connection outlives the 
     ca: gateway.ca,
     path: '/a/1',
     callers: 8,
-    pauseMs: 20,
+    pauseMs: 40,
   })
   const stream = request({
     host: '127.0.0.1',

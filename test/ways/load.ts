@@ -25,6 +25,9 @@ export type Load = {
   readonly stop: () => Promise<void>
 }
 
+/** Who is not let in does not come again at once. */
+const refusedPauseMs = 50
+
 /**
  * A steady light load on kept connections, counted to the last request. Bytes on sockets, for a client would cost as much as
  * what it is there to load.
@@ -91,8 +94,10 @@ export const startLoad = (options: LoadOptions): Load => {
     while (!stopping.signal.aborted) {
       if (socket === undefined || socket.destroyed || socket.readableEnded)
         socket = await connection()
-      if (socket === undefined) refused += 1
-      else if (!(await ask(socket))) {
+      if (socket === undefined) {
+        refused += 1
+        await sleep(refusedPauseMs)
+      } else if (!(await ask(socket))) {
         socket.destroy()
         socket = undefined
       }

@@ -281,7 +281,7 @@ export const meshRig = async () => {
       },
     })
     const file = gatewayFile(name, onPorts(given))
-    const running = await startProcess('gateway', file, { adminPort, folder, timeoutMs: 40_000 })
+    const running = await startProcess('gateway', file, { adminPort, folder, timeoutMs: 120_000 })
     let ended: Promise<void> | undefined
     const stop = () => (ended ??= running.stop())
     ending.push(stop)

@@ -77,7 +77,7 @@ suite('several workers', needsRedis, async () => {
       ca: gateway.ca,
       path: '/a/1',
       callers: 8,
-      pauseMs: 5,
+      pauseMs: 15,
     })
     const revisions = async () => (await gateway.status()).config
     const before = await revisions()
@@ -147,7 +147,7 @@ suite('several workers', needsRedis, async () => {
       ca: gateway.ca,
       path: '/a/drain',
       callers: 8,
-      pauseMs: 2,
+      pauseMs: 5,
     })
     await eventually(() => (load.answered() > 200 ? true : undefined))
     await gateway.stop()
