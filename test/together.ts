@@ -25,7 +25,9 @@ after(() => {
   const overdue = () => {
     const open = process.getActiveResourcesInfo().join(', ')
     console.error(`✖ Not ended a minute after the last test, for something is left open: ${open}`)
-    process.exit(1)
+    process.exitCode = 1
+    process.emit('beforeExit', 1) // what failed is printed then
+    setTimeout(() => process.exit(), 1000)
   }
   setTimeout(overdue, endsWithinMs).unref()
 })
