@@ -269,11 +269,9 @@ const replyError = (error: FastifyError, reply: FastifyReply, log: Log): Fastify
 }
 
 const problemOf = (error: FastifyError): Problem => {
-  const { code, statusCode = 500, validation } = error
+  const { code, statusCode = 500 } = error
   if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return { tag: 'body-too-large' }
   if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return { tag: 'media-type-refused' }
   if (code === 'FST_ERR_BAD_URL') return { tag: 'path-invalid' }
-  // Schema messages name the field and the rule, both known to the caller.
-  if (validation !== undefined) return { tag: 'request-malformed', detail: error.message }
   return { tag: statusCode < 500 ? 'request-malformed' : 'internal', cause: error }
 }
