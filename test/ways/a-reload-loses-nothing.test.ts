@@ -104,7 +104,7 @@ test('certificates that are replaced one by one are served by themselves once bo
   await sleep(100)
   assert.equal(await serialServed(), before)
   writeFileSync(rig.ingressFiles.keyFile, privateKey)
-  await eventually(async () => ((await serialServed()) === before ? undefined : true), 15_000)
+  await eventually(async () => ((await serialServed()) === before ? undefined : true), 60_000)
 })
 
 test('a configuration with a fault changes nothing, and says so in status and metrics until it is mended', async () => {
@@ -124,7 +124,7 @@ test('a configuration with a fault changes nothing, and says so in status and me
   writeFileSync(gateway.file, good) // nobody is told: it is seen
   await eventually(
     async () => ((await gateway.status()).config.lastFault ? undefined : true),
-    15_000,
+    60_000,
   )
   const text = await gateway.metrics()
   assert.match(text, /^sallyport_config_last_reload_ok 1$/m)

@@ -159,7 +159,7 @@ for (const row of rows)
         await proxy.set('none')
         await eventually(
           async () => ((await answerOf('/mine')) === '200' ? true : undefined),
-          15_000,
+          60_000,
         )
       })
   })
@@ -177,7 +177,7 @@ suite('the disk of the records', () => {
     )
     assert.equal((await fetch(`http://127.0.0.1:${gateway.admin.port}/readyz`)).status, 503)
     pointAt(rig.save('records-2', ''))
-    await eventually(async () => ((await answerOf('/other')) === '200' ? true : undefined), 15_000)
+    await eventually(async () => ((await answerOf('/other')) === '200' ? true : undefined), 60_000)
   })
 })
 
