@@ -95,7 +95,7 @@ const answers: Record<string, number> = {}
 const lost: string[] = []
 let sent = 0
 let areNewOnes = true
-let isOver = false
+const over = new AbortController()
 const call = async (agent: Agent, token: string) => {
   sent += 1
   try {
@@ -112,7 +112,7 @@ const call = async (agent: Agent, token: string) => {
 const caller = async (isNew: boolean) => {
   const agent = new Agent({ keepAlive: true, maxSockets: 1 })
   const kept = rig.token({ sub: 'kept' }, 3000, first)
-  while (!isOver) {
+  while (!over.signal.aborted) {
     const token = () => rig.token({ sub: `new-${sent % 50}`, jti: String(sent) }, 300, signer)
     if (!isNew || areNewOnes) await call(agent, isNew ? token() : kept)
     await sleep(5)
@@ -227,7 +227,7 @@ test('every key and certificate turns, and identity provider, exchange and servi
   await stateOfOne('available')
   await served(20)
 
-  isOver = true
+  over.abort()
   await Promise.all(callers)
   assert.deepEqual(lost, [])
   assert.deepEqual(answers, { '200': sent })
