@@ -15,7 +15,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { rssMbOf } from './rig/footprint.ts'
-import { startExchange } from './rig/gateway.ts'
+import { startExchange, type Exchange } from './rig/gateway.ts'
 import { makeCertificates } from './rig/mesh.ts'
 import { median } from './rig/report.ts'
 import { tokenMaker } from './rig/tokens.ts'
@@ -104,14 +104,17 @@ const idle = async ({ open, running }: TunnelContender) => {
   return { tunnels: alive, rssMb: afterMb, kbEach: ((afterMb - beforeMb) * 1000) / alive }
 }
 
-const startOthers = async (mesh: TunnelParts): Promise<readonly TunnelContender[]> => {
-  const others = [
+const startAll = async (
+  mesh: TunnelParts & { readonly exchange: Exchange },
+): Promise<readonly TunnelContender[]> => {
+  const all = [
+    await startEgress('gateway', tunnels, mesh),
     await startSquid('squid', mesh),
     await startBarePipe('bare TLS pipe', true, mesh),
     await startBarePipe('bare pipe', false, mesh),
   ]
-  for (const { running } of others) ending.push(running.stop)
-  return others
+  for (const { running } of all) ending.push(running.stop)
+  return all
 }
 
 const run = async () => {
@@ -121,9 +124,7 @@ const run = async () => {
   const mesh = { folder, certificates, tokens: tokenMaker(folder), targetPort: end.port }
   const exchange = await startExchange(mesh)
   ending.push(exchange.running.stop)
-  const gateway = await startEgress('gateway', tunnels, { ...mesh, exchange })
-  ending.push(gateway.running.stop)
-  const contenders = rounds === 0 ? [] : [gateway, ...(await startOthers(mesh))]
+  const contenders = rounds === 0 ? [] : await startAll({ ...mesh, exchange })
 
   const opened = new Map<string, Figures[]>()
   const moved = new Map<string, Figures[]>()
