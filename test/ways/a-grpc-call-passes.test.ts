@@ -83,6 +83,7 @@ const exchange = await rig.exchange()
 const upstream = (url: string, more: object = {}) => ({
   endpoints: [url],
   spiffeId: ids.service,
+  connectTimeoutMs: 20_000,
   ...more,
 })
 const gateway = await rig.gateway('gateway', {

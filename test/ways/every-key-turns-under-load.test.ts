@@ -83,6 +83,7 @@ const given = {
     service: {
       endpoints: [one.url, other.url],
       spiffeId: ids.service,
+      connectTimeoutMs: 20_000,
       healthCheck: { path: '/health', intervalSeconds: 1, unhealthyAfter: 1, healthyAfter: 1 },
     },
   },

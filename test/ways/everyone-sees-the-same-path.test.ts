@@ -59,7 +59,9 @@ const runs = 100
 for (const paths of ['reject', 'istio-decode-and-merge'] as const)
   test(`the service gets the path that was routed, inspected and recorded, or nothing (${paths})`, async () => {
     const gateway = await rig.gateway(paths, {
-      upstreams: { service: { endpoints: [service.url], spiffeId: ids.service } },
+      upstreams: {
+        service: { endpoints: [service.url], spiffeId: ids.service, connectTimeoutMs: 20_000 },
+      },
       routes: [openRoute('all', '/')],
       listeners: { ingress: { paths } },
       waf: { mode: 'detect', ruleFiles: [showsPath] },

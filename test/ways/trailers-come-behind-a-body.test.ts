@@ -51,6 +51,7 @@ const gateway = await rig.gateway('gateway', {
     service: {
       endpoints: [`https://127.0.0.1:${(service.address() as AddressInfo).port}`],
       spiffeId: ids.service,
+      connectTimeoutMs: 20_000,
     },
   },
   routes: [openRoute('open', '/open')],
