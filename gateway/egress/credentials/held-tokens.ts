@@ -1,3 +1,4 @@
+import { isPast } from '#contract/clock'
 import { pass, refuse, type Refusal, type Result } from '#contract/problem'
 import type { Secret } from '#contract/secret'
 import type { Soon } from '#contract/step'
@@ -25,7 +26,12 @@ export type HeldTokens = {
   readonly size: () => number
 }
 
-type Entry = { readonly held: HeldToken; refreshAtMs: number }
+type Entry = {
+  readonly held: HeldToken
+  /** By our clock; that of who issued it may differ. */
+  readonly askedAtMs: number
+  refreshAtMs: number
+}
 type Failed = { readonly refusal: Refusal; readonly untilMs: number }
 
 /** A token this close to its end may be too late at the destination. */
@@ -72,7 +78,8 @@ export const heldTokens = (maxEntries: number): HeldTokens => {
       .then((result) => {
         failures.delete(key)
         if (!result.ok) noteFailure(key, result, nowMs)
-        else if (result.value.expiresAtMs - safetyMs > nowMs) keep(key, entryOf(result.value))
+        else if (result.value.expiresAtMs - safetyMs > nowMs)
+          keep(key, entryOf(result.value, nowMs))
         return result
       })
       .finally(() => asking.delete(key))
@@ -83,7 +90,7 @@ export const heldTokens = (maxEntries: number): HeldTokens => {
   return {
     take: (key, fetch, nowMs) => {
       const entry = find(key)
-      if (entry && entry.held.expiresAtMs - safetyMs > nowMs) {
+      if (entry && isPast(entry.askedAtMs, nowMs) && entry.held.expiresAtMs - safetyMs > nowMs) {
         if (nowMs >= entry.refreshAtMs) {
           entry.refreshAtMs = nowMs + restMs
           ask(key, fetch, nowMs).catch(() => {}) // a bug shows when it is needed
@@ -104,7 +111,8 @@ export const heldTokens = (maxEntries: number): HeldTokens => {
   }
 }
 
-const entryOf = (held: HeldToken): Entry => ({
+const entryOf = (held: HeldToken, nowMs: number): Entry => ({
   held,
+  askedAtMs: nowMs,
   refreshAtMs: held.issuedAtMs + ((held.expiresAtMs - held.issuedAtMs) * 2) / 3,
 })

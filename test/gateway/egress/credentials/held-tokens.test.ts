@@ -65,6 +65,15 @@ suite('a token that is held', () => {
     assert.deepEqual([await take(), await take()], ['t1', 't2'])
     assert.equal(size(), 0)
   })
+  test('is held for no longer because the clock is set back', async () => {
+    const { take, at } = source(60_000)
+    at(3_600_000)
+    assert.equal(await take(), 't1')
+    at(3_595_000)
+    assert.equal(await take(), 't1 again')
+    at(1_800_000)
+    assert.equal(await take(), 't2')
+  })
   test('that came when it was over is not used', async () => {
     const held = heldTokens(10)
     const taken = await held.take('k', async () => tokenOf('old', 0, 1000), 5000)
