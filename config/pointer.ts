@@ -1,7 +1,9 @@
 /** JSON pointers (RFC 6901): where something stands in a configuration. '' is the whole. */
 
 export const pointerTo = (parent: string, key: string | number): string =>
-  `${parent}/${String(key).replaceAll('~', '~0').replaceAll('/', '~1')}`
+  typeof key === 'string' && /[~/]/.test(key)
+    ? `${parent}/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`
+    : `${parent}/${key}`
 
 export const segmentsOfPointer = (pointer: string): string[] =>
   pointer === ''

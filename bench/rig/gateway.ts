@@ -3,7 +3,15 @@ import { join } from 'node:path'
 import { stringify } from 'yaml'
 import type { Contender, UpstreamProtocol } from './contender.ts'
 import { ids, trustDomain, type Certificates } from './mesh.ts'
-import { endOf, freePorts, measuredCore, otherCore, startOn, type Running } from './processes.ts'
+import {
+  endOf,
+  freePorts,
+  measuredCore,
+  otherCore,
+  startOn,
+  withWorkers,
+  type Running,
+} from './processes.ts'
 import { audience, issuer, type TokenMaker } from './tokens.ts'
 import type { Upstream } from './upstream.ts'
 
@@ -66,6 +74,8 @@ export type GatewayOptions = {
   /** Off unless it is said: the others have none. */
   readonly waf?: object
   readonly workers?: number
+  /** `redis://` of what several workers share. */
+  readonly redisUrl?: string | undefined
   readonly egress?: { readonly listener: object; readonly section: object }
 }
 
@@ -77,20 +87,23 @@ export const startGateway = async (
   name: string,
   options: GatewayOptions,
   parts: MeshParts & { readonly upstream?: Upstream; readonly exchange: Exchange },
-): Promise<Contender & { readonly adminPort: number }> => {
+): Promise<Contender & { readonly adminPort: number; readonly file: string }> => {
   const { folder } = parts
   const [port = 0, adminPort = 0] = await freePorts(2)
   const file = join(folder, `${name}.yaml`)
   const records = join(folder, `${name}.audit.jsonl`)
   const config = gatewayConfig(options, { ...parts, port, adminPort, records })
-  writeFileSync(join(folder, 'policy-data.json'), JSON.stringify(policyData))
+  // Written once: those that run already would read everything again.
+  const dataFile = join(folder, 'policy-data.json')
+  if (!existsSync(dataFile)) writeFileSync(dataFile, JSON.stringify(policyData))
   writeFileSync(file, stringify(config))
   const running = await start('gateway', file, adminPort, {
     ...options,
     core: measuredCore,
     folder,
   })
-  return { name, url: `https://localhost:${port}`, running, records, adminPort }
+  const whole = (options.workers ?? 1) > 1 ? withWorkers(running) : running
+  return { name, url: `https://localhost:${port}`, running: whole, records, adminPort, file }
 }
 
 const gatewayConfig = (
@@ -105,6 +118,7 @@ const gatewayConfig = (
     limits = {},
     waf = { mode: 'off' },
     workers = 1,
+    redisUrl,
     egress,
   }: GatewayOptions,
   parts: MeshParts & {
@@ -159,7 +173,7 @@ const gatewayConfig = (
     ...(egress ? { egress: egress.section } : {}),
     limits: { address: plenty, ...limits },
     waf,
-    ...(workers === 1 ? {} : { workers }),
+    ...(workers === 1 || redisUrl === undefined ? {} : shared(workers, redisUrl, folder)),
     caches: { maxTokens: 1000, maxMints: 1000 },
     policy: {
       bundleFile: join(tree, 'config/policy/bundle/bundle.tar.gz'),
@@ -177,6 +191,14 @@ const gatewayConfig = (
     },
     routes: [{ ...route('/orders', 'orders'), ...more }, ...others],
   }
+}
+
+/** Quarantine and replay store must be one for all workers; limits would pay for it with each request, as the others do not. */
+const shared = (workers: number, redisUrl: string, folder: string) => {
+  const file = join(folder, 'redis-url')
+  writeFileSync(file, redisUrl)
+  const redis = { url: { file } }
+  return { workers, quarantine: { redis }, replay: { redis } }
 }
 
 /** For the policy that is shipped: what the callers of the benchmarks may. */
@@ -218,7 +240,7 @@ const sharedConfig = ({ tokens }: MeshParts, issuers: number) => {
   }
 }
 
-const readyWithinMs = 60_000
+const readyWithinMs = 120_000
 const pollMs = 10
 
 type Starting = Pick<GatewayOptions, 'tree' | 'nodeOptions'> & {

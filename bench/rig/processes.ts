@@ -41,6 +41,16 @@ export const startOn = (
   }
 }
 
+/** The same, with its workers: their CPU time counts as its own. */
+export const withWorkers = (running: Running): Running => ({
+  ...running,
+  cpuMicros: () =>
+    [running.pid, ...childrenOf(running.pid)].reduce((sum, pid) => sum + cpuMicrosOf(pid), 0),
+})
+
+const childrenOf = (pid: number): readonly number[] =>
+  readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').trim().split(' ').map(Number)
+
 /** The command that runs a program on one core. */
 export const pinned = (
   core: number,

@@ -56,7 +56,7 @@ export const ratio = (
 export const ratios = (results: Results): Readonly<Record<string, number>> => {
   const found: Record<string, number> = {}
   for (const gateway of ['gateway-http1', 'gateway-h2'])
-    for (const rival of ['haproxy', 'envoy', 'envoy-uncached']) {
+    for (const rival of ['haproxy', 'envoy', 'envoy-uncached', 'http-proxy']) {
       const best = upstreamProtocols
         .flatMap((protocol) => {
           const rounds = results.get(`${rival}-${protocol}`)

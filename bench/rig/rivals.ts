@@ -14,15 +14,20 @@ export type RivalParts = {
   readonly upstream: Upstream
 }
 
+/** Sessions are not resumed unless it is said. */
+export type RivalOptions = { readonly resumes?: boolean }
+
 /** HAProxy by `rivals/haproxy.cfg`. */
 export const startHaproxy = async (
   name: string,
   protocol: UpstreamProtocol,
   { folder, certificates, tokens, upstream }: RivalParts,
+  { resumes = false }: RivalOptions = {},
 ): Promise<Contender> => {
   const [port = 0] = await freePorts(1)
   const config = fill(name, 'haproxy.cfg', folder, {
     PORT: port,
+    TICKETS: resumes ? '' : 'no-tls-tickets',
     UPSTREAM_PORT: portOf(upstream, protocol),
     UPSTREAM_NAME: upstreamName,
     ALPN: alpnOf[protocol],
@@ -42,6 +47,7 @@ export const startEnvoy = async (
   protocol: UpstreamProtocol,
   cachesTokens: boolean,
   { folder, certificates, tokens, upstream }: RivalParts,
+  { resumes = false }: RivalOptions = {},
 ): Promise<Contender> => {
   const [port = 0, adminPort = 0] = await freePorts(2)
   const records = join(folder, `${name}.access.log`)
@@ -49,6 +55,7 @@ export const startEnvoy = async (
   const config = fill(name, 'envoy.yaml', folder, {
     PORT: port,
     ADMIN_PORT: adminPort,
+    NO_TICKETS: String(!resumes),
     UPSTREAM_PORT: portOf(upstream, protocol),
     UPSTREAM_NAME: upstreamName,
     UPSTREAM_ID: ids.orders,

@@ -1,7 +1,10 @@
-import { writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Certificates } from './mesh.ts'
 import { freePorts, listening, otherCore, startOn, type Running } from './processes.ts'
+
+/** KiB of bodies that it has, at `/orders/bodies/KIB`. */
+export const bodySizes = [1, 100] as const
 
 /** A service behind its sidecar: it demands a certificate of the mesh. nginx, for one process of Node would be too slow. */
 export type Upstream = {
@@ -16,6 +19,9 @@ export const startUpstream = async (
 ): Promise<Upstream> => {
   const [http1Port = 0, h2Port = 0] = await freePorts(2)
   const file = join(folder, 'upstream.nginx.conf')
+  const bodies = join(folder, 'bodies')
+  mkdirSync(bodies)
+  for (const kib of bodySizes) writeFileSync(join(bodies, String(kib)), 'x'.repeat(kib * 1024))
   const output = join(folder, 'upstream.log')
   writeFileSync(
     file,
@@ -33,6 +39,8 @@ http {
     ssl_protocols TLSv1.2 TLSv1.3; ssl_session_tickets off; ssl_session_cache off;
     ssl_certificate ${upstream.certificate}; ssl_certificate_key ${upstream.key};
     ssl_client_certificate ${meshRoots}; ssl_verify_client on; ssl_verify_depth 3;
+    # Bodies each way: what is sent is read and thrown away, and a file of that size comes back.
+    location /orders/bodies/ { alias ${bodies}/; error_page 405 =200 $uri; }
     location / { return 200 '{"id":1,"status":"ok","items":[1,2,3,4,5,6,7,8,9],"note":"orders behind its sidecar"}'; }
   }
 }

@@ -1,0 +1,117 @@
+/**
+ * What does a connection hold that asks for nothing, beside a bare TLS server of Node? Resident memory of a gateway with
+ * its firewall off, and of the other, before and after so many connections have asked once each and then are idle. Ends
+ * with one line of JSON, and with 1 where a goal is missed.
+ *
+ * Run: npm run bench -- memory [--connections 1000,10000]
+ *
+ * The client keeps as many sockets as the server: see `ulimit -n`.
+ */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { parseArgs } from 'node:util'
+import { startClient } from './rig/ask-client.ts'
+import { startBareTls } from './rig/bare-tls.ts'
+import type { Contender } from './rig/contender.ts'
+import { rssMbOf } from './rig/footprint.ts'
+import { startExchange, startGateway } from './rig/gateway.ts'
+import { makeCertificates } from './rig/mesh.ts'
+import { lastLine, rounded, table } from './rig/summary.ts'
+import { tokenMaker } from './rig/tokens.ts'
+import { startUpstream } from './rig/upstream.ts'
+
+const { values } = parseArgs({
+  options: { connections: { type: 'string', default: '1000,10000' } },
+})
+const counts = values.connections.split(',').map(Number)
+const goals = { kbEach: 90, rssMbAt1000: 200 } as const
+/** For what has to end and be collected after a start, or after the last handshake. */
+const restMs = 8000
+const patienceMs = 3_600_000
+
+const folder = mkdtempSync(join(tmpdir(), 'bench-memory-'))
+const ending: (() => Promise<void>)[] = []
+
+type Line = {
+  readonly name: string
+  readonly connections: number
+  readonly emptyMb: number
+  readonly rssMb: number
+  readonly kbEach: number
+}
+
+const run = async () => {
+  const certificates = await makeCertificates(folder)
+  const tokens = tokenMaker(folder)
+  const upstream = await startUpstream(folder, certificates)
+  ending.push(upstream.running.stop)
+  const exchange = await startExchange({ folder, certificates, tokens })
+  ending.push(exchange.running.stop)
+  const parts = { folder, certificates, tokens, upstream, exchange }
+  const ingress = {
+    limits: { keepAliveTimeoutMs: patienceMs, maxConnections: 100_000 },
+  }
+  const kinds: readonly (readonly [string, (name: string) => Promise<Contender>])[] = [
+    ['gateway', (name) => startGateway(name, { protocol: 'h2', ingress }, parts)],
+    ['bare server', (name) => startBareTls(name, parts)],
+  ]
+  const lines: Line[] = []
+  for (const connections of counts)
+    for (const [name, start] of kinds) {
+      const { url, running } = await start(`${name}-${connections}`)
+      ending.push(running.stop)
+      await sleep(restMs)
+      const emptyMb = rssMbOf(running.pid)
+      const client = await startClient(folder, {
+        what: 'idle',
+        port: Number(new URL(url).port),
+        rootsFile: certificates.edgeRoot,
+        connections,
+      })
+      ending.push(client.running.stop)
+      await sleep(restMs)
+      const rssMb = rssMbOf(running.pid)
+      const { open } = client.line as { readonly open: number }
+      lines.push({
+        name,
+        connections: open,
+        emptyMb: rounded(emptyMb, 0),
+        rssMb: rounded(rssMb, 0),
+        kbEach: rounded(((rssMb - emptyMb) * 1000) / open, 1),
+      })
+      await client.running.stop()
+      await running.stop()
+    }
+  console.log(
+    table(
+      ['idle connections', 'open', 'MB before', 'MB', 'kB each'],
+      lines.map(({ name, connections, emptyMb, rssMb, kbEach }) => [
+        name,
+        ...[connections, emptyMb, rssMb, kbEach].map(String),
+      ]),
+    ),
+  )
+  const ours = lines.filter(({ name }) => name === 'gateway')
+  const toBare = Object.fromEntries(
+    ours.map(({ connections, rssMb, kbEach }) => {
+      const bare = lines.find((one) => one.name !== 'gateway' && one.connections === connections)
+      const over = (mine: number, theirs = Number.NaN) => rounded(mine / theirs, 2)
+      return [connections, { rss: over(rssMb, bare?.rssMb), each: over(kbEach, bare?.kbEach) }]
+    }),
+  )
+  console.log(`\n${lastLine('memory', { goals, toBare, lines })}`)
+  const isMissed = ours.some(
+    ({ connections, rssMb, kbEach }) =>
+      kbEach > goals.kbEach || (connections === 1000 && rssMb > goals.rssMbAt1000),
+  )
+  process.exitCode = isMissed ? 1 : 0
+}
+
+try {
+  await run()
+} finally {
+  for (const end of ending.reverse()) await end()
+  rmSync(folder, { recursive: true })
+}
