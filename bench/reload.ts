@@ -59,6 +59,7 @@ const worstWhile = async <T>(adminPort: number, work: Promise<T>): Promise<[T, n
     }
   }
   const probes = probe()
+  probes.catch(() => {}) // it is awaited below: until then what broke is not to end us without those that we started
   const result = await work
   probing.isOver = true
   await probes
