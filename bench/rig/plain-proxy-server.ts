@@ -40,6 +40,6 @@ const pool = new Pool(options.endpoint, {
 app.register(httpProxy, {
   upstream: options.endpoint,
   // Ours is undici 8, its types know 7; it asks of a pool no more than `request`.
-  ...(options.h2 ? { http2: { sessionOptions: mutualTls } } : { undici: pool as never }),
+  undici: pool as never,
 })
 await app.listen({ port: options.port, host: '127.0.0.1' })
