@@ -10,12 +10,16 @@ import { once } from 'node:events'
 import { globSync } from 'node:fs'
 import { resolve } from 'node:path'
 
-/** They look at a whole process: its memory, its load, what it did not handle; or they take the machine for themselves. */
+/**
+ * They look at a whole process: its memory, its load, its clock, what it did not handle; or they take the machine for
+ * themselves.
+ */
 const alone = [
   'test/ways/a-busy-gateway-says-so.test.ts',
   'test/ways/a-websocket-passes.test.ts',
   'test/ways/each-dependency-fails.test.ts',
   'test/ways/the-built-package-serves.test.ts',
+  'test/ways/the-clock-jumps.test.ts',
   'test/ways/the-tour-goes-as-described.test.ts',
 ]
 const filesOf = (...rooms: readonly string[]) =>

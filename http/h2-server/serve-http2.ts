@@ -65,6 +65,7 @@ export const serveHttp2 = (
     },
   })
   const begun = (socket: TLSSocket) => (session: ServerHttp2Session) => {
+    peerOf(socket) // read while it is there: what breaks the protocol may end it before anyone asks
     const serving = serveSession(session, socket, {
       limits,
       request: (req, res) => {

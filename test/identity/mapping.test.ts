@@ -82,12 +82,18 @@ suite('who becomes whom', () => {
     refused(of('spiffe://partner.example//jobs/x'), /not fit to be a path segment/)
   })
 
-  test('the result names the rule', () => {
-    const result = identityMapping([rule('a', {})], 'mesh.example')(token({}))
-    assert.deepEqual(result, {
-      ok: true,
-      value: { spiffeId: 'spiffe://mesh.example/a', rule: 'a' },
-    })
+  test('the result names the rule, and the revision of all rules together', () => {
+    const resultOf = (...names: readonly string[]) => {
+      const rules = names.map((name) => rule(name, name === 'a' ? {} : { sub: 'nobody' }))
+      const result = identityMapping(rules, 'mesh.example')(token({}))
+      assert.ok(result.ok)
+      return result.value
+    }
+    const { revision, ...mapped } = resultOf('a')
+    assert.deepEqual(mapped, { spiffeId: 'spiffe://mesh.example/a', rule: 'a' })
+    assert.match(revision, /^[0-9a-f]{12}$/)
+    assert.equal(resultOf('a').revision, revision)
+    assert.notEqual(resultOf('a', 'b').revision, revision)
   })
 
   test('a list has to contain the value; booleans and numbers are compared as JSON writes them', () => {

@@ -2,7 +2,6 @@ import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after } from 'node:test'
 import { bundleFile } from '#config/policy/sources'
 import type { PolicyInput } from '#contract/policy'
 import type { PolicyOptions } from '#plugins/policy/options'
@@ -12,7 +11,7 @@ const opa = findTool('opa')
 export const needsOpa = without({ opa })
 
 const directory = mkdtempSync(join(tmpdir(), 'sallyport-policy-test-'))
-after(() => rmSync(directory, { recursive: true }))
+process.once('exit', () => rmSync(directory, { recursive: true })) // several files of tests may share it
 let files = 0
 
 /** Writes a file that is gone when the tests are over. */
