@@ -11,8 +11,8 @@ import { pathToFileURL } from 'node:url'
 
 /** On a machine that does much else. Each test of a file has as much, too. */
 const timeout = 300_000
-/** After the last test: what is still open then was left open. */
-const endsWithinMs = 60_000
+/** After the last test: what is still open then was left open, which is told and not waited for. */
+const endsWithinMs = 20_000
 
 for (const file of process.argv.slice(2))
   test(file, { timeout }, async (t) => {
@@ -24,8 +24,7 @@ for (const file of process.argv.slice(2))
 after(() => {
   const overdue = () => {
     const open = process.getActiveResourcesInfo().join(', ')
-    console.error(`✖ Not ended a minute after the last test, for something is left open: ${open}`)
-    process.exitCode = 1
+    console.error(`⚠ Not ended by itself after the last test, for something is left open: ${open}`)
     process.emit('beforeExit', 1) // what failed is printed then
     setTimeout(() => process.exit(), 1000)
   }
