@@ -4,7 +4,6 @@
  * such as its memory, have one each. Lines of such processes run side by side, for they wait a lot.
  *
  * Run: npm run test:only [-- PATTERN…]   with patterns, those files alone, each in a process of its own
- *      npm test                          types and lint beside them, for tests leave the machine time while they wait
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -41,8 +40,8 @@ const color = process.stdout.isTTY ? { FORCE_COLOR: '1' } : {}
 const compileCache = { NODE_COMPILE_CACHE: resolve('node_modules/.cache/node') }
 
 /** What it prints appears when it has ended, so that two runs do not mix. */
-const runProgram = async (program: string, ...args: readonly string[]): Promise<boolean> => {
-  const child = spawn(program, args, {
+const run = async (...args: readonly string[]): Promise<boolean> => {
+  const child = spawn(process.execPath, args, {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: { ...process.env, ...color, ...compileCache },
   })
@@ -52,9 +51,6 @@ const runProgram = async (program: string, ...args: readonly string[]): Promise<
   process.stdout.write(Buffer.concat(printed))
   return code === 0
 }
-
-const run = (...args: readonly string[]) => runProgram(process.execPath, ...args)
-const check = (script: string) => runProgram('npm', 'run', '--silent', script)
 
 const inTurn = async (line: readonly (readonly string[])[]): Promise<boolean> => {
   let isGood = true
@@ -66,18 +62,11 @@ const known = new Set([...lines.flat(2), ...alone])
 const left = globSync('test/**/*.test.ts').filter((file) => !known.has(file))
 if (left.length > 0) throw new Error(`In no room that is run: ${left.join(', ')}`)
 
-const withChecks = process.argv[2] === '--with-checks'
-const patterns = process.argv.slice(withChecks ? 3 : 2)
+const patterns = process.argv.slice(2)
 const eachAlone = (atOnce: number, files: readonly string[]) =>
   run('--test', '--test-timeout=300000', `--test-concurrency=${atOnce}`, ...files)
-const checks = async () => {
-  const areTypesRight = await check('types')
-  return (await check('lint')) && areTypesRight
-}
-const results = await Promise.all([
-  ...(withChecks ? [checks()] : []),
-  ...(patterns.length > 0 ? [eachAlone(2, patterns)] : [...lines.map(inTurn), eachAlone(1, alone)]),
-])
+const results = await Promise.all(
+  patterns.length > 0 ? [eachAlone(2, patterns)] : [...lines.map(inTurn), eachAlone(1, alone)],
+)
 process.exitCode = results.every(Boolean) ? 0 : 1
-if (process.exitCode === 1)
-  console.error('Some tests failed, or types or lint: look for ✖ and error above.')
+if (process.exitCode === 1) console.error('Some tests failed: look for ✖ above.')
