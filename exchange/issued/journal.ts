@@ -46,10 +46,10 @@ type Waiting = { readonly issued: Issued; readonly done: (isWritten: boolean) =>
  * whose credentials have all ended is deleted as a whole, and so are the oldest beyond `maxEntries`, which the register has
  * forgotten, too. All that is issued while the disk is busy is written at once.
  *
- * What is written outlives the process at once, and the machine within a second: one sync for all of that second. Waiting for
- * a sync before each token would make every caller pay the disk's slowest part; what a power cut can take instead is who
- * held what of the last second, so that revoking a parent of before no longer finds those children, which end with their parent at
- * the latest. What was revoked itself is synced before it is said to be (`revocations.ts`).
+ * What is written outlives the process at once, and the machine within a second: one sync for all of that second, beside
+ * which writing goes on. Waiting for a sync before each token would make every caller pay the disk's slowest part; what a
+ * power cut can take instead is who held what of the last second, so that revoking a parent of before no longer finds those
+ * children, which end with their parent at the latest. What was revoked itself is synced before it is said to be (`revocations.ts`).
  */
 export const issuedJournalIn = (
   directory: string,
@@ -65,39 +65,51 @@ export const issuedJournalIn = (
   let waiting: Waiting[] = []
   let isWriting = false
   let isUnsynced = false
+  let isSyncing = false
   let syncDue: NodeJS.Timeout | undefined
-  let isSyncDue = false
+  /** What nobody who waits for a token waits for. */
+  const besides = new Set<Promise<void>>()
   /** A group was written in part: what stands behind the last whole one has to go. */
   let isTorn = false
 
+  const beside = (work: () => Promise<void>) => {
+    const done: Promise<void> = work()
+      .catch((cause: unknown) =>
+        log.error({ folder, reason: causeText(cause) }, 'what was issued may be lost'),
+      )
+      .finally(() => besides.delete(done))
+    besides.add(done)
+  }
   const startFile = async (): Promise<Segment & Open> => {
     const file = join(folder, String(nextNumber++).padStart(12, '0'))
     const handle = await open(file, 'wx', 0o600)
-    await syncFolder(folder) // a file is there after a power cut only if its name is
+    beside(() => syncFolder(folder)) // a file is there after a power cut only if its name is
     return { file, lines: 0, endsAtMs: 0, handle, bytes: 0, beganAtMs: clock() }
   }
   const isFull = ({ bytes, lines, beganAtMs }: Segment & Open) =>
     bytes >= maxFileBytes || lines >= maxLinesPerFile || clock() - beganAtMs >= maxFileAgeMs
-  const finish = async ({ handle, file, lines, endsAtMs }: Segment & Open) => {
+  const finish = ({ handle, file, lines, endsAtMs }: Segment & Open) => {
     current = undefined
     closed = [...closed, { file, lines, endsAtMs }]
-    try {
-      await handle.datasync()
-    } finally {
-      await handle.close()
-    }
+    beside(() => handle.datasync().finally(() => handle.close()))
   }
-  const sync = async () => {
+  const sync = () => {
     clearTimeout(syncDue)
     syncDue = undefined
-    isSyncDue = false
-    if (!isUnsynced || current === undefined) return
-    isUnsynced = false
-    try {
-      await current.handle.datasync()
-    } catch (cause) {
-      log.error({ file: current.file, reason: causeText(cause) }, 'what was issued may be lost')
+    const { handle } = current ?? {}
+    if (!isUnsynced || handle === undefined) return
+    // A disk that is slow gets the next one when this is done: they would take the threads that write.
+    if (isSyncing) {
+      syncDue = setTimeout(sync, syncWithinMs)
+      return
     }
+    isUnsynced = false
+    isSyncing = true
+    beside(async () => {
+      await handle.datasync().finally(() => {
+        isSyncing = false
+      })
+    })
   }
   const deleteEnded = async () => {
     const nowMs = clock()
@@ -115,7 +127,7 @@ export const issuedJournalIn = (
 
   const write = async (group: readonly Waiting[]) => {
     if (current !== undefined && isFull(current)) {
-      await finish(current)
+      finish(current)
       await deleteEnded()
     }
     current ??= await startFile()
@@ -127,10 +139,7 @@ export const issuedJournalIn = (
       at += (await handle.write(text, at, text.length - at, bytes + at)).bytesWritten
     isTorn = false
     isUnsynced = true
-    syncDue ??= setTimeout(() => {
-      isSyncDue = true
-      work()
-    }, syncWithinMs)
+    syncDue ??= setTimeout(sync, syncWithinMs)
     current = {
       ...current,
       bytes: bytes + text.length,
@@ -150,16 +159,8 @@ export const issuedJournalIn = (
         log.error({ folder, reason: causeText(cause) }, 'what was issued could not be written')
       }
       for (const { done } of group) done(isWritten)
-      if (isSyncDue) await sync()
     }
-    if (isSyncDue) await sync()
     isWriting = false
-    if (waiting.length > 0) work()
-  }
-  const work = () => {
-    if (isWriting) return
-    isWriting = true
-    void writeAll()
   }
 
   return {
@@ -181,12 +182,14 @@ export const issuedJournalIn = (
     add: (issued) =>
       new Promise((done) => {
         waiting.push({ issued, done })
-        work()
+        if (isWriting) return
+        isWriting = true
+        void writeAll()
       }),
     close: async () => {
-      await sync()
-      await current?.handle.close()
-      current = undefined
+      clearTimeout(syncDue)
+      if (current !== undefined) finish(current)
+      await Promise.all(besides)
     },
   }
 }
