@@ -1,7 +1,7 @@
 import type { SpiffeId } from '#contract/spiffe-id'
-import { pass } from '#contract/problem'
 import type { EgressReceived } from '#gateway/egress/received'
 import { canonicalAddress } from '#http/networks'
+import { noBody } from './no-body.ts'
 
 /** What somebody wants to have explained. */
 export type AskedOut = {
@@ -75,13 +75,7 @@ export const receivedOut = (
     certificate: { kind: 'svid', spiffeId: workload, notAfterMs: Infinity, sha256: '' },
     nowMs,
     decisionId: 'explained',
-    body: {
-      expected: false,
-      peek: () => pass({ bytes: Buffer.alloc(0), whole: true }),
-      take: () => null,
-      fault: () => undefined,
-      bytesIn: () => 0,
-    },
+    body: noBody,
     gone: new AbortController().signal,
   }
 }

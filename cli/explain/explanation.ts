@@ -19,6 +19,7 @@ import { quotaHeaders } from '#plugins/rate-limit/quota'
 import { whatItLearned, type Facts } from './what-it-learned.ts'
 import { keptBundles } from './kept-bundles.ts'
 import { whyRefused } from './why-refused.ts'
+import { noBody } from './no-body.ts'
 
 export type AskedRequest = {
   readonly method: string
@@ -199,12 +200,6 @@ const receivedOf = ({ method, url, headers, token, address, nowMs }: AskedReques
     },
     nowMs,
     decisionId: 'explained',
-    body: {
-      expected: false,
-      peek: () => pass({ bytes: Buffer.alloc(0), whole: true }),
-      take: () => null,
-      fault: () => undefined,
-      bytesIn: () => 0,
-    },
+    body: noBody,
   }
 }

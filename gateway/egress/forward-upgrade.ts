@@ -4,12 +4,13 @@ import type { Duplex } from 'node:stream'
 import type { Problem } from '#contract/problem'
 import type { Sent } from '../answer.ts'
 import type { UpgradingClient } from '../upstream/undici-client.ts'
-import { admitUpgrade, switchingProtocols, watchForEarlyData } from '../web-socket.ts'
+import { switchingProtocols, watchForEarlyData } from '../web-socket.ts'
 import type { TunnelNotes } from './audit-record.ts'
 import type { EgressFigures } from './figures.ts'
+import { admitAgreement } from './admit-agreement.ts'
 import { forward, type Forwarding, type Outgoing } from './forward.ts'
 import type { RuleLimits } from './limit.ts'
-import { admitHead, answerHeaders } from './relay-answer.ts'
+import { answerHeaders } from './relay-answer.ts'
 import type { Tunnels } from './tunnels.ts'
 
 export type ForwardingUpgrade = Omit<Forwarding, 'upgrade'> & {
@@ -37,14 +38,11 @@ export const forwardUpgrade = async (
   forwarding: ForwardingUpgrade,
 ): Promise<Sent> => {
   const { client, refuse, tunnels, figures, notes, limits, viaName, opened, cutFor } = forwarding
-  const { ask, credential, decision, decisionId } = outgoing
+  const { decision, decisionId } = outgoing
   const watch = watchForEarlyData(workload, () => workload.destroy())
 
   const agreed = async (headers: readonly string[], destination: Duplex): Promise<Sent> => {
-    const answered = await admitUpgrade(ask.head, headers, undefined, 'destination-broken')
-    const admitted = answered.ok ? admitHead(credential, headers) : answered
-    const gone: Problem | undefined = workload.destroyed ? { tag: 'caller-gone' } : undefined
-    const problem = cutFor() ?? (admitted.ok ? gone : admitted.problem)
+    const problem = await admitAgreement(outgoing, headers, workload, undefined, cutFor)
     if (problem) {
       destination.destroy()
       return refuse(problem)

@@ -6,6 +6,7 @@ import type { Clock } from '#contract/clock'
 import type { EgressAllowlist } from '#contract/egress'
 import { pass, refuse, type Refusal, type Result } from '#contract/problem'
 import { secret } from '#contract/secret'
+import { parseStrictObject } from '#identity/json-strict'
 import { hostHeader, parseAuthority, type Authority } from '../authority.ts'
 import { dial } from '../dial.ts'
 import type { NameResolver } from '../resolver.ts'
@@ -31,7 +32,7 @@ export type TokenForm = {
   readonly authorization?: string
 }
 
-type Answer = { readonly status: number; readonly body: string }
+type Answer = { readonly status: number; readonly body: Buffer }
 
 const httpsPort = 443
 const answerTimeoutMs = 5000
@@ -136,24 +137,38 @@ const post = (
         if (!answer.complete) return settle('its answer was cut short')
         settle({
           status: answer.statusCode ?? 0,
-          body: Buffer.concat(chunks).toString('utf8'),
+          body: Buffer.concat(chunks),
         })
       })
     })
     request.end(body)
   })
 
+/** Others are not repeated in a record: whoever was told a secret could say it here. RFC 6749 §5.2, RFC 8693 §2.2.2. */
+const errorCodes = [
+  'invalid_request',
+  'invalid_client',
+  'invalid_grant',
+  'unauthorized_client',
+  'unsupported_grant_type',
+  'invalid_scope',
+  'invalid_target',
+  'temporarily_unavailable',
+  'server_error',
+] as const
+
 const readAnswer = ({ status, body }: Answer, nowMs: number): Result<HeldToken> => {
-  const fields = parseObject(body)
+  const parsed = parseStrictObject(body)
+  const fields = parsed.ok ? parsed.value : {}
   if (status !== 200) {
     const error =
-      typeof fields?.['error'] === 'string' ? fields['error'].slice(0, 64) : 'no error code'
+      errorCodes.find((code) => code === fields['error']) ?? 'no error code that is known'
     const said = `the token endpoint answered ${status}, ${error}`
     return status >= 500 || status === 429
       ? unavailable(said)
       : refuse('credential-withheld', { cause: said })
   }
-  const { access_token: token, token_type: type, expires_in: lifetime } = fields ?? {}
+  const { access_token: token, token_type: type, expires_in: lifetime } = fields
   if (typeof token !== 'string' || !/^[\x21-\x7e]{8,16384}$/.test(token))
     return unavailable('the token endpoint answered without a token that can stand in a header')
   if (typeof type !== 'string' || !/^(?:bearer|n_a)$/i.test(type))
@@ -163,18 +178,6 @@ const readAnswer = ({ status, body }: Answer, nowMs: number): Result<HeldToken> 
   if (!Number.isFinite(seconds) || seconds <= 0)
     return unavailable('the token endpoint answered with a token that has no life')
   return pass({ token: secret(token), issuedAtMs: nowMs, expiresAtMs: nowMs + seconds * 1000 })
-}
-
-const parseObject = (text: string): Record<string, unknown> | undefined => {
-  try {
-    const value: unknown = JSON.parse(text)
-    return typeof value === 'object' && value !== null
-      ? (value as Record<string, unknown>)
-      : undefined
-  } catch (cause) {
-    if (!(cause instanceof SyntaxError)) throw cause
-    return undefined
-  }
 }
 
 const unavailable = (cause: unknown): Refusal =>

@@ -5,9 +5,10 @@ import type { Problem } from '#contract/problem'
 import { joinSockets, type Joined } from '#http/join-sockets'
 import type { Sent } from '../../answer.ts'
 import type { UpgradingClient } from '../../upstream/undici-client.ts'
-import { admitUpgrade, switchingProtocols, watchForEarlyData } from '../../web-socket.ts'
+import { switchingProtocols, watchForEarlyData } from '../../web-socket.ts'
+import { admitAgreement } from '../admit-agreement.ts'
 import { forward, type Forwarding, type Outgoing } from '../forward.ts'
-import { admitHead, answerHeaders } from '../relay-answer.ts'
+import { answerHeaders } from '../relay-answer.ts'
 
 export type OpeningWebSocket = Forwarding & {
   readonly client: UpgradingClient
@@ -31,11 +32,7 @@ export const openWebSocket = async (
   const { refuse, inspection, viaName, idleTimeoutMs, cutFor } = opening
   const watch = watchForEarlyData(workload, () => workload.destroy())
   const agreed = async (headers: readonly string[], destination: Duplex): Promise<Sent> => {
-    const { ask, credential } = outgoing
-    const answered = await admitUpgrade(ask.head, headers, inspection, 'destination-broken')
-    const admitted = answered.ok ? admitHead(credential, headers) : answered
-    const gone: Problem | undefined = workload.destroyed ? { tag: 'caller-gone' } : undefined
-    const problem = cutFor() ?? (admitted.ok ? gone : admitted.problem)
+    const problem = await admitAgreement(outgoing, headers, workload, inspection, cutFor)
     if (problem) {
       destination.destroy()
       return refuse(problem)
