@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream'
 import { problemDetails, problemMediaType } from '#contract/problem-details'
 import { problems, type Problem, type ProblemTag } from '#contract/problem'
 import type { CallerRequest, CallerResponse } from './caller.ts'
-import { discardRest } from './discard.ts'
+import { discardRest, lingerMs } from './discard.ts'
 import { replyGrpc } from './grpc-reply.ts'
 
 /** What went over the wire, for the record. */
@@ -31,9 +31,6 @@ const endsConnection: ReadonlySet<ProblemTag> = new Set([
   'draining',
   'quarantined',
 ] satisfies ProblemTag[])
-
-/** How long what is still being sent is read after a refusal, so that a reset does not take the answer away. */
-const lingerMs = 500
 
 /**
  * Refuses a request: `application/problem+json`, with the tag in `x-sallyport-problem` and, if given, the decision id in

@@ -303,6 +303,23 @@ suite('a body that cannot be read whole', () => {
     wire.write('0\r\n\r\n')
     assert.match(await wire.end(), /^HTTP\/1.1 413 [^]*body-too-large/)
   })
+
+  test('in an upload that goes on and on lets the caller read why, also if it looks late', async () => {
+    limits = { ...noLimits, maxBodyBytes: 100_000 }
+    handle = handleBy('take')
+    const wire = await dial(edge.port)
+    wire.socket.pause()
+    wire.write(chunkedPost)
+    const more = chunk('a'.repeat(60_000))
+    const sending = setInterval(() => {
+      while (!wire.socket.writableNeedDrain && !wire.socket.destroyed) wire.write(more)
+    }, 5).unref()
+    await sleep(1000)
+    wire.socket.resume()
+    assert.match(await wire.until(/\}$/), /^HTTP\/1.1 413 [^]*body-too-large/)
+    await wire.end() // cut off in the end
+    clearInterval(sending)
+  })
 })
 
 test('a consumer that does not read holds the caller back, and its memory', async () => {
