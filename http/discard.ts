@@ -1,3 +1,4 @@
+import type { Duplex, Readable } from 'node:stream'
 import type { CallerRequest } from './caller.ts'
 
 /** Rest of an unwanted body that is read and forgotten. What comes after it waits in the connection. */
@@ -13,16 +14,32 @@ export const lingerMs = 2000
  * Reads and forgets what is left of a body that nobody wants any more. A caller that goes on and on is held back, then cut
  * off. Without this a kept connection would never come to its next request.
  */
-export const discardRest = (req: CallerRequest): void => {
+export const discardRest = (req: CallerRequest): void => discard(req, () => cutOffLater(req)) // and with it its connection, or its stream
+
+/**
+ * The same on a connection that has had its last answer and is ended on our side: it is closed once the caller has ended
+ * it too, and after `lingerMs` in any case.
+ */
+export const discardUntilClosed = (socket: Duplex): void => {
+  socket.once('end', () => socket.destroy())
+  cutOffLater(socket)
+  discard(socket, () => {})
+}
+
+const discard = (from: Readable, enough: () => void): void => {
   let discardedBytes = 0
-  const discard = (chunk: Buffer) => {
+  const forget = (chunk: Buffer) => {
     discardedBytes += chunk.length
     if (discardedBytes <= maxDiscardedBytes) return
-    req.off('data', discard).pause()
-    const cutOff = setTimeout(() => req.destroy(), lingerMs) // and with it its connection, or its stream
-    req.once('close', () => clearTimeout(cutOff))
+    from.off('data', forget).pause()
+    enough()
   }
-  req.removeAllListeners('readable') // else it would go on waiting to be read
-  req.on('data', discard)
-  req.resume()
+  from.removeAllListeners('readable') // else it would go on waiting to be read
+  from.on('data', forget)
+  from.resume()
+}
+
+const cutOffLater = (from: Readable): void => {
+  const cutOff = setTimeout(() => from.destroy(), lingerMs)
+  from.once('close', () => clearTimeout(cutOff))
 }

@@ -52,6 +52,7 @@ export const openDoors = (server: HttpServer | HttpsServer, doors: Doors): void 
       )
     }
   const unreadable = (error: NodeJS.ErrnoException, socket: Duplex) => {
+    if (isRefused in socket && error.code !== 'ECONNRESET') return // what still comes is not looked at
     if (tlsFailed in socket || error.code === 'ECONNRESET' || !socket.writable)
       return void socket.destroy()
     const { tag, reason } = parserProblems[error.code ?? ''] ?? parserProblems.other
@@ -61,7 +62,10 @@ export const openDoors = (server: HttpServer | HttpsServer, doors: Doors): void 
     // Into an answer that has begun, or before one that is due first, nothing of ours may come. What is written goes out.
     if (answer !== undefined && (answer.res.headersSent || answer.isBehindOther))
       socket.end(() => socket.destroy())
-    else replyProblemOnSocket(socket, { tag })
+    else {
+      Object.assign(socket, { [isRefused]: true })
+      replyProblemOnSocket(socket, { tag })
+    }
   }
 
   server.on('request', request)
@@ -118,6 +122,7 @@ const guarded = (door: () => void | Promise<void>, failed: (cause: unknown) => v
 }
 
 const tlsFailed = Symbol('the handshake failed on this socket')
+const isRefused = Symbol('a request on this socket could not be read, and was answered so')
 const lastAnswer = Symbol('the last answer begun on this socket')
 type Answer = {
   readonly res: ServerResponse

@@ -127,6 +127,16 @@ suite('what Node would answer by itself is answered by us, once, and counted', (
       assert.deepEqual(edge.turned, [reason])
     })
 
+  test('a caller that is still sending its head can read why, also if it looks late', async () => {
+    const wire = await dial(edge.port)
+    wire.socket.pause()
+    wire.write(head('GET / HTTP/1.1', `x: ${'y'.repeat(2_000_000)}`))
+    await sleep(300)
+    wire.socket.resume()
+    assert.match(await wire.end(), /^HTTP\/1.1 431 [^]*headers-too-large/)
+    assert.deepEqual(edge.turned, ['headers-too-large'])
+  })
+
   test('more requests than a connection may have: the last one says so, and it ends', async () => {
     const wire = await dial(edge.port)
     wire.write(get.repeat(5))
