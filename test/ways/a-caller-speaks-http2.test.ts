@@ -259,7 +259,8 @@ test('a quarantine cuts what one caller has open, and on the same and other conn
     })
     let count = 0
     stream.on('data', () => (count += 1)).on('error', () => {})
-    await once(stream, 'response')
+    const [answer] = (await once(stream, 'response')) as [Record<string, unknown>]
+    assert.equal(answer[':status'], 200)
     return { stream, count: () => count }
   }
   const shared = client()

@@ -207,7 +207,8 @@ export const meshRig = async () => {
       exchangeTimeoutMs?: number
     } & Record<string, unknown>,
   ) => {
-    const { exchangePort = 1, exchangeTimeoutMs = 10_000, listeners = {}, ...rest } = given
+    const { exchangePort = 1, exchangeTimeoutMs = 10_000, ...more } = given
+    const { listeners = {}, limits = {}, ...rest } = more as Record<string, object>
     const { ingress = {}, admin = {}, ...others } = listeners as Record<string, object>
     return written(name, {
       ...shared,
@@ -224,6 +225,8 @@ export const meshRig = async () => {
         admin: { port: 0, ...admin },
         ...others,
       },
+      // A busy machine is no matter of the tests, but of those that ask for it.
+      limits: { load: { maxEventLoopDelayMs: 0 }, ...limits },
       policy: { bundleFile },
       waf: { mode: 'off' },
       audit: { file: at(`${name}.audit.jsonl`) },

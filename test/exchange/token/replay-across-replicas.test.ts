@@ -42,7 +42,11 @@ const replicaOf = (redisPort: number, whenAway = 'refuse') =>
       },
     },
     replay: {
-      redis: { url: { file: put('redis', `redis://127.0.0.1:${redisPort}`) }, whenAway },
+      redis: {
+        url: { file: put('redis', `redis://127.0.0.1:${redisPort}`) },
+        timeoutMs: 5000, // patient, for a busy machine
+        whenAway,
+      },
     },
     selfService: { issuers: ['corp'], oneTimeIssuers: ['corp'] },
     clients: {
