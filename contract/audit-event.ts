@@ -195,6 +195,8 @@ export const tunnelEnds = [
   'life-over',
   'bytes-exceeded',
   'cut',
+  /** What came through it was not let on; the problem says why. */
+  'refused',
   'error',
 ] as const
 export type TunnelEnd = (typeof tunnelEnds)[number]

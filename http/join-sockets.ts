@@ -15,6 +15,14 @@ export type JoinedEnd = {
   readonly problem?: Problem
 }
 
+/** Looks at what comes from the upstream before it goes on. */
+export type UpstreamWatch = {
+  /** What of it may go on by now, or what stands against all of it. */
+  readonly in: (chunk: Buffer) => Buffer | { readonly problem: Problem }
+  /** What was held back, once all is here. */
+  readonly rest?: () => Buffer
+}
+
 /** What is written already may still go out so long, once the other end has closed. */
 const lingerMs = 2000
 
@@ -24,7 +32,12 @@ const lingerMs = 2000
  *
  * @param idleTimeoutMs When nothing has moved for so long, both are cut with `connection-idle`. 0: never.
  */
-export const joinSockets = (caller: Duplex, upstream: Duplex, idleTimeoutMs: number): Joined => {
+export const joinSockets = (
+  caller: Duplex,
+  upstream: Duplex,
+  idleTimeoutMs: number,
+  watch?: UpstreamWatch,
+): Joined => {
   let problem: Problem | undefined
   const cut = (given: Problem) => {
     problem ??= given
@@ -36,7 +49,7 @@ export const joinSockets = (caller: Duplex, upstream: Duplex, idleTimeoutMs: num
     : undefined
   const moved = () => void idle?.refresh()
   const bytesFromCaller = pass(caller, upstream, moved)
-  const bytesToCaller = pass(upstream, caller, moved)
+  const bytesToCaller = pass(upstream, caller, moved, watch && { ...watch, refuse: cut })
 
   const closed = Promise.all([whenClosed(caller), whenClosed(upstream)]).then((): JoinedEnd => {
     clearTimeout(idle)
@@ -50,19 +63,30 @@ export const joinSockets = (caller: Duplex, upstream: Duplex, idleTimeoutMs: num
 }
 
 /** @returns How much went through so far. */
-const pass = (from: Duplex, to: Duplex, moved: () => void): (() => number) => {
+const pass = (
+  from: Duplex,
+  to: Duplex,
+  moved: () => void,
+  watch?: UpstreamWatch & { readonly refuse: (problem: Problem) => void },
+): (() => number) => {
   let bytes = 0
   from.on('data', (chunk: Buffer) => {
     bytes += chunk.length
     moved()
-    if (!to.write(chunk)) from.pause()
+    const through = watch ? watch.in(chunk) : chunk
+    if (!Buffer.isBuffer(through)) return watch?.refuse(through.problem)
+    if (through.length > 0 && !to.write(through)) from.pause()
   })
   to.on('drain', () => {
     moved()
     from.resume()
   })
   from.on('error', () => {}) // its 'close' follows
-  from.on('end', () => to.end())
+  from.on('end', () => {
+    const rest = watch?.rest?.()
+    if (rest && rest.length > 0) to.end(rest)
+    else to.end()
+  })
   const finish = () => {
     if (to.destroyed) return
     const end = () => to.destroy()

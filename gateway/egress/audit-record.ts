@@ -57,6 +57,7 @@ export const closedRecord = (
     durationMs,
     bytesIn: notes.bytesOut ?? sent.bytesIn ?? facts.body.bytesIn(),
     bytesOut: sent.bytesOut,
+    ...(sent.grpcStatus === undefined ? {} : { grpcStatus: sent.grpcStatus }),
   }
 }
 

@@ -13,13 +13,15 @@ export type ClientHello =
       readonly serverName: string | undefined
       /** Whether the name that is meant may be another, in an encrypted ClientHello. */
       readonly isEncrypted: boolean
+      /** How many of the bytes it takes, with its records. */
+      readonly takesBytes: number
     }
 
 const malformed = (why: string) => ({ kind: 'malformed', why }) as const
 
-const recordHeaderBytes = 5
-const handshakeRecord = 22
-const maxRecordBytes = 16_384
+export const recordHeaderBytes = 5
+export const handshakeRecord = 22
+export const maxRecordBytes = 16_384
 const messageHeaderBytes = 4
 const clientHelloMessage = 1
 const serverNameExtension = 0
@@ -33,16 +35,19 @@ const hostNameType = 0
  * @see RFC 8446 §4.1.2 and §5.1, RFC 6066 §3, draft-ietf-tls-esni
  */
 export const readClientHello = (bytes: Buffer): ClientHello => {
-  const message = handshakeIn(bytes)
-  if (!Buffer.isBuffer(message)) return message
+  const handshake = handshakeIn(bytes)
+  if ('kind' in handshake) return handshake
+  const { message, takesBytes } = handshake
   if (message[0] !== clientHelloMessage) return malformed('its first message is no ClientHello')
   if (message.length > messageBytes(message))
     return malformed('there is more behind the ClientHello')
-  return readHello(message.subarray(messageHeaderBytes))
+  return readHello(message.subarray(messageHeaderBytes), takesBytes)
 }
 
+type Handshake = { readonly message: Buffer; readonly takesBytes: number }
+
 /** The handshake bytes of the records that are there, once they hold a whole message. */
-const handshakeIn = (bytes: Buffer): Buffer | ClientHello => {
+const handshakeIn = (bytes: Buffer): Handshake | ClientHello => {
   const parts: Buffer[] = []
   let partBytes = 0
   let wantedBytes: number | undefined // of the message; known once its header is there
@@ -62,7 +67,7 @@ const handshakeIn = (bytes: Buffer): Buffer | ClientHello => {
     if (partBytes < messageHeaderBytes) continue
     wantedBytes ??= messageBytes(Buffer.concat(parts))
     // What follows a whole one is none of ours: early data, or a change of ciphers for middleboxes.
-    if (partBytes >= wantedBytes) return Buffer.concat(parts)
+    if (partBytes >= wantedBytes) return { message: Buffer.concat(parts), takesBytes: at }
   }
   const missingBytes = Math.max(1, (wantedBytes ?? messageHeaderBytes) - partBytes)
   return { kind: 'incomplete', atLeastBytes: bytes.length + missingBytes }
@@ -70,14 +75,15 @@ const handshakeIn = (bytes: Buffer): Buffer | ClientHello => {
 
 const messageBytes = (message: Buffer): number => messageHeaderBytes + message.readUIntBE(1, 3)
 
-const readHello = (hello: Buffer): ClientHello => {
+const readHello = (hello: Buffer, takesBytes: number): ClientHello => {
   const reader = readerOf(hello)
   reader.skip(2 + 32) // legacy_version, random
   reader.vector(1) // legacy_session_id
   reader.vector(2) // cipher_suites
   reader.vector(1) // legacy_compression_methods
   if (reader.isBroken()) return malformed('it is cut short')
-  if (reader.left() === 0) return { kind: 'hello', serverName: undefined, isEncrypted: false }
+  if (reader.left() === 0)
+    return { kind: 'hello', serverName: undefined, isEncrypted: false, takesBytes }
   const extensions = readerOf(reader.vector(2))
   if (reader.isBroken() || reader.left() > 0) return malformed('its extensions are cut short')
   const seen = new Set<number>()
@@ -92,7 +98,8 @@ const readHello = (hello: Buffer): ClientHello => {
     serverName = nameIn(body)
     if (serverName === undefined) return malformed('its server name is no host name')
   }
-  return { kind: 'hello', serverName, isEncrypted: seen.has(encryptedClientHelloExtension) }
+  const isEncrypted = seen.has(encryptedClientHelloExtension)
+  return { kind: 'hello', serverName, isEncrypted, takesBytes }
 }
 
 const serverNamePattern = /^[a-z0-9_](?:[a-z0-9_.-]{0,251}[a-z0-9_])?$/i

@@ -12,6 +12,7 @@ import { forward, type Forwarding, type Outgoing } from './forward.ts'
 import type { RuleLimits } from './limit.ts'
 import { answerHeaders } from './relay-answer.ts'
 import type { Tunnels } from './tunnels.ts'
+import { webSocketScan } from './web-socket-scan.ts'
 
 export type ForwardingUpgrade = Omit<Forwarding, 'upgrade'> & {
   readonly client: Pick<UpgradingClient, 'dispatch' | 'upgrade'>
@@ -56,16 +57,17 @@ export const forwardUpgrade = async (
         destination: destination as Socket,
         spiffeId: outgoing.workload.spiffeId,
         limits,
+        watch: webSocketScan(outgoing.credential),
       },
       Buffer.alloc(0),
     )
     opened(tunnel.cut)
-    const { by, bytesOut, bytesIn } = await tunnel.ended
+    const { by, bytesOut, bytesIn, problem: refused } = await tunnel.ended
     notes.closedBy = by
     figures.tunnelEnded(decision.rule, by)
     figures.moved(decision.rule, bytesOut, bytesIn)
-    const cut = cutFor()
-    return { status: 101, bytesIn: bytesOut, bytesOut: bytesIn, ...(cut ? { problem: cut } : {}) }
+    const why = cutFor() ?? refused
+    return { status: 101, bytesIn: bytesOut, bytesOut: bytesIn, ...(why ? { problem: why } : {}) }
   }
   const sent = await forward(outgoing, res, { ...forwarding, upgrade: { client, agreed } })
   watch.stop()

@@ -1,7 +1,9 @@
 import { Transform, type Duplex, type Readable } from 'node:stream'
+import { grpcStatusIn } from '#contract/grpc'
 import type { Inspection } from '#contract/inspection'
 import type { Problem, ProblemTag } from '#contract/problem'
 import type { CallerResponse } from '#http/caller'
+import { answerTrailers } from '#http/trailers'
 import type {
   UpstreamClient,
   UpstreamControl,
@@ -74,6 +76,7 @@ export const forward = (
     } = forwarding
     let control: UpstreamControl | undefined
     let bytesOut = 0
+    let grpcStatus: number | undefined
     let isSettled = false
 
     const leave = () => {
@@ -99,23 +102,34 @@ export const forward = (
     if (fault) return fail(fault)
     if (res.destroyed) return callerGone()
     res.once('close', callerGone).on('drain', resume)
+    const { acceptsTrailers = false, isGrpc = false } = ask.head
     const relay = answerRelay(res, { viaName, decisionId, credential, fail })
     const answering: UpstreamHandler = {
       onStart: (given) => {
         control = given
       },
-      onHead: relay.head,
+      onHead: (status, headers) => {
+        if (isGrpc) grpcStatus = grpcStatusIn(headers)
+        relay.head(status, headers)
+      },
       onData: (chunk) => {
         bytesOut += chunk.length
         const tooMany = spend({ out: 0, in: chunk.length })
         if (tooMany) return fail(tooMany)
         if (!relay.data(chunk)) control?.pause()
       },
-      onEnd: () => {
-        if (!relay.rest()) return
-        const done = () => settle({ status: res.statusCode, bytesOut })
-        res.off('close', callerGone).once('close', done)
-        res.end(done)
+      onEnd: (given) => {
+        const trailers = acceptsTrailers ? answerTrailers(given) : []
+        if (trailers === undefined) return fail(tooManyTrailers)
+        if (isGrpc) grpcStatus ??= grpcStatusIn(given)
+        const done = () =>
+          settle({
+            status: res.statusCode,
+            bytesOut,
+            ...(grpcStatus === undefined ? {} : { grpcStatus }),
+          })
+        res.off('close', callerGone).once('close', done).once('finish', done)
+        relay.end(trailers)
       },
       onError: (why) => fail(problemOf(why)),
     }
@@ -130,6 +144,7 @@ export const forward = (
       authority: authorityOf(outgoing),
       headers: requestHeaders(outgoing, viaName),
       body: counted,
+      needsHttp2: isGrpc,
       headersTimeoutMs,
       idleTimeoutMs,
     }
@@ -163,6 +178,11 @@ const counting = (
   })
   body.on('error', (cause) => counter.destroy(cause))
   return body.pipe(counter)
+}
+
+const tooManyTrailers: Problem = {
+  tag: 'destination-broken',
+  cause: 'more trailers than an answer may have',
 }
 
 const tagOf = {

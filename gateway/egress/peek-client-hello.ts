@@ -4,18 +4,22 @@ import type { EgressDecision } from '#contract/egress'
 import type { Authority } from './authority.ts'
 import { readClientHello, type ClientHello } from './client-hello.ts'
 
+export type Hello = Extract<ClientHello, { readonly kind: 'hello' }>
+
 /** What a tunnel began with. */
 export type Peeked = {
   readonly verdict: ServerNameVerdict
   readonly isAccepted: boolean
   /** All that was read, for the destination. */
   readonly bytes: Buffer
+  /** Where there was one. */
+  readonly hello?: Hello
   /** For the record: what was named instead, or what is wrong. */
   readonly cause?: string
 }
 
 /** Also with keys that withstand quantum computers a ClientHello takes less than 4 KiB. */
-const maxBytes = 16_384
+export const maxHelloBytes = 16_384
 
 /**
  * Reads the ClientHello of a tunnel before anything of it goes on, within bounds of size and time, and judges whether the
@@ -34,7 +38,8 @@ export const peekClientHello = async (
     return { verdict: 'not-inspected', isAccepted: true, bytes: early }
   const { bytes, hello } = await firstBytes(socket, early, timeoutMs)
   if (typeof hello === 'string') return { verdict: hello, isAccepted: false, bytes }
-  return { ...judge(hello, authority, decision), bytes }
+  const judged = { ...judge(hello, authority, decision), bytes }
+  return hello.kind === 'hello' ? { ...judged, hello } : judged
 }
 
 type Stopped = 'timeout' | 'too-long' | 'gone'
@@ -53,9 +58,9 @@ const firstBytes = (
       resolve({ bytes, hello })
     }
     const look = (): boolean => {
-      if (bytes.length < Math.min(atLeastBytes, maxBytes)) return false
+      if (bytes.length < Math.min(atLeastBytes, maxHelloBytes)) return false
       const hello = readClientHello(bytes)
-      if (hello.kind === 'incomplete' && bytes.length < maxBytes) {
+      if (hello.kind === 'incomplete' && bytes.length < maxHelloBytes) {
         atLeastBytes = hello.atLeastBytes
         return false
       }
@@ -79,7 +84,7 @@ const judge = (
   hello: ClientHello,
   { host, isAddress }: Authority,
   { withoutServerName, encryptedClientHello }: EgressDecision,
-): Omit<Peeked, 'bytes'> => {
+): Omit<Peeked, 'bytes' | 'hello'> => {
   switch (hello.kind) {
     case 'incomplete':
       return { verdict: 'malformed', isAccepted: false }

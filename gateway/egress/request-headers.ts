@@ -13,6 +13,8 @@ export type Sending = {
 const httpPort = 80
 const httpsPort = 443
 const nothing = { headers: [], removes: [] } as const
+/** By these an answer would be asked for that nobody can look through: a coded body, messages of gRPC or WebSockets that are compressed. */
+const encodings = ['accept-encoding', 'grpc-accept-encoding', 'sec-websocket-extensions'] as const
 
 /** The Host of what goes out: that of the one authority, whatever was sent. */
 export const authorityOf = (sending: Pick<Sending, 'ask' | 'decision'>): string =>
@@ -25,7 +27,7 @@ export const authorityOf = (sending: Pick<Sending, 'ask' | 'decision'>): string 
 export const requestHeaders = ({ ask, credential }: Sending, viaName: string): string[] => {
   const added = credential?.attachment.reveal() ?? nothing
   const taken = new Set<string | undefined>(['host', ...added.removes, ...namesOf(added.headers)])
-  if (credential) taken.add('accept-encoding')
+  if (credential) for (const name of encodings) taken.add(name)
   const headers: string[] = []
   for (let i = 0; i + 1 < ask.head.headers.length; i += 2) {
     const [name = '', value = ''] = [ask.head.headers[i], ask.head.headers[i + 1]]
@@ -33,6 +35,7 @@ export const requestHeaders = ({ ask, credential }: Sending, viaName: string): s
   }
   headers.push(...added.headers)
   if (credential) headers.push('accept-encoding', 'identity')
+  if (ask.head.acceptsTrailers) headers.push('te', 'trailers')
   headers.push('via', `1.1 ${viaName}`)
   return headers
 }

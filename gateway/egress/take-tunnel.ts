@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream'
+import type { ServerNameVerdict } from '#contract/audit-event'
 import type { Problem } from '#contract/problem'
 import type { Sent } from '../answer.ts'
 import type { TunnelNotes } from './audit-record.ts'
@@ -7,6 +8,7 @@ import type { InspectTunnel } from './inspection/inspect-tunnel.ts'
 import { peekClientHello, type Peeked } from './peek-client-hello.ts'
 import type { EgressParts } from './parts.ts'
 import type { Admitted } from './pipeline.ts'
+import { watchSecondHello, type RefusedHello } from './second-hello.ts'
 import type { Tunnels } from './tunnels.ts'
 
 export type Tunnelling = {
@@ -67,16 +69,15 @@ const afterPeek = (
   if (peeked.isAccepted)
     return decision.protocol === 'tls-inspected'
       ? inspect(admitted, socket, peeked.bytes, tunnelling)
-      : pass(admitted, socket, peeked.bytes, tunnelling)
+      : pass(admitted, socket, peeked, tunnelling)
   connection.socket.destroy()
-  endWithAlert(socket, peeked.verdict === 'mismatch' ? unrecognizedName : accessDenied)
+  const alert = alertOf(peeked.verdict)
+  if (socket.writable) socket.end(alert, () => socket.destroy())
+  else socket.destroy()
   return Promise.resolve({
     status: establishedStatus,
     bytesOut: 0,
-    problem: cutFor() ?? {
-      tag: 'server-name-refused',
-      cause: `${peeked.verdict}${peeked.cause === undefined ? '' : `: ${peeked.cause}`}`,
-    },
+    problem: cutFor() ?? refusedHello(peeked),
   })
 }
 
@@ -107,21 +108,28 @@ const inspect = async (
 const pass = (
   { decision: { rule }, connection, workload: { spiffeId } }: Admitted,
   socket: Duplex,
-  first: Buffer,
+  { bytes, hello }: Peeked,
   { parts, tunnels, figures, notes, opened, cutFor }: Tunnelling,
 ): Promise<Sent> => {
   const limits = parts.limits.get(rule)
+  const watch =
+    hello &&
+    watchSecondHello(hello, (refused) => {
+      notes.serverName = refused.verdict
+      figures.serverName(refused.verdict)
+      return { problem: refusedHello(refused), farewell: alertOf(refused.verdict) }
+    })
   const tunnel = tunnels.open(
-    { workload: socket, destination: connection.socket, spiffeId, limits },
-    first,
+    { workload: socket, destination: connection.socket, spiffeId, limits, watch },
+    bytes,
   )
   opened(tunnel.cut)
-  return tunnel.ended.then(({ by, bytesOut, bytesIn }) => {
+  return tunnel.ended.then(({ by, bytesOut, bytesIn, problem: refused }) => {
     notes.closedBy = by
     notes.bytesOut = bytesOut
     figures.tunnelEnded(rule, by)
     figures.moved(rule, bytesOut, bytesIn)
-    const problem = cutFor()
+    const problem = cutFor() ?? refused
     return { status: establishedStatus, bytesOut: bytesIn, ...(problem ? { problem } : {}) }
   })
 }
@@ -130,8 +138,10 @@ const pass = (
 const unrecognizedName = 112
 const accessDenied = 49
 
-const endWithAlert = (socket: Duplex, description: number): void => {
-  if (socket.writable)
-    socket.end(Buffer.from([21, 3, 3, 0, 2, 2, description]), () => socket.destroy())
-  else socket.destroy()
-}
+const alertOf = (verdict: ServerNameVerdict): Buffer =>
+  Buffer.from([21, 3, 3, 0, 2, 2, verdict === 'mismatch' ? unrecognizedName : accessDenied])
+
+const refusedHello = ({ verdict, cause }: RefusedHello): Problem => ({
+  tag: 'server-name-refused',
+  cause: cause === undefined ? verdict : `${verdict}: ${cause}`,
+})

@@ -4,13 +4,17 @@ import type { TunnelEnd } from '#contract/audit-event'
 import type { Clock } from '#contract/clock'
 import type { SpiffeId } from '#contract/spiffe-id'
 import type { Accounts } from './accounts.ts'
+import type { Problem } from '#contract/problem'
 import { bytesExceeded, type RuleLimits } from './limit.ts'
+import { isRefusal, type TunnelRefusal, type TunnelWatch } from './tunnel-watch.ts'
 
 export type Tunnel = {
   readonly workload: Duplex
   readonly destination: Socket
   readonly spiffeId: SpiffeId
   readonly limits: RuleLimits | undefined
+  /** Looks at what comes through, for as long as it has to. */
+  readonly watch?: TunnelWatch | undefined
 }
 
 export type TunnelEnded = {
@@ -18,6 +22,8 @@ export type TunnelEnded = {
   /** From the workload to the destination. */
   readonly bytesOut: number
   readonly bytesIn: number
+  /** Why what came through was not let on. */
+  readonly problem?: Problem
 }
 
 export type OpenTunnel = {
@@ -33,13 +39,15 @@ export type Tunnels = {
 }
 
 /** All that is kept of one; there may be ten thousand, so it is one object, and its listeners are those of all. */
-type Watched = Tunnel & {
+type Watched = Omit<Tunnel, 'watch'> & {
   readonly beganMs: number
   /** Accounted so far. */
   bytesOut: number
   bytesIn: number
   activeMs: number
+  watch: TunnelWatch | undefined
   by: TunnelEnd | undefined
+  problem: Problem | undefined
   isOver: boolean
   readonly over: (watched: Watched) => void
   readonly resolve: (ended: TunnelEnded) => void
@@ -81,7 +89,9 @@ export const tunnels = (accounts: Accounts, clock: Clock): Tunnels => {
     account(watched, performance.now(), clock())
     all.delete(watched)
     const { bytesRead, bytesWritten } = watched.destination
-    watched.resolve({ by: watched.by ?? 'error', bytesOut: bytesWritten, bytesIn: bytesRead })
+    const { by = 'error', problem } = watched
+    const ended = { by, bytesOut: bytesWritten, bytesIn: bytesRead }
+    watched.resolve(problem ? { ...ended, problem } : ended)
   }
   const timer = setInterval(sweep, sweepEveryMs).unref()
 
@@ -95,7 +105,9 @@ export const tunnels = (accounts: Accounts, clock: Clock): Tunnels => {
         bytesOut: 0,
         bytesIn: 0,
         activeMs: nowMs,
+        watch: tunnel.watch,
         by: undefined,
+        problem: undefined,
         isOver: false,
         over,
         resolve,
@@ -126,10 +138,12 @@ const splice = (watched: Watched, first: Buffer): void => {
   }
   // Who has sent all may still wait for the answer to it; without this its end would end the other way, too.
   workload.allowHalfOpen = true
-  if (first.length > 0) destination.write(first)
+  if (watched.watch) passWatched(watched, watched.watch, workload, first)
+  else if (first.length > 0) destination.write(first)
   for (const one of [workload, destination] as readonly End[]) {
     one.on('data', passOn).on('end', endOther).on('drain', resumeOther)
-    one.resume() // whoever looked at the first bytes may have left it waiting
+    if (one.readableEnded) endOther.call(one) // while its first bytes were looked at
+    one.resume() // whoever did may have left it waiting
   }
 }
 
@@ -138,6 +152,19 @@ const end = (watched: Watched, why: TunnelEnd): void => {
   watched.workload.destroy()
   watched.destination.destroy()
 }
+
+const refuse = (watched: Watched, { problem, farewell }: TunnelRefusal): void => {
+  const { workload, destination } = watched
+  watched.by ??= 'refused'
+  watched.problem ??= problem
+  watched.watch = refusing // of what is still on its way nothing goes on
+  destination.destroy()
+  if (farewell && workload.writable) workload.end(farewell, () => workload.destroy())
+  else workload.destroy()
+}
+
+const nothing = Buffer.alloc(0)
+const refusing: TunnelWatch = { out: () => nothing, in: () => nothing, isOver: () => false }
 
 const settle = (watched: Watched): void => {
   if (watched.isOver || !watched.workload.closed || !watched.destination.closed) return
@@ -162,10 +189,21 @@ const nameOf = (one: End): 'workload' | 'destination' =>
 // Listeners; Node calls them with their socket as `this`.
 
 function passOn(this: End, chunk: Buffer): void {
+  const watched = tunnelOf(this)
+  if (watched.watch) return passWatched(watched, watched.watch, this, chunk)
   const goesOn = otherOf(this).write(chunk, (error) => {
     if (!error) free(chunk)
   })
   if (!goesOn) this.pause()
+}
+
+/** Its memory is not given back: the watch may have kept some of it. */
+const passWatched = (watched: Watched, watch: TunnelWatch, from: End, chunk: Buffer): void => {
+  const isFromWorkload = from === watched.workload
+  const through = isFromWorkload ? (watch.out?.(chunk) ?? chunk) : watch.in(chunk)
+  if (isRefusal(through)) return refuse(watched, through)
+  if (watched.watch === watch && watch.isOver()) watched.watch = undefined
+  if (through.length > 0 && !otherOf(from).write(through)) from.pause()
 }
 
 function resumeOther(this: End): void {
@@ -173,8 +211,11 @@ function resumeOther(this: End): void {
 }
 
 function endOther(this: End): void {
-  tunnelOf(this).by ??= nameOf(this)
-  otherOf(this).end()
+  const watched = tunnelOf(this)
+  watched.by ??= nameOf(this)
+  const rest = this === watched.destination ? watched.watch?.rest?.() : undefined
+  if (rest && rest.length > 0) watched.workload.end(rest)
+  else otherOf(this).end()
 }
 
 function failed(this: End): void {

@@ -83,6 +83,7 @@ export const http1Client = ({
     handler: UpstreamHandler | UpgradeHandler,
     upgrade: 'websocket' | null,
   ) => {
+    if (request.needsHttp2) return refuseUnsent(handler)
     pool.dispatch(
       {
         origin,
@@ -113,6 +114,18 @@ export const http1Client = ({
       return { open: connected, connecting: 0, inFlight: running, queued: pending + queued }
     },
   }
+}
+
+const refuseUnsent = (handler: UpstreamHandler): void => {
+  let isOver = false
+  const end = (kind: UpstreamFaultKind, cause: unknown) => {
+    if (isOver) return
+    isOver = true
+    handler.onError({ kind, cause, unsent: true })
+  }
+  handler.onStart({ abort: (cause) => end('aborted', cause), pause: () => {}, resume: () => {} })
+  // Not at once: no function of a handler is called before `dispatch` has returned, save onStart.
+  queueMicrotask(() => end('no-http2', 'only HTTP/1.1 is spoken there'))
 }
 
 /** `te` is hop-by-hop here; it may stand in a request for the sake of HTTP/2. */

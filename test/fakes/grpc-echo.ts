@@ -36,7 +36,17 @@ export const echoService = {
 } as const
 
 export const startGrpcServer = async (
-  { cert, key, roots }: { cert: string; key: string; roots: string },
+  {
+    cert,
+    key,
+    roots,
+    asksForCertificates = true,
+  }: {
+    readonly cert: string
+    readonly key: string
+    readonly roots: string
+    readonly asksForCertificates?: boolean
+  },
   handlers: EchoHandlers,
 ): Promise<{ readonly port: number; readonly stop: () => void }> => {
   const server = new Server()
@@ -47,7 +57,7 @@ export const startGrpcServer = async (
       ServerCredentials.createSsl(
         Buffer.from(roots),
         [{ cert_chain: Buffer.from(cert), private_key: Buffer.from(key) }],
-        true,
+        asksForCertificates,
       ),
       (error, bound) => (error ? reject(error) : resolve(bound)),
     ),

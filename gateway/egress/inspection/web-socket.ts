@@ -9,6 +9,7 @@ import { switchingProtocols, watchForEarlyData } from '../../web-socket.ts'
 import { admitAgreement } from '../admit-agreement.ts'
 import { forward, type Forwarding, type Outgoing } from '../forward.ts'
 import { answerHeaders } from '../relay-answer.ts'
+import { webSocketScan } from '../web-socket-scan.ts'
 
 export type OpeningWebSocket = Forwarding & {
   readonly client: UpgradingClient
@@ -40,7 +41,12 @@ export const openWebSocket = async (
     watch.stop()
     res.detachSocket(workload as never)
     workload.write(switchingProtocols(answerHeaders(headers, viaName, outgoing.decisionId)))
-    const joined = joinSockets(workload, destination, idleTimeoutMs)
+    const joined = joinSockets(
+      workload,
+      destination,
+      idleTimeoutMs,
+      webSocketScan(outgoing.credential),
+    )
     const stopCounting = countBytes(destination as Socket, joined, opening)
     const { bytesFromCaller, bytesToCaller, problem: ended } = await joined.closed
     stopCounting()

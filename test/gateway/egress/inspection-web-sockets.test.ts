@@ -98,6 +98,17 @@ suite('a WebSocket within inspected TLS', () => {
   test('whose answer holds the credential', async () => {
     assert.equal(await said('/echoes'), '502 credential-returned')
   })
+  test('that shows it later is ended', async () => {
+    const { ws, decisionId } = await open()
+    const seen: string[] = []
+    ws.on('message', (data) => seen.push((data as Buffer).toString()))
+    const closed = once(ws, 'close')
+    ws.send(`it is ${token}`)
+    await closed
+    assert.deepEqual(seen, [])
+    assert.equal((await rig.requestRecord(decisionId, '/chat')).problem, 'credential-returned')
+    rig.records.length = 0
+  })
   test('of a workload that is cut off ends', async () => {
     const { ws } = await open()
     const closed = once(ws, 'close')

@@ -8,6 +8,7 @@ import { connect as connectTls, type TLSSocket } from 'node:tls'
 import * as fc from 'fast-check'
 import { readClientHello } from '#gateway/egress/client-hello'
 import { runHttps } from '#test/fakes/https-server'
+import { helloOf } from './hello.ts'
 import { certificates, runRig, type RigOptions } from './rig.ts'
 
 const certs = certificates()
@@ -187,12 +188,15 @@ suite('what is no ClientHello', () => {
 
 suite('reading a ClientHello', () => {
   test('its name is found, however it is cut into records', () => {
-    for (const recordBytes of [1, 2, 5, 50, 16_000])
-      assert.deepEqual(readClientHello(helloOf('api.test', { recordBytes })), {
+    for (const recordBytes of [1, 2, 5, 50, 16_000]) {
+      const hello = helloOf('api.test', { recordBytes })
+      assert.deepEqual(readClientHello(Buffer.concat([hello, Buffer.from([23])])), {
         kind: 'hello',
         serverName: 'api.test',
         isEncrypted: false,
+        takesBytes: hello.length,
       })
+    }
   })
   test('every beginning of one is incomplete', () => {
     const hello = helloOf('api.test')
@@ -258,54 +262,3 @@ suite('reading a ClientHello', () => {
     )
   })
 })
-
-type HelloOptions = {
-  readonly recordBytes?: number
-  readonly encrypted?: boolean
-  readonly names?: readonly string[]
-  readonly twice?: boolean
-  readonly nameType?: number
-}
-
-/** A ClientHello with what a test wants in it. */
-function helloOf(
-  name: string,
-  {
-    recordBytes = 16_000,
-    encrypted = false,
-    names = [name],
-    twice = false,
-    nameType = 0,
-  }: HelloOptions = {},
-): Buffer {
-  const vector = (size: number, body: Buffer) => {
-    const length = Buffer.alloc(size)
-    length.writeUIntBE(body.length, 0, size)
-    return Buffer.concat([length, body])
-  }
-  const extension = (type: number, body: Buffer) =>
-    Buffer.concat([Buffer.from([type >> 8, type & 0xff]), vector(2, body)])
-  const list = names.map((one) =>
-    Buffer.concat([Buffer.from([nameType]), vector(2, Buffer.from(one, 'latin1'))]),
-  )
-  const serverName = extension(0, vector(2, Buffer.concat(list)))
-  const extensions = Buffer.concat([
-    extension(43, Buffer.from([2, 3, 4])),
-    serverName,
-    ...(twice ? [serverName] : []),
-    ...(encrypted ? [extension(0xfe0d, Buffer.from([0]))] : []),
-  ])
-  const hello = Buffer.concat([
-    Buffer.from([3, 3]),
-    Buffer.alloc(32, 7),
-    vector(1, Buffer.alloc(0)),
-    vector(2, Buffer.from([0x13, 0x01])),
-    vector(1, Buffer.from([0])),
-    vector(2, extensions),
-  ])
-  const message = Buffer.concat([Buffer.from([1]), vector(3, hello)])
-  const records: Buffer[] = []
-  for (let at = 0; at < message.length; at += recordBytes)
-    records.push(Buffer.from([22, 3, 1]), vector(2, message.subarray(at, at + recordBytes)))
-  return Buffer.concat(records)
-}

@@ -145,6 +145,25 @@ suite('a WebSocket', () => {
     const ws = await open(`http://key.lan:${secured}/chat`)
     ws.terminate()
     assert.equal(handshakes[0]?.['authorization'], `Bearer ${token}`)
+    assert.equal(handshakes[0]?.['sec-websocket-extensions'], undefined)
+  })
+  test('that shows the credential is ended, and its record says so', async () => {
+    rig.records.length = 0
+    const ws = await open(`http://key.lan:${secured}/chat`)
+    const seen: string[] = []
+    ws.on('message', (data) => seen.push((data as Buffer).toString()))
+    ws.send('what ends in t')
+    await once(ws, 'message')
+    const closed = once(ws, 'close')
+    ws.send(`it is ${token}`)
+    await closed
+    assert.deepEqual(seen, ['what ends in t'])
+    const record = await rig.recordOf(({ egress }) => egress?.closedBy === 'refused')
+    assert.deepEqual(
+      [record.problem, record.outcome, record.status, record.egress?.closedBy],
+      ['credential-returned', 'failed', 101, 'refused'],
+    )
+    assert.ok(!JSON.stringify(rig.records).includes(token))
   })
   test('of a workload that is cut off ends', async () => {
     const ws = await open(`http://ws.lan:${plain}/chat`)
