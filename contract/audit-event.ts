@@ -148,6 +148,8 @@ export type EgressRecord = {
   readonly reason?: EgressReason
   /** What it would have been refused for, were the rule enforced. */
   readonly wouldRefuse?: EgressReason
+  /** Names that the name stood for, from one to the next (CNAME): eight at most, and only those that were told in time. */
+  readonly aliases?: readonly string[]
   /** All that the name led to, and what each is. */
   readonly addresses?: readonly JudgedAddress[]
   /** The one that was dialled. */

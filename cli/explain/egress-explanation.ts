@@ -115,7 +115,7 @@ const promising = (parts: EgressParts, { workload, addresses }: AskedOut): Egres
     dial: async ({ addresses: [address = ''] }) => pass({ socket: new Socket(), address }),
     resolver:
       addresses.length > 0
-        ? { resolve: async () => pass(addresses), size: () => 0 }
+        ? { resolve: async () => pass({ addresses, aliases: [] }), size: () => 0 }
         : parts.resolver,
   }
 }

@@ -1,8 +1,8 @@
 import { causeText } from '#contract/cause'
-import type { JudgedAddress } from '#contract/egress'
 import type { InspectionRecord } from '#contract/inspection'
 import type { PolicyDecision } from '#contract/policy'
 import type { Problem } from '#contract/problem'
+import type { ClosedAddresses } from '#gateway/egress/find-addresses'
 import { addressesOf } from './what-it-learned-out.ts'
 
 /** Why a step refused, in a line: the policy's reasons and the firewall's findings as a person reads them. */
@@ -24,7 +24,7 @@ const behind = (tag: Problem['tag'], cause: unknown): string | undefined => {
         .map(({ id, message, variable }) => `rule ${id}, ${message}, in ${variable}`)
         .join('; ')
     case 'address-denied':
-      return addressesOf(cause as readonly JudgedAddress[])
+      return addressesOf((cause as ClosedAddresses).judged)
     default:
       return causeText(cause)
   }

@@ -7,13 +7,14 @@ import {
 } from '#contract/audit-event'
 import { causeText } from '#contract/cause'
 import { isoTime } from '#contract/clock'
-import type { EgressReason, JudgedAddress } from '#contract/egress'
+import type { EgressReason } from '#contract/egress'
 import type { Inspection, InspectionRecord } from '#contract/inspection'
 import type { PolicyDecision } from '#contract/policy'
 import type { Problem, ProblemTag } from '#contract/problem'
 import type { QuarantineEntry } from '#contract/quarantine'
 import type { Ending } from '../answer.ts'
 import { quarantineRecord } from '../quarantine-record.ts'
+import type { ClosedAddresses } from './find-addresses.ts'
 import type { Admitted } from './pipeline.ts'
 import type { EgressReceived } from './received.ts'
 
@@ -137,7 +138,7 @@ const egressOf = (
   problem: Problem | undefined,
 ): Pick<AuditEvent, 'egress'> => {
   if (!ask) return {}
-  const judged = addresses?.judged ?? judgedIn(problem)
+  const { judged, aliases = [] } = addresses ?? closedIn(problem)
   return {
     egress: {
       phase,
@@ -153,6 +154,7 @@ const egressOf = (
             ...(decision.wouldRefuse ? { wouldRefuse: decision.wouldRefuse } : {}),
           }
         : refusedBy(problem)),
+      ...(aliases.length > 0 ? { aliases } : {}),
       ...(judged ? { addresses: judged } : {}),
       ...(addresses ? { lookupMs: rounded(addresses.lookupMs) } : {}),
       ...(credential
@@ -186,8 +188,8 @@ const refusedBy = (problem: Problem | undefined): Partial<EgressRecord> => {
   return problem.cause as { readonly rule: string; readonly reason: EgressReason }
 }
 
-const judgedIn = (problem: Problem | undefined): readonly JudgedAddress[] | undefined =>
-  problem?.tag === 'address-denied' ? (problem.cause as readonly JudgedAddress[]) : undefined
+const closedIn = (problem: Problem | undefined): Partial<ClosedAddresses> =>
+  problem?.tag === 'address-denied' ? (problem.cause as ClosedAddresses) : {}
 
 const hasOwnFields: ReadonlySet<string> = new Set([
   'destination-denied',

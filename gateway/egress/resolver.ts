@@ -3,24 +3,35 @@ import { pass, refuse, type Result } from '#contract/problem'
 import type { Meter } from '#contract/telemetry'
 import type { Egress } from '#config/schema'
 
+export type Resolved = {
+  /** In the order in which they came. */
+  readonly addresses: readonly string[]
+  /** Names that stand between, as far as they were told in time: for the record alone, no address is taken from them. */
+  readonly aliases: readonly string[]
+}
+
 /** Finds the addresses of names, each anew when its time is over. */
 export type NameResolver = {
   /**
-   * All addresses of a name, in the order in which they came.
+   * All addresses of a name.
    *
    * @returns Refuses with `destination-unresolved` or `destination-timeout`.
    */
-  readonly resolve: (host: string) => Promise<Result<readonly string[]>>
+  readonly resolve: (host: string) => Promise<Result<Resolved>>
   readonly size: () => number
 }
 
-type Known = { readonly answer: Result<readonly string[]>; readonly untilMs: number }
+type Known = { readonly answer: Result<Resolved>; readonly untilMs: number }
 
 /** More are not judged one by one, and so not dialled at all. */
 const maxAddresses = 256
 /** How long it is remembered that a name has no address. */
 const absentMs = 1000
 const tries = 2
+/** Of the time that a question has: nobody is kept waiting much longer for what is only to be recorded. */
+const aliasShare = 0.1
+const maxAliases = 8
+const maxAliasChars = 253
 
 /** There is no such name, or it has no address of this kind: an answer, and no failure. */
 const absentCodes: ReadonlySet<string> = new Set(['ENOTFOUND', 'ENODATA'])
@@ -45,7 +56,7 @@ export const nameResolver = (
   })
   if (servers.length > 0) resolver.setServers([...servers])
   const known = new Map<string, Known>()
-  const underWay = new Map<string, Promise<Result<readonly string[]>>>()
+  const underWay = new Map<string, Promise<Result<Resolved>>>()
   const count = (result: 'known' | 'asked' | 'none' | 'failed' | 'timeout') =>
     meter.counter('sallyport_egress_lookups_total', { result })
   const counters = {
@@ -64,7 +75,8 @@ export const nameResolver = (
     known.set(host, { answer, untilMs: uptimeMs() + forMs })
   }
 
-  const ask = async (host: string): Promise<Result<readonly string[]>> => {
+  const ask = async (host: string): Promise<Result<Resolved>> => {
+    const chain = aliasesOf(resolver, host)
     const [four, six] = await Promise.all([
       within(timeoutMs, recordsOf(resolver.resolve4(host, { ttl: true }))),
       within(timeoutMs, recordsOf(resolver.resolve6(host, { ttl: true }))),
@@ -76,7 +88,8 @@ export const nameResolver = (
     }
     if (records.length > 0) {
       counters.asked()
-      const answer = pass(records.map(({ address }) => address))
+      const addresses = records.map(({ address }) => address)
+      const answer = pass({ addresses, aliases: await chain.known(timeoutMs * aliasShare) })
       const ttlSeconds = Math.min(maxTtlSeconds, ...records.map(({ ttl }) => ttl))
       remember(host, answer, ttlSeconds * 1000)
       return answer
@@ -102,7 +115,7 @@ export const nameResolver = (
   return {
     resolve: (host) => {
       const own = Object.hasOwn(hosts, host) ? hosts[host] : undefined
-      if (own) return Promise.resolve(pass(own))
+      if (own) return Promise.resolve(pass({ addresses: own, aliases: [] }))
       const remembered = known.get(host)
       if (remembered && remembered.untilMs > uptimeMs()) {
         counters.known()
@@ -133,6 +146,36 @@ const recordsOf = async (
     const { code } = cause as NodeJS.ErrnoException
     if (code === undefined) throw cause
     return { records: [], code }
+  }
+}
+
+/**
+ * Follows a name from alias to alias. The answers that addresses came with say the same, but the platform's resolver does not
+ * show it.
+ */
+const aliasesOf = (resolver: Resolver, host: string) => {
+  const aliases: string[] = []
+  const follow = async () => {
+    for (let name = host; aliases.length < maxAliases;) {
+      const [alias] = await resolver.resolveCname(name)
+      if (alias === undefined || alias === host || aliases.includes(alias)) return
+      aliases.push(alias)
+      name = alias
+    }
+  }
+  // Whatever fails: there is none, or it is not known.
+  const all = follow().catch(() => {})
+  return {
+    /** Those that are known by then. */
+    known: async (waitMs: number): Promise<readonly string[]> => {
+      let timer: NodeJS.Timeout | undefined
+      const late = new Promise<void>((resolve) => {
+        timer = setTimeout(resolve, waitMs)
+      })
+      await Promise.race([all, late])
+      clearTimeout(timer)
+      return aliases.map((alias) => alias.slice(0, maxAliasChars).replace(/[^\x21-\x7e]/g, '?'))
+    },
   }
 }
 

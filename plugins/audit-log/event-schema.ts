@@ -130,6 +130,13 @@ const Egress = Record(
         description: 'What it would have been refused for, were the rule enforced.',
       }),
     ),
+    aliases: Type.Optional(
+      Type.Array(Type.String({ maxLength: 253 }), {
+        maxItems: 8,
+        description:
+          'Names that the name stood for, from one to the next (CNAME), as far as they were told in time. None of them is dialled: the addresses count.',
+      }),
+    ),
     addresses: Type.Optional(
       Type.Array(
         Record({

@@ -79,14 +79,15 @@ const addressesOf = async (
   { resolver, allowlist }: TokenEndpointParts,
   { authority: { host, isAddress, port }, opens }: TokenEndpoint,
 ): Promise<Result<readonly string[]>> => {
-  const found = isAddress ? pass([host]) : await resolver.resolve(host)
+  const found = isAddress ? pass({ addresses: [host] }) : await resolver.resolve(host)
   if (!found.ok) return unavailable(`${found.problem.tag}: ${causeText(found.problem.cause)}`)
-  const closed = found.value
+  const { addresses } = found.value
+  const closed = addresses
     .map((address) => allowlist.judgeAddress(address, port, opens))
     .find(({ isAllowed }) => !isAllowed)
   return closed
     ? unavailable(`${host} leads to ${closed.address}, which is closed (${closed.class})`)
-    : found
+    : pass(addresses)
 }
 
 /** @returns The reason as text if there is no whole answer. */

@@ -26,6 +26,7 @@ after(plain.close)
 
 const certs = certificates()
 const rig = await runRig(certs, {
+  dns: { timeoutMs: 30_000 }, // aliases are waited for a tenth of it
   deny: [
     { id: 'never', hosts: ['**.banned.ex.test', 'banned.ex.test'] },
     { id: 'one-address', networks: ['127.0.0.9/32'] },
@@ -207,6 +208,26 @@ suite('a name that leads inside', () => {
       { type: 'A', address: '10.0.0.1' },
     ])
     assert.equal(await ask('alias.ex.test:443'), '403 address-denied')
+    const { egress } = await rig.recordOf(({ egress }) => egress?.host === 'alias.ex.test')
+    assert.deepEqual(egress?.aliases, ['internal.corp'])
+    assert.deepEqual(
+      egress?.addresses?.map(({ address }) => address),
+      ['10.0.0.1'],
+    )
+  })
+  test('by many, of which eight stand in the record, and in a circle each once', async () => {
+    const closed = { type: 'A', address: '10.0.0.1' } as const
+    for (let i = 0; i < 12; i += 1)
+      dns.set(`a${i}.ex.test`, [{ type: 'CNAME', target: `a${i + 1}.ex.test` }, closed])
+    dns.set('b0.ex.test', [{ type: 'CNAME', target: 'b1.ex.test' }, closed])
+    dns.set('b1.ex.test', [{ type: 'CNAME', target: 'b0.ex.test' }, closed])
+    const aliasesOf = async (host: string) => {
+      assert.equal(await ask(`${host}:443`), '403 address-denied')
+      return (await rig.recordOf(({ egress }) => egress?.host === host)).egress?.aliases
+    }
+    const eight = Array.from({ length: 8 }, (_, i) => `a${i + 1}.ex.test`)
+    assert.deepEqual(await aliasesOf('a0.ex.test'), eight)
+    assert.deepEqual(await aliasesOf('b0.ex.test'), ['b1.ex.test'])
   })
   test('all addresses and their classes are in the record', async () => {
     const { egress } = await rig.recordOf(({ egress }) => egress?.host === 'mixed.ex.test')
