@@ -1,17 +1,20 @@
 /**
  * What does a reload cost, and what do callers notice of it? For a gateway with few routes and with many: one route is
  * changed and SIGHUP sent, first while nobody asks anything, then under load. Time until the new configuration runs, CPU
- * time, and how late the event loop came at the worst, as who asks `/readyz` every 10 ms sees it. Ends with one line of
- * JSON, and with 1 if a request was lost.
+ * time, and how late the event loop came at the worst, by its own figure (`nodejs_eventloop_lag_max_seconds`).
  *
- * Run: npm run bench -- reload [--rounds 3] [--routes 10,10000]
+ * The load counts what it sent and what was answered, and gives nothing up: the records of the gateway must be as many. Ends
+ * with one line of JSON, and with 1 if a request was lost, refused, or has no record of its own, or if there were less than
+ * 1,000 a second.
+ *
+ * Run: npm run bench -- reload [--rounds 3] [--routes 10,10000] [--cpu-prof FOLDER]
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { Agent, get } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
+import { startCountedLoad, type Counted } from './rig/counted-load.ts'
 import { startExchange, startGateway } from './rig/gateway.ts'
 import { makeCertificates } from './rig/mesh.ts'
 import { lastLine, percentile, rounded, table } from './rig/summary.ts'
@@ -23,48 +26,26 @@ const { values } = parseArgs({
   options: {
     rounds: { type: 'string', default: '3' },
     routes: { type: 'string', default: '10,10000' },
+    'cpu-prof': { type: 'string' },
   },
 })
 const counts = values.routes.split(',').map(Number)
 const rounds = Number(values.rounds)
 const connections = 16
 const withinMs = 120_000
-const probeMs = 10
+const leastPerSecond = 1000
 
 const folder = mkdtempSync(join(tmpdir(), 'bench-reload-'))
 const ending: (() => Promise<void>)[] = []
 
 type Gateway = Awaited<ReturnType<typeof startGateway>>
 type Figures = { readonly ms: number; readonly cpuMs: number; readonly worstMs: number }
-type Loaded = Figures & { readonly requests: number; readonly bad: number; readonly p99Ms: number }
+type Loaded = Figures & { readonly load: Counted; readonly records: number }
 
-/** The longest that an answer took while `work` was under way. */
-const worstWhile = async <T>(adminPort: number, work: Promise<T>): Promise<[T, number]> => {
-  // Each on a connection of its own: one that is kept may end while the loop is late.
-  const agent = new Agent({ keepAlive: false })
-  let worstMs = 0
-  const probing = { isOver: false }
-  const probe = async () => {
-    while (!probing.isOver) {
-      const began = performance.now()
-      await new Promise<void>((resolve, reject) => {
-        const asked = get({ host: '127.0.0.1', port: adminPort, path: '/readyz', agent }, (res) => {
-          res.resume()
-          res.once('end', resolve)
-        })
-        asked.once('error', reject)
-      })
-      worstMs = Math.max(worstMs, performance.now() - began)
-      await sleep(probeMs)
-    }
-  }
-  const probes = probe()
-  probes.catch(() => {}) // it is awaited below: until then what broke is not to end us without those that we started
-  const result = await work
-  probing.isOver = true
-  await probes
-  agent.destroy()
-  return [result, worstMs]
+/** Since it was asked the last time. */
+const longestDelayMs = async (adminPort: number): Promise<number> => {
+  const text = await (await fetch(`http://127.0.0.1:${adminPort}/metrics`)).text()
+  return Number(/^nodejs_eventloop_lag_max_seconds (\S+)$/m.exec(text)?.[1]) * 1000
 }
 
 const reloadsOf = (output: string): number =>
@@ -91,22 +72,44 @@ const change = async ({ file, running }: Gateway): Promise<number> => {
   return performance.now() - began
 }
 
-const quiet = async (gateway: Gateway): Promise<Figures> => {
+const figuresOf = async (gateway: Gateway): Promise<Figures> => {
+  await longestDelayMs(gateway.adminPort)
   const before = gateway.running.cpuMicros()
-  const [ms, worstMs] = await worstWhile(gateway.adminPort, change(gateway))
-  return { ms, worstMs, cpuMs: (gateway.running.cpuMicros() - before) / 1000 }
+  const ms = await change(gateway)
+  const cpuMs = (gateway.running.cpuMicros() - before) / 1000
+  return { ms, worstMs: await longestDelayMs(gateway.adminPort), cpuMs }
 }
 
-const underLoad = async (
-  gateway: Gateway,
-  headers: readonly string[],
-  seconds: number,
-): Promise<Loaded> => {
-  const load = wrk({ url: `${gateway.url}/orders/1`, seconds, connections, headers })
+let loads = 0
+
+const underLoad = async (gateway: Gateway, token: string, rootsFile: string): Promise<Loaded> => {
+  loads += 1
+  const path = `/orders/counted-${loads}`
+  const port = Number(new URL(gateway.url).port)
+  const stop = startCountedLoad({ port, rootsFile, path, token, connections })
+  await sleep(1000)
+  const figures = await figuresOf(gateway)
   await sleep(500)
-  const figures = await quiet(gateway)
-  const { requests, bad, p99Ms } = await load
-  return { ...figures, requests, bad, p99Ms }
+  const load = await stop()
+  return { ...figures, load, records: await recordsOf(gateway, path, load.sent) }
+}
+
+const recordedWithinMs = 10_000
+
+/** How many records with an identifier of their own there are of requests for `path` that were served, once it is `expected` or late. */
+const recordsOf = async ({ records }: Gateway, path: string, expected: number): Promise<number> => {
+  const until = performance.now() + recordedWithinMs
+  for (;;) {
+    const lines = readFileSync(records, 'utf8').split('\n')
+    const ids = lines
+      .filter((line) => line.includes(`"path":"${path}"`))
+      .map((line) => JSON.parse(line) as { decisionId: string; status?: number })
+      .filter(({ status }) => status === 200)
+      .map(({ decisionId }) => decisionId)
+    const count = new Set(ids).size
+    if (count >= expected || performance.now() > until) return count
+    await sleep(100)
+  }
 }
 
 const run = async () => {
@@ -117,23 +120,27 @@ const run = async () => {
   const exchange = await startExchange({ folder, certificates, tokens })
   ending.push(exchange.running.stop)
   const parts = { folder, certificates, tokens, upstream, exchange }
-  const headers = [`Authorization: Bearer ${tokens.token()}`]
+  const token = tokens.token()
+  const headers = [`Authorization: Bearer ${token}`]
   const lines = []
   for (const routes of counts) {
-    const gateway = await startGateway(`gateway-${routes}`, { protocol: 'h2', routes }, parts)
+    const profile = values['cpu-prof']
+    const nodeOptions = profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`]
+    const options = { protocol: 'h2', routes, nodeOptions } as const
+    const gateway = await startGateway(`gateway-${routes}`, options, parts)
     ending.push(gateway.running.stop)
     await wrk({ url: `${gateway.url}/orders/1`, seconds: 3, connections, headers })
     const alone: Figures[] = []
     const loaded: Loaded[] = []
-    await quiet(gateway)
+    await figuresOf(gateway)
     for (let round = 0; round < rounds; round++) {
-      const figures = await quiet(gateway)
-      alone.push(figures)
-      // Longer than the reload, which has to share the core with the load.
-      loaded.push(await underLoad(gateway, headers, Math.ceil(figures.ms / 250) + 3))
+      alone.push(await figuresOf(gateway))
+      loaded.push(await underLoad(gateway, token, certificates.edgeRoot))
     }
     const of = <T>(all: readonly T[], pick: (one: T) => number) =>
       rounded(percentile(all.map(pick), 0.5), 0)
+    const sum = (pick: (one: Loaded) => number) =>
+      loaded.reduce((total, one) => total + pick(one), 0)
     lines.push({
       routes,
       ms: of(alone, ({ ms }) => ms),
@@ -141,46 +148,42 @@ const run = async () => {
       worstMs: of(alone, ({ worstMs }) => worstMs),
       loadedMs: of(loaded, ({ ms }) => ms),
       loadedWorstMs: of(loaded, ({ worstMs }) => worstMs),
-      requests: loaded.reduce((sum, { requests }) => sum + requests, 0),
-      lost: loaded.reduce((sum, { bad }) => sum + bad, 0),
-      p99Ms: of(loaded, ({ p99Ms }) => p99Ms),
+      perSecond: of(loaded, ({ load }) => load.perSecond),
+      p99Ms: of(loaded, ({ load }) => load.p99Ms),
+      worstAnswerMs: of(loaded, ({ load }) => load.worstMs),
+      sent: sum(({ load }) => load.sent),
+      answered: sum(({ load }) => load.answers['200'] ?? 0),
+      recorded: sum(({ records }) => records),
     })
     await gateway.running.stop()
   }
-  console.log(
-    table(
-      [
-        'routes',
-        'ms',
-        'CPU ms',
-        'worst ms',
-        'under load: ms',
-        'worst ms',
-        'p99 ms',
-        'requests',
-        'lost',
-      ],
-      lines.map((line) =>
-        [
-          line.routes,
-          line.ms,
-          line.cpuMs,
-          line.worstMs,
-          line.loadedMs,
-          line.loadedWorstMs,
-          line.p99Ms,
-          line.requests,
-          line.lost,
-        ].map(String),
-      ),
-    ),
-  )
+  const columns = [
+    ['routes', 'routes'],
+    ['ms', 'ms'],
+    ['CPU ms', 'cpuMs'],
+    ['worst ms', 'worstMs'],
+    ['under load: ms', 'loadedMs'],
+    ['worst ms', 'loadedWorstMs'],
+    ['p99 ms', 'p99Ms'],
+    ['worst answer ms', 'worstAnswerMs'],
+    ['a second', 'perSecond'],
+    ['sent', 'sent'],
+    ['answered', 'answered'],
+    ['recorded', 'recorded'],
+  ] as const
+  const titles = columns.map(([title]) => title)
+  const rows = lines.map((line) => columns.map(([, name]) => String(line[name])))
+  console.log(table(titles, rows))
   const perRoute = rounded(
     ((lines.at(-1)?.cpuMs ?? 0) - (lines[0]?.cpuMs ?? 0)) /
       ((lines.at(-1)?.routes ?? 0) - (lines[0]?.routes ?? 0)),
   )
   console.log(`\n${lastLine('reload', { cpuMsPerRoute: perRoute, lines })}`)
-  process.exitCode = lines.some(({ lost }) => lost > 0) ? 1 : 0
+  const isWell = lines.every(
+    ({ sent, answered, recorded, perSecond }) =>
+      sent > 0 && answered === sent && recorded === sent && perSecond >= leastPerSecond,
+  )
+  process.exitCode = isWell ? 0 : 1
 }
 
 try {

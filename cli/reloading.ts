@@ -1,4 +1,5 @@
-import { formatFault, loadConfig, type ConfigOf, type Fault } from '#config/load'
+import { formatFault, type ConfigOf, type Fault } from '#config/load'
+import { loadBeside } from '#config/load-beside'
 import type { Log } from '#contract/telemetry'
 import { causeText } from '#contract/cause'
 import { fileStamp } from '#http/file-stamp'
@@ -19,7 +20,8 @@ const pollMs = 2000
 /**
  * Loads the configuration again at SIGHUP, and when a file of it has changed: itself, what it includes, certificates,
  * policy, rules. A change counts once the files have been the same for one look, so that files that are replaced one by
- * one are read when the last is there. What cannot be loaded changes nothing, and is told once.
+ * one are read when the last is there. They are read in a thread beside, so that nobody waits for it. What cannot be loaded
+ * changes nothing, and is told once.
  *
  * @param files Those that the configuration that runs was made from.
  * @returns How to end it; resolves when no load is under way any more.
@@ -35,11 +37,13 @@ export const reloadOnChange = <K extends Kind>(
   let loaded = fileStamp(watched)
   let seen = loaded
   let turn: Promise<void> = Promise.resolve()
+  const ending = new AbortController()
 
   const load = async (): Promise<void> => {
     loaded = fileStamp(watched) // before reading: what changes meanwhile is seen next time
     seen = loaded
-    const next = await loadConfig(kind, file)
+    const next = await loadBeside(kind, file, { signal: ending.signal, files: watched })
+    if (!next) return
     watch(next.files)
     if (!next.ok) {
       const faults = next.faults.map(formatFault)
@@ -87,6 +91,7 @@ export const reloadOnChange = <K extends Kind>(
   return () => {
     process.off('SIGHUP', onHangup)
     clearInterval(timer)
+    ending.abort() // of what is being read; what is being built is waited for
     return turn
   }
 }

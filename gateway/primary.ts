@@ -6,7 +6,8 @@ import { plainListener } from '#http/listen'
 import type { OwnSvid } from '#identity/svid/svid'
 import type { AdminAnswer } from './admin/ask-app.ts'
 import { primaryRoutes } from './admin/primary-routes.ts'
-import { toPortable } from './portable.ts'
+import { inSlices } from '#contract/in-slices'
+import { piecesOf, toPortable, type Piece } from '#contract/portable'
 import { reloadNotes } from './reload-status.ts'
 import type { RunningGateway } from './run.ts'
 import { startWorkers } from './workers.ts'
@@ -55,7 +56,13 @@ export const startPrimary = async (
   const countEnded = meter.counter('sallyport_workers_lost_total', {})
   const workers = await startWorkers({
     count: config.workers,
-    given: () => toPortable({ ...current, svid: ownSvid.current(), ticketKeys }),
+    given: async () => {
+      const started = current
+      return {
+        pieces: await inPieces(started.config),
+        given: toPortable({ revision: started.revision, svid: ownSvid.current(), ticketKeys }),
+      }
+    },
     generation: () => generation,
     ended: (id) => {
       void figures.departed(id)
@@ -110,11 +117,8 @@ export const startPrimary = async (
 
   const reload = async (next: GatewayConfig, nextRevision: string): Promise<void> => {
     try {
-      await workers.askAll(
-        'prepare',
-        toPortable({ config: next, revision: nextRevision }),
-        prepareWithinMs,
-      )
+      const given = { pieces: await inPieces(next), given: { revision: nextRevision } }
+      await workers.askAllInPieces('prepare', given, prepareWithinMs)
     } catch (cause) {
       await workers.tellAll('abandon')
       notes.failed([causeText(cause)])
@@ -149,4 +153,11 @@ export const startPrimary = async (
     await close()
     throw cause
   }
+}
+
+/** This process gives the workers their connections: it must not be late for long either. */
+const inPieces = async (config: GatewayConfig): Promise<readonly Piece[]> => {
+  const pieces: Piece[] = []
+  await inSlices(piecesOf(config), (piece) => void pieces.push(piece))
+  return pieces
 }

@@ -2,6 +2,7 @@ import { causeText } from '#contract/cause'
 
 /** What a primary asks of a worker. All of it is plain data. */
 export const questions = [
+  'piece',
   'start',
   'svid',
   'prepare',

@@ -2,7 +2,7 @@ import type { GatewayConfig } from '#config/schema'
 import { listeners } from '#identity/svid/listeners'
 import type { OwnSvid, Svid } from '#identity/svid/svid'
 import type { AdminQuestion } from './admin/ask-app.ts'
-import { fromPortable } from './portable.ts'
+import { fromPortable, joining, type Piece } from '#contract/portable'
 import type { PreparedGateway, RunningGateway } from './run.ts'
 import { answerOn, type ChannelEnd } from './worker-channel.ts'
 
@@ -32,6 +32,13 @@ export const runWorker = ({ end, start, exit }: WorkerPorts): void => {
   let started: StartedWorker | undefined
   let prepared: PreparedGateway | undefined
   const changed = listeners<Svid>()
+  let pieces = joining()
+  /** That which came in pieces before. */
+  const configSent = () => {
+    const config = pieces.whole() as GatewayConfig
+    pieces = joining()
+    return config
+  }
   const gateway = () => {
     if (!started) throw new Error('it has not started')
     return started.running
@@ -47,20 +54,23 @@ export const runWorker = ({ end, start, exit }: WorkerPorts): void => {
   }
 
   answerOn(end, {
+    piece: (given) => pieces.add(given as Piece),
     start: async (given) => {
-      const whole = fromPortable(given) as Omit<WorkerStart, 'ticketKeys'> & {
+      const config = configSent()
+      const whole = fromPortable(given) as Omit<WorkerStart, 'ticketKeys' | 'config'> & {
         readonly ticketKeys: string
       }
       svid = whole.svid
       const ticketKeys = Buffer.from(whole.ticketKeys, 'base64')
-      started = await start({ ...whole, ticketKeys }, ownSvid)
+      started = await start({ ...whole, config, ticketKeys }, ownSvid)
     },
     svid: (given) => {
       svid = fromPortable(given) as Svid
       changed.tell(svid)
     },
     prepare: async (given) => {
-      const { config, revision } = fromPortable(given) as WorkerStart
+      const config = configSent()
+      const { revision } = given as Pick<WorkerStart, 'revision'>
       prepared?.abandon()
       prepared = undefined
       prepared = await gateway().prepare(config, revision)
@@ -71,6 +81,7 @@ export const runWorker = ({ end, start, exit }: WorkerPorts): void => {
       prepared = undefined
     },
     abandon: () => {
+      pieces = joining()
       prepared?.abandon()
       prepared = undefined
     },

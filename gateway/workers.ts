@@ -1,13 +1,17 @@
 import cluster, { type Worker } from 'node:cluster'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { causeText } from '#contract/cause'
+import type { Piece } from '#contract/portable'
 import type { Log } from '#contract/telemetry'
 import { askerOn, type Question } from './worker-channel.ts'
+
+/** A question, and a configuration that is sent before it. */
+export type InPieces = { readonly pieces: readonly Piece[]; readonly given: unknown }
 
 export type WorkersOptions = {
   readonly count: number
   /** What a worker is started with; asked at each start. */
-  readonly given: () => unknown
+  readonly given: () => Promise<InPieces>
   /** Changes when that does: a worker that was started with what it was before is not used. */
   readonly generation: () => number
   /** Told of a worker that ended by itself; its figures so far were `id`'s. */
@@ -21,6 +25,8 @@ export type WorkerAnswer = { readonly id: number; readonly pid: number; readonly
 export type Workers = {
   /** Asks all that run. Rejects with the first fault. */
   readonly askAll: (ask: Question, given?: unknown, withinMs?: number) => Promise<unknown>
+  /** The same, once each has all the pieces. Rejects when all have answered. */
+  readonly askAllInPieces: (ask: Question, given: InPieces, withinMs: number) => Promise<void>
   /** Asks all that run, and gives what those say who answer. */
   readonly askEach: (ask: Question) => Promise<readonly WorkerAnswer[]>
   /** Tells all that run; one that cannot do it is ended, and started again as it should be. */
@@ -82,7 +88,7 @@ export const startWorkers = async ({
     })
     const startedFor = generation()
     try {
-      await asker.ask('start', given(), startWithinMs)
+      await askInPieces(asker.ask, 'start', await given(), startWithinMs)
       if (isClosing) throw new Error('all are ending')
       if (startedFor !== generation()) throw new Error('what it was started with has changed')
     } catch (cause) {
@@ -135,6 +141,11 @@ export const startWorkers = async ({
     running: () => running.size,
     askAll: (ask, with_, withinMs) =>
       Promise.all([...running.values()].map((each) => each.ask(ask, with_, withinMs))),
+    askAllInPieces: async (ask, with_, withinMs) => {
+      const all = [...running.values()].map((each) => askInPieces(each.ask, ask, with_, withinMs))
+      await Promise.allSettled(all) // nothing of it may still come after what follows
+      await Promise.all(all)
+    },
     askEach: async (ask) => {
       const answers = await Promise.all(
         [...running].map(async ([id, each]): Promise<WorkerAnswer[]> => {
@@ -164,4 +175,15 @@ export const startWorkers = async ({
     },
     close,
   }
+}
+
+/** The next piece is sent when the one before has been taken: a worker puts them together between requests. */
+const askInPieces = async (
+  ask: (ask: Question, given: unknown, withinMs: number) => Promise<unknown>,
+  question: Question,
+  { pieces, given }: InPieces,
+  withinMs: number,
+): Promise<void> => {
+  for (const piece of pieces) await ask('piece', piece, withinMs)
+  await ask(question, given, withinMs)
 }

@@ -1,6 +1,7 @@
 import { dirname } from 'node:path'
 import type { AuditSink } from '#contract/audit-event'
 import type { Clock, RandomBytes } from '#contract/clock'
+import { inSlices } from '#contract/in-slices'
 import type { Inspect } from '#contract/inspection'
 import type { PolicyEngine } from '#contract/policy'
 import type { Quarantine } from '#contract/quarantine'
@@ -30,6 +31,7 @@ import { undiciClient } from '../upstream/undici-client.ts'
 import { upstreamGroup, type UpstreamGroup } from '../upstream/upstream-group.ts'
 import type { CompiledRoute, LimitKey } from './compiled-route.ts'
 import { compileCors } from './cors.ts'
+import { routeTable } from './find-route.ts'
 import type { IngressParts } from './parts.ts'
 import type { HolderParts } from './token-holder.ts'
 
@@ -116,6 +118,13 @@ export const buildIngress = async (
         meter: ports.meter,
       }),
   )
+  const routes: CompiledRoute[] = []
+  const table = routeTable()
+  await inSlices(config.routes, (route) => {
+    const compiled = compileRoute(route, upstreams, firewall, ports)
+    routes.push(compiled)
+    table.add(compiled)
+  })
   const ingress = config.listeners.ingress
   const parts: IngressParts = {
     audit: ports.audit,
@@ -130,7 +139,8 @@ export const buildIngress = async (
     }),
     origin: { trustedProxies: networks(ingress.trustedProxies), viaName: ports.viaName },
     addressLimit: config.limits.address && ports.limit('address', 'all', config.limits.address),
-    routes: config.routes.map((route) => compileRoute(route, upstreams, firewall, ports)),
+    routes,
+    findRoute: table.find,
     quarantine: ports.quarantine.arriving,
     certifiedStrangers: strangersOf(config, federated),
     verify: bearerVerifier(issuers, verifyJwt),

@@ -5,17 +5,26 @@ import { routePrecedence } from '#contract/route-order'
 import type { CompiledRoute } from './compiled-route.ts'
 import { pathTree, type PathTree } from './path-tree.ts'
 
+export type RouteTable = {
+  readonly add: (route: CompiledRoute) => void
+  /** A step refusing with `route-unknown`, or with `method-not-allowed` where only the method does not fit. */
+  readonly find: Step<{ readonly head: RequestHead }, CompiledRoute>
+}
+
 /**
  * Finds the route of a request by host, path, method and header. Its cost does not grow with the number of routes: hosts
  * are looked up, paths walked down a tree, and only the few routes that end on the way are compared.
- *
- * @returns A step refusing with `route-unknown`, or with `method-not-allowed` where only the method does not fit.
  */
-export const findRoute = (
-  routes: readonly CompiledRoute[],
-): Step<{ readonly head: RequestHead }, CompiledRoute> => {
-  const trees = treesOfHosts(routes)
-  return ({ head }) => {
+export const routeTable = (): RouteTable => {
+  const trees = new Map<string, PathTree<Candidate>>()
+  return { add: (route) => addTo(trees, route), find: finderIn(trees) }
+}
+
+type Trees = Map<string, PathTree<Candidate>>
+
+const finderIn =
+  (trees: Trees): RouteTable['find'] =>
+  ({ head }) => {
     let fitting: CompiledRoute | undefined
     let allowed: Set<string> | undefined
     let best = -1
@@ -37,7 +46,6 @@ export const findRoute = (
     if (dot >= 0) trees.get(`*${head.host.slice(dot)}`)?.visit(head.path, consider)
     return fitting ? pass(fitting) : unmatched(allowed)
   }
-}
 
 type Candidate = { readonly route: CompiledRoute; readonly precedence: number }
 
@@ -52,18 +60,12 @@ const hasHeaders = (head: RequestHead, wanted: Readonly<Record<string, string>>)
 }
 
 /** By host, or wildcard one label up. */
-const treesOfHosts = (
-  routes: readonly CompiledRoute[],
-): ReadonlyMap<string, PathTree<Candidate>> => {
-  const trees = new Map<string, PathTree<Candidate>>()
-  for (const route of routes) {
-    const precedence = routePrecedence(route.config.match)
-    for (const host of route.config.match.hosts) {
-      const name = host.toLowerCase()
-      const tree = trees.get(name) ?? pathTree()
-      trees.set(name, tree)
-      tree.add(route.config.match.path, { route, precedence })
-    }
+const addTo = (trees: Trees, route: CompiledRoute): void => {
+  const precedence = routePrecedence(route.config.match)
+  for (const host of route.config.match.hosts) {
+    const name = host.toLowerCase()
+    const tree = trees.get(name) ?? pathTree()
+    trees.set(name, tree)
+    tree.add(route.config.match.path, { route, precedence })
   }
-  return trees
 }

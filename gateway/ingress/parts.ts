@@ -12,6 +12,7 @@ import type { MintCache } from '../mint-cache.ts'
 import type { IssuerForPolicy } from './authorise.ts'
 import type { CertifiedStrangers } from './client-certificate.ts'
 import type { CompiledRoute, LimitKey } from './compiled-route.ts'
+import type { RouteTable } from './find-route.ts'
 import type { HolderParts } from './token-holder.ts'
 import type { Subject } from './identify.ts'
 import type { Quota, QuotaHeaders } from '#contract/quota'
@@ -25,6 +26,7 @@ export type IngressParts = {
   readonly origin: OriginOptions
   readonly addressLimit: Step<LimitKey, Quota> | undefined
   readonly routes: readonly CompiledRoute[]
+  readonly findRoute: RouteTable['find']
   readonly quarantine: QuarantineJudge
   readonly certifiedStrangers: CertifiedStrangers
   readonly verify: VerifyToken

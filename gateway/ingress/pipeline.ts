@@ -6,7 +6,6 @@ import { authorise } from './authorise.ts'
 import { bodySize } from './body-size.ts'
 import { chooseEndpoint } from './choose-endpoint.ts'
 import { clientCertificate } from './client-certificate.ts'
-import { findRoute } from './find-route.ts'
 import { grpcOverHttp2 } from './grpc.ts'
 import { identify } from './identify.ts'
 import { inspect } from './inspect.ts'
@@ -25,7 +24,7 @@ export const ingress = (parts: IngressParts) =>
     .learn('head', readHead(parts.gate)) // well-formed, one path, reserved headers gone
     .learn('origin', findOrigin(parts.origin))
     .learn('addressQuota', limitAddress(parts.addressLimit)) // before the signature check, which a flood would make us pay for
-    .learn('route', findRoute(parts.routes))
+    .learn('route', parts.findRoute)
     .guard('cut off here', quarantinedHere(parts.quarantine)) // address, route, client certificate
     .guard('client certificate', clientCertificate(parts.certifiedStrangers)) // where the route wants one
     .guard('upgrade', upgradable) // WebSocket, where the route offers it

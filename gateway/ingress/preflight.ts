@@ -6,7 +6,7 @@ import type { RawHead } from '#http/raw-gate'
 import type { Sent } from '../answer.ts'
 import { begin, type KnownOf, type Way } from '../compose.ts'
 import type { CompiledRoute } from './compiled-route.ts'
-import { findRoute } from './find-route.ts'
+import type { RouteTable } from './find-route.ts'
 import type { IngressParts } from './parts.ts'
 import { limitAddress, limitRoute } from './limit.ts'
 import { recordable } from './pipeline.ts'
@@ -18,7 +18,7 @@ import type { Received } from './received.ts'
  * The way of what a browser asks before a request of another origin (a preflight, Fetch standard §3.2.2), top to bottom. It
  * carries no credentials, so nobody has to say who they are; what passes is answered here.
  */
-const preflight = (parts: IngressParts, find: ReturnType<typeof findRoute>) =>
+const preflight = (parts: IngressParts, find: RouteTable['find']) =>
   begin<Received>()
     .guard('audit', recordable(parts.audit))
     .guard('load', parts.load)
@@ -43,7 +43,7 @@ export type Preflights = {
 /** @returns undefined where no route has `cors`. */
 export const preflights = (parts: IngressParts): Preflights | undefined => {
   if (!parts.routes.some(({ cors }) => cors !== undefined)) return undefined
-  const find = findAskedRoute(parts.routes)
+  const find = askedRoute(parts.findRoute)
   return {
     isOne: (raw) => {
       const head = parts.gate(raw)
@@ -59,12 +59,10 @@ export const preflights = (parts: IngressParts): Preflights | undefined => {
 const methodHeader = 'access-control-request-method'
 
 /** The route of the request that is asked about. A browser does not say what headers of ours it will have. */
-const findAskedRoute = (
-  routes: readonly CompiledRoute[],
-): Step<{ readonly head: RequestHead }, CompiledRoute> => {
-  const find = findRoute(routes)
-  return ({ head }) => find({ head: { ...head, method: headerOf(head, methodHeader) ?? '' } })
-}
+const askedRoute =
+  (find: RouteTable['find']): RouteTable['find'] =>
+  ({ head }) =>
+    find({ head: { ...head, method: headerOf(head, methodHeader) ?? '' } })
 
 /** Refuses with `origin-refused` an origin whose pages may not call this route. */
 const judge: Step<

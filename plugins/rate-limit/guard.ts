@@ -31,10 +31,12 @@ export const rateLimit = <Needs>({
   key,
   meter,
 }: RateLimitParts<Needs>): Step<Needs, Quota> => {
-  const count = decisionCounters(meter, limit)
+  // Each of 10,000 routes may have a limit: what counts is asked for when the first request comes.
+  let counters: ReturnType<typeof decisionCounters> | undefined
   const { name, points, windowSeconds } = bucket.limit
 
   const judge = (spent: Spent): Result<Quota> => {
+    const count = (counters ??= decisionCounters(meter, limit))
     const resetSeconds = Math.max(1, Math.ceil(spent.resetMs / 1000))
     const quota = {
       name: limit,

@@ -24,11 +24,12 @@ export const memoryStore = (
 ): BucketStore => {
   const slots = fixedSlots(slotCount, clock, randomBytes)
   const counts = new Float64Array(slots.size)
+  const remember = recently()
 
   return {
     bucket: (limit) => {
       const { name, points, windowSeconds } = limit
-      const ownerOf = recently((key) => slots.owner(`${name}\0${key}`))
+      const ownerOf = remember((key) => slots.owner(`${name}\0${key}`))
       return {
         limit,
         take: (key): Spent => {

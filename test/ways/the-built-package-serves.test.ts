@@ -49,7 +49,7 @@ for (const name of Object.keys(manifest.dependencies)) {
 }
 
 /** Starts `sallyport KIND FILE` of the package, until the tests of the file end. */
-const start = async (kind: string, file: string, adminPort: number): Promise<void> => {
+const start = async (kind: string, file: string, adminPort: number): Promise<number> => {
   const child = spawn(process.execPath, [command, kind, file], {
     stdio: ['ignore', 'pipe', 'pipe'],
   })
@@ -64,7 +64,7 @@ const start = async (kind: string, file: string, adminPort: number): Promise<voi
   const until = performance.now() + 60_000
   while (performance.now() < until && child.exitCode === null) {
     const answer = await fetch(`http://127.0.0.1:${adminPort}/readyz`).catch(() => undefined)
-    if (answer?.ok) return
+    if (answer?.ok) return child.pid ?? 0
     await sleep(50)
   }
   throw new Error(`the ${kind} did not start:\n${said}`)
@@ -110,7 +110,7 @@ test('gateway and exchange of the package serve a caller, each with what the oth
     log: noLog,
   })
   ending.push(service.close)
-  await start('gateway', files.gateway, ports.admin)
+  const pid = await start('gateway', files.gateway, ports.admin)
   const caller = callerOf(`https://localhost:${ports.ingress}`, outside.root)
   ending.push(caller.close)
 
@@ -129,4 +129,17 @@ test('gateway and exchange of the package serve a caller, each with what the oth
   const attack = encodeURIComponent("1' UNION SELECT password FROM users--")
   const refused = await caller.send({ path: `/orders/7?note=${attack}`, token })
   assert.equal(refused.headers['x-sallyport-problem'], 'attack-suspected')
+
+  // Read in a thread, whose file has to be where it looks for it.
+  const reloads = async () => {
+    const status = await fetch(`http://127.0.0.1:${ports.admin}/status`)
+    const { config } = (await status.json()) as { config: { loads: number; lastFault?: object } }
+    return config
+  }
+  const before = (await reloads()).loads
+  process.kill(pid, 'SIGHUP')
+  const until = performance.now() + 60_000
+  while ((await reloads()).loads === before && performance.now() < until) await sleep(50)
+  const after = await reloads()
+  assert.ok(after.loads > before && after.lastFault === undefined, JSON.stringify(after))
 })

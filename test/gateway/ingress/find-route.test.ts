@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { RequestHead } from '#contract/request-head'
-import { findRoute } from '#gateway/ingress/find-route'
+import { routeTable } from '#gateway/ingress/find-route'
 import type { CompiledRoute } from '#gateway/ingress/compiled-route'
 import type { RouteMatch } from '#config/schema'
 
@@ -29,7 +29,8 @@ const routes = [
   route('acme', { hosts: ['acme.api.test'], path: { prefix: '/acme' } }),
   route('write', { hosts: ['write.test'], path: { exact: '/x' }, methods: ['PUT', 'DELETE'] }),
 ]
-const find = findRoute(routes)
+const { add, find } = routeTable()
+for (const route of routes) add(route)
 
 const found = (request: RequestHead): string => {
   const result = find({ head: request })

@@ -73,7 +73,8 @@ const numberOf = (key: string): number => key.length * 1000 + (key.codePointAt(0
 
 test('what is remembered of a key is what would be made of it, whoever came before', () => {
   let calls = 0
-  const made = recently((key) => {
+  const remember = recently()
+  const made = remember((key) => {
     calls += 1
     return numberOf(key)
   })
@@ -82,4 +83,6 @@ test('what is remembered of a key is what would be made of it, whoever came befo
   const before = calls
   for (let i = 0; i < 100; i++) made('192.0.2.1')
   assert.equal(calls, before + 1)
+  const others = Array.from({ length: 300 }, (_, i) => remember((key) => numberOf(key) + i))
+  for (const key of keys) others.forEach((other, i) => assert.equal(other(key), numberOf(key) + i))
 })
