@@ -2,6 +2,8 @@
  * Makes what runs on Node alone, for the published package and the container image, in `dist/` or elsewhere.
  *
  *     node node.js build.ts [--into NEW_FOLDER]
+ *
+ * Types are not checked once more: `npm run types` does it, as a part of `npm test`.
  */
 import { execFileSync } from 'node:child_process'
 import { cpSync, existsSync, globSync, readFileSync, rmSync, writeFileSync } from 'node:fs'

@@ -35,7 +35,8 @@ if (node === undefined) {
 }
 const child = spawn(node, process.argv.slice(2), {
   stdio: 'inherit',
-  env: { ...process.env, PATH: dirname(node) + delimiter + process.env.PATH },
+  // tsc and the typed part of oxlint are Go programs: they need a fifth less CPU when they look for garbage more seldom.
+  env: { GOGC: '400', ...process.env, PATH: dirname(node) + delimiter + process.env.PATH },
 })
 process.on('SIGINT', () => {}) // Ctrl-C reaches the child from the terminal itself; passing it on would be a second one
 for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))

@@ -9,6 +9,7 @@ import {
   basic,
   cronSecret,
   mainframeSecret,
+  typistSecret,
   startExchangeWithClients,
   type ExchangeWithClients,
 } from './exchange-with-clients.ts'
@@ -45,14 +46,19 @@ suite('a client proves who it is', () => {
     assert.equal(exchange.records.at(-1)?.client, 'batch')
   })
 
-  test('by a secret, in the header or in the form', async () => {
-    const form = await exchange.form()
-    const headers = basic('mainframe', mainframeSecret)
-    assert.equal((await exchange.post('/token', form, { headers })).status, 200)
-    const inForm = { client_id: 'mainframe', client_secret: mainframeSecret }
-    assert.equal((await exchange.post('/token', { ...form, ...inForm })).status, 200)
-    assert.ok(!JSON.stringify(exchange.records).includes(mainframeSecret))
-  })
+  for (const [client, secret, kept] of [
+    ['mainframe', mainframeSecret, 'SHA-256'],
+    ['typist', typistSecret, 'scrypt'],
+  ] as const)
+    test(`by a secret of which ${kept} is kept, in the header or in the form`, async () => {
+      const form = await exchange.form()
+      const headers = basic(client, secret)
+      assert.equal((await exchange.post('/token', form, { headers })).status, 200)
+      const inForm = { client_id: client, client_secret: secret }
+      assert.equal((await exchange.post('/token', { ...form, ...inForm })).status, 200)
+      assert.equal(exchange.records.at(-1)?.client, client)
+      assert.ok(!JSON.stringify(exchange.records).includes(secret))
+    })
 
   test('by a secret with every character that Basic encodes', async () => {
     const headers = basic('cron', cronSecret)
@@ -87,6 +93,7 @@ const refused: Readonly<Record<string, Row>> = {
   },
   'the client_id of a client alone': { form: () => ({ client_id: 'agent' }) },
   'a wrong secret': { headers: basic('mainframe', `${mainframeSecret}.`) },
+  'a wrong secret, scrypt': { headers: basic('typist', `${typistSecret}.`) },
   'an empty secret': { headers: basic('mainframe', '') },
   'the secret of another': { headers: basic('mainframe', cronSecret) },
   'the hash instead of the secret': { headers: basic('cron', '0'.repeat(64)) },

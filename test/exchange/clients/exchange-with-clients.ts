@@ -26,9 +26,10 @@ import {
 export const assertionType = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
 export const agentId = 'spiffe://mesh.example/user/agent'
 export const batchApi = 'https://batch.example.com'
-/** 32 random bytes as `sha256:` asks for, and one that a person chose, hard to compute instead. */
+/** 32 random bytes as `sha256:` asks for, and one that a person chose, which is hard to compute instead. */
 export const cronSecret = 'kQ2v7-9d:8f/4c+A1b%W0x5Zs3yGh6Jm'
-export const mainframeSecret = 'correct horse battery staple'
+export const mainframeSecret = 'Yq8TnV3rLw0cKz5HsXb2MfJd7PgUa9Ei'
+export const typistSecret = 'correct horse battery staple'
 
 export type ExchangeWithClients = TestExchange & {
   readonly batchKey: KeyObject
@@ -110,7 +111,13 @@ export const basic = (id: string, secret: string): Record<string, string> => ({
 
 const formEncoded = (text: string) => new URLSearchParams([['', text]]).toString().slice(1)
 
-const salt = Buffer.from('a salt of sixteen')
+const sha256Of = (secret: string) => `sha256:${createHash('sha256').update(secret).digest('hex')}`
+const scryptOf = (secret: string) => {
+  const salt = Buffer.from('a salt of sixteen')
+  const hash = scryptSync(secret, salt, 32, { N: 2 ** 14 })
+  return `scrypt:14:${salt.toString('base64url')}:${hash.toString('base64url')}`
+}
+const typistHash = scryptOf(typistSecret)
 const clientsWith = (jwksFile: string) => ({
   agent: {
     authentication: { method: 'tls_client_auth', spiffeId: agentId },
@@ -127,20 +134,15 @@ const clientsWith = (jwksFile: string) => ({
   cron: {
     authentication: {
       method: 'client_secret',
-      secretHashes: [
-        `sha256:${'0'.repeat(64)}`,
-        `sha256:${createHash('sha256').update(cronSecret).digest('hex')}`,
-      ],
+      secretHashes: [`sha256:${'0'.repeat(64)}`, sha256Of(cronSecret)],
     },
     bound: 'dpop',
   },
   mainframe: {
-    authentication: {
-      method: 'client_secret',
-      secretHashes: [
-        `scrypt:14:${salt.toString('base64url')}:${scryptSync(mainframeSecret, salt, 32, { N: 2 ** 14 }).toString('base64url')}`,
-      ],
-    },
+    authentication: { method: 'client_secret', secretHashes: [sha256Of(mainframeSecret)] },
+  },
+  typist: {
+    authentication: { method: 'client_secret', secretHashes: [typistHash] },
   },
 })
 
@@ -158,7 +160,7 @@ const grants = [
   {
     name: 'for-users',
     subjects: ['spiffe://mesh.example/user/*'],
-    to: ['agent', 'batch', 'cron', 'mainframe'],
+    to: ['agent', 'batch', 'cron', 'mainframe', 'typist'],
     tokens: ['jwt-svid', 'access-token'],
     audiences: [orders, batchApi],
     scopes: ['orders.read', 'orders.write'],
