@@ -127,6 +127,7 @@ const gatewayConfig = (files: DemoFiles, ports: DemoPorts) => ({
     url: `https://localhost:${ports.exchange}`,
     spiffeId: ids.exchange,
     caFile: files.meshRoot,
+    timeoutMs: 10_000, // all of it shares a machine that may be small
   },
   listeners: {
     ingress: {

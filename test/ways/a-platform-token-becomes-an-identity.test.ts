@@ -263,7 +263,13 @@ const gateway = await startGateway(
     ],
     spiffeId: 'spiffe://mesh.example/gateway',
     identity: { source: 'exchange', tokenFile: at('gateway-token') },
-    exchange: { url: exchangeUrl, spiffeId: 'spiffe://mesh.example/exchange', caFile: rootsFile },
+    exchange: {
+      url: exchangeUrl,
+      spiffeId: 'spiffe://mesh.example/exchange',
+      caFile: rootsFile,
+      timeoutMs: 10_000, // as the next line: a busy machine is no matter of these tests
+    },
+    limits: { load: { maxEventLoopDelayMs: 0 } },
     listeners: {
       ingress: {
         port: 0,

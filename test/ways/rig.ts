@@ -406,7 +406,7 @@ export const recordsIn = (file: string): readonly AuditEvent[] =>
 /** Waits until there is something, for at most `withinMs`. */
 export const eventually = async <T>(
   look: () => T | undefined | Promise<T | undefined>,
-  withinMs = 30_000,
+  withinMs = 90_000,
 ): Promise<T> => {
   const until = performance.now() + withinMs
   for (;;) {
