@@ -28,6 +28,7 @@ import { openCredentials } from './credentials/open.ts'
 import { dial } from './dial.ts'
 import type { LeafCache } from './inspection/leaf-cache.ts'
 import type { EgressParts } from './parts.ts'
+import { readBuffers } from './read-buffers.ts'
 import { nameResolver } from './resolver.ts'
 import { destinationRoots } from './secure.ts'
 
@@ -130,6 +131,7 @@ const ofConfig = (
     dial,
     connectTimeoutMs: egress.connectTimeoutMs,
     destinationRoots: roots,
+    reads: hand.take('read buffers', 'as ever', readBuffers),
     clientHelloTimeoutMs: egress.clientHelloTimeoutMs,
     headersTimeoutMs: egress.headersTimeoutMs,
     maxBodyBytes: egress.maxBodyBytes,

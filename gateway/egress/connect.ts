@@ -5,6 +5,7 @@ import type { Step } from '#contract/step'
 import { placeOf } from './allow.ts'
 import type { dial, Dialled } from './dial.ts'
 import type { Addresses } from './find-addresses.ts'
+import type { ReadBuffers } from './read-buffers.ts'
 import type { Ask } from './read-ask.ts'
 import type { EgressReceived } from './received.ts'
 
@@ -15,6 +16,8 @@ export type ConnectOptions = {
   readonly connectTimeoutMs: number
   /** Whose certificates are believed, where TLS is made here. */
   readonly destinationRoots: SecureContext
+  /** What tunnels are read into that nobody looks into. */
+  readonly reads: ReadBuffers
 }
 
 export type ConnectNeeds = Pick<EgressReceived, 'gone'> & {
@@ -44,7 +47,7 @@ const offeredTo: Partial<Record<EgressProtocol, readonly string[]>> = {
 export const openConnection = async (
   { ask, decision, addresses, gone }: ConnectNeeds,
   alpn: readonly string[] | undefined,
-  { dial, connectTimeoutMs, destinationRoots: roots }: ConnectOptions,
+  { dial, connectTimeoutMs, destinationRoots: roots, reads }: ConnectOptions,
 ): Promise<Result<Connection>> => {
   const began = performance.now()
   const place = placeOf({ ask, decision })
@@ -54,6 +57,7 @@ export const openConnection = async (
     timeoutMs: connectTimeoutMs,
     signal: gone,
     ...(alpn ? { tls: { ...place, roots, alpn } } : {}),
+    ...(ask.kind === 'tunnel' && !alpn ? { reads } : {}),
   })
   return dialled.ok ? pass({ ...dialled.value, connectMs: performance.now() - began }) : dialled
 }

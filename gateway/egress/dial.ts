@@ -2,6 +2,7 @@ import { connect, type Socket } from 'node:net'
 import { addressBytes, addressText } from '#contract/ip-address'
 import { pass, refuse, type ProblemTag, type Result } from '#contract/problem'
 import { ignoreError } from '#http/ignore-error'
+import type { Reader, ReadBuffers } from './read-buffers.ts'
 import { secure, type Securing } from './secure.ts'
 
 export type DialOptions = {
@@ -13,6 +14,8 @@ export type DialOptions = {
   readonly signal: AbortSignal
   /** Whom the destination must prove to be by TLS; absent where others make it, or nobody. */
   readonly tls?: Securing | undefined
+  /** Reads what comes, in the place of `data` events; not where TLS is made here. */
+  readonly reads?: ReadBuffers | undefined
 }
 
 export type Dialled = {
@@ -20,6 +23,8 @@ export type Dialled = {
   readonly address: string
   /** Version of TLS, where the destination has proved who it is. */
   readonly tlsVersion?: string
+  /** Of what comes, if it was asked for. */
+  readonly reader?: Reader
 }
 
 const maxTries = 4
@@ -62,11 +67,12 @@ const secured = async (
 
 const dialOne = (
   address: string,
-  { port, signal }: DialOptions,
+  { port, signal, reads }: DialOptions,
   timeoutMs: number,
 ): Promise<Result<Dialled>> =>
   new Promise((resolve) => {
     if (signal.aborted) return resolve(refuse('caller-gone'))
+    const reader = reads?.reader()
     const socket = connect({
       host: address, // an address, so Node looks nothing up
       port,
@@ -75,7 +81,9 @@ const dialOne = (
       noDelay: true,
       keepAlive: true,
       keepAliveInitialDelay: keepAliveMs,
+      ...(reader ? { onread: reader.onread } : {}),
     })
+    if (reader) socket.once('close', reader.stop)
     const settle = (result: Result<Dialled>) => {
       clearTimeout(timer)
       signal.removeEventListener('abort', gone)
@@ -94,7 +102,7 @@ const dialOne = (
     const connected = () =>
       settle(
         isAt(socket, address, port)
-          ? pass({ socket, address })
+          ? pass(reader ? { socket, address, reader } : { socket, address })
           : refuse('destination-unreachable', {
               cause: `sent to ${address} port ${port}, arrived at ${socket.remoteAddress} port ${socket.remotePort}`,
             }),

@@ -120,7 +120,14 @@ const pass = (
       return { problem: refusedHello(refused), farewell: alertOf(refused.verdict) }
     })
   const tunnel = tunnels.open(
-    { workload: socket, destination: connection.socket, spiffeId, limits, watch },
+    {
+      workload: socket,
+      destination: connection.socket,
+      reader: connection.reader,
+      spiffeId,
+      limits,
+      watch,
+    },
     bytes,
   )
   opened(tunnel.cut)

@@ -6,11 +6,14 @@ import type { SpiffeId } from '#contract/spiffe-id'
 import type { Accounts } from './accounts.ts'
 import type { Problem } from '#contract/problem'
 import { bytesExceeded, type RuleLimits } from './limit.ts'
+import type { Reader } from './read-buffers.ts'
 import { isRefusal, type TunnelRefusal, type TunnelWatch } from './tunnel-watch.ts'
 
 export type Tunnel = {
   readonly workload: Duplex
   readonly destination: Socket
+  /** Of the destination, if it is not read by `data` events. */
+  readonly reader?: Reader | undefined
   readonly spiffeId: SpiffeId
   readonly limits: RuleLimits | undefined
   /** Looks at what comes through, for as long as it has to. */
@@ -145,6 +148,7 @@ const splice = (watched: Watched, first: Buffer): void => {
     if (one.readableEnded) endOther.call(one) // while its first bytes were looked at
     one.resume() // whoever did may have left it waiting
   }
+  watched.reader?.start(destination, (chunk, done) => passRead(watched, chunk, done))
 }
 
 const end = (watched: Watched, why: TunnelEnd): void => {
@@ -195,6 +199,15 @@ function passOn(this: End, chunk: Buffer): void {
     if (!error) free(chunk)
   })
   if (!goesOn) this.pause()
+}
+
+/** As `passOn`, of memory that is read into again once it is written. */
+const passRead = (watched: Watched, chunk: Buffer, done: () => void): void => {
+  const { workload, destination, watch } = watched
+  if (watch) {
+    passWatched(watched, watch, destination, Buffer.from(chunk))
+    done()
+  } else if (!workload.write(chunk, done)) destination.pause()
 }
 
 /** Its memory is not given back: the watch may have kept some of it. */
