@@ -1,12 +1,14 @@
 /**
  * What does a connection hold that asks for nothing, beside a bare TLS server of Node? Resident memory of a gateway with
- * its firewall off, and of the other, before and after so many connections have asked once each and then are idle. Ends
- * with one line of JSON, and with 1 where a goal is missed.
+ * its firewall off, of what `npm run build` makes and of the sources, and of the other, before and after so many
+ * connections have asked once each and then are idle. Ends with one line of JSON, and with 1 where what is built misses a
+ * goal.
  *
  * Run: npm run bench -- memory [--connections 1000,10000]
  *
  * The client keeps as many sockets as the server: see `ulimit -n`.
  */
+import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -34,6 +36,9 @@ const patienceMs = 3_600_000
 const folder = mkdtempSync(join(tmpdir(), 'bench-memory-'))
 const ending: (() => Promise<void>)[] = []
 
+const built = 'gateway, built'
+const bare = 'bare server'
+
 type Line = {
   readonly name: string
   readonly connections: number
@@ -43,6 +48,9 @@ type Line = {
 }
 
 const run = async () => {
+  const root = join(import.meta.dirname, '..')
+  const tree = join(root, 'dist')
+  execFileSync(process.execPath, [join(root, 'build.ts')], { stdio: 'inherit' })
   const certificates = await makeCertificates(folder)
   const tokens = tokenMaker(folder)
   const upstream = await startUpstream(folder, certificates)
@@ -53,14 +61,17 @@ const run = async () => {
   const ingress = {
     limits: { keepAliveTimeoutMs: patienceMs, maxConnections: 100_000 },
   }
+  const gateway = (options: object) => (name: string) =>
+    startGateway(name, { protocol: 'h2', ingress, ...options }, parts)
   const kinds: readonly (readonly [string, (name: string) => Promise<Contender>])[] = [
-    ['gateway', (name) => startGateway(name, { protocol: 'h2', ingress }, parts)],
-    ['bare server', (name) => startBareTls(name, parts)],
+    [built, gateway({ tree })],
+    ['gateway, sources', gateway({})],
+    [bare, (name) => startBareTls(name, parts)],
   ]
   const lines: Line[] = []
   for (const connections of counts)
     for (const [name, start] of kinds) {
-      const { url, running } = await start(`${name}-${connections}`)
+      const { url, running } = await start(`${name.replaceAll(/\W+/g, '-')}-${connections}`)
       ending.push(running.stop)
       await sleep(restMs)
       const emptyMb = rssMbOf(running.pid)
@@ -93,12 +104,12 @@ const run = async () => {
       ]),
     ),
   )
-  const ours = lines.filter(({ name }) => name === 'gateway')
+  const ours = lines.filter(({ name }) => name === built)
   const toBare = Object.fromEntries(
     ours.map(({ connections, rssMb, kbEach }) => {
-      const bare = lines.find((one) => one.name !== 'gateway' && one.connections === connections)
+      const other = lines.find((one) => one.name === bare && one.connections === connections)
       const over = (mine: number, theirs = Number.NaN) => rounded(mine / theirs, 2)
-      return [connections, { rss: over(rssMb, bare?.rssMb), each: over(kbEach, bare?.kbEach) }]
+      return [connections, { rss: over(rssMb, other?.rssMb), each: over(kbEach, other?.kbEach) }]
     }),
   )
   console.log(`\n${lastLine('memory', { goals, toBare, lines })}`)
