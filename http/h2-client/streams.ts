@@ -33,6 +33,8 @@ export const startStream = (connection: Connection, exchange: Exchange, nowMs: n
   exchange.connection = connection
   exchange.streamId = id
   exchange.attempts++
+  // Of a connection on which nothing went on for a while, the last reading is old: what is sent now would look overdue at once.
+  connection.nowMs = nowMs
   exchange.progressMs = nowMs
   exchange.receiveWindow = connection.limits.streamWindowBytes
   exchange.sendWindow = connection.peerInitialWindow

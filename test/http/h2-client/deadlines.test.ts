@@ -1,7 +1,18 @@
 import assert from 'node:assert/strict'
-import { Readable } from 'node:stream'
+import { PassThrough, Readable } from 'node:stream'
 import { test } from 'node:test'
-import type { H2Limits } from '#http/h2-client/h2-client'
+import { newConnection } from '#http/h2-client/connection'
+import { checkDeadlines } from '#http/h2-client/deadlines'
+import { newExchange } from '#http/h2-client/exchange'
+import { flush } from '#http/h2-client/flush'
+import {
+  answerDecoder,
+  answerLimits,
+  defaultLimits,
+  type H2Limits,
+} from '#http/h2-client/h2-client'
+import { requestEncoder } from '#http/h2-client/request-head'
+import { startStream } from '#http/h2-client/streams'
 import { ask, clientOf, until } from './ask.ts'
 import {
   answer,
@@ -34,6 +45,43 @@ test('no head in time: a timeout, the stream is reset, the connection goes on', 
   assert.equal(fault?.unsent, false)
   assert.equal((await ask(client)).body, 'answer 3')
   assert.equal(peer.connections[0]?.resets.get(1), cancel)
+})
+
+test('after a long rest a request with a body has all its time', () => {
+  const seen: unknown[] = []
+  const handler = {
+    onStart: () => {},
+    onHead: () => {},
+    onData: () => {},
+    onEnd: () => {},
+    onError: (fault: unknown) => void seen.push(fault),
+  }
+  const request = {
+    method: 'POST',
+    path: '/',
+    authority: 'peer.test',
+    headers: ['content-length', '1'],
+    body: Buffer.from('x'),
+    headersTimeoutMs: 1000,
+    idleTimeoutMs: 1000,
+  }
+  const events = { room: () => {}, resend: () => {}, proved: () => {}, gone: () => {} }
+  const connection = newConnection(
+    new PassThrough(),
+    { ...defaultLimits, settingsTimeoutMs: Infinity },
+    answerDecoder(answerLimits),
+    events,
+    0,
+  )
+  const restedMs = 1_000_000
+  const exchange = newExchange(request, requestEncoder('https')(request), handler, restedMs)
+  startStream(connection, exchange, restedMs)
+  flush(connection)
+  assert.equal(exchange.upload?.sentBytes, 1, 'the body was not sent: nothing is tested')
+  checkDeadlines(connection, restedMs + 1000)
+  assert.deepEqual(seen, [])
+  checkDeadlines(connection, restedMs + 1001)
+  assert.equal(seen.length, 1)
 })
 
 test('1xx answers do not put off the deadline', async (t) => {
