@@ -214,6 +214,10 @@ end
           ),
         )
         const { name } = contender
+        if (figures.requests === 0)
+          throw new Error(
+            `${name}, ${load}: not one answer in ${values.seconds} s, the handshakes included; give it more --seconds`,
+          )
         if (figures.bad > 0)
           throw new Error(
             `${name}, ${load}: ${figures.bad} bad answers, such as ${badOne(contender)}`,

@@ -5,6 +5,7 @@
  * Arguments: JSON with port, endpoint and the PEM files.
  */
 import { readFileSync } from 'node:fs'
+import type { IncomingMessage } from 'node:http'
 import { createServer } from 'node:https'
 import { secret } from '#contract/secret'
 import { endToEndHeaders } from '#http/hop-by-hop'
@@ -39,6 +40,9 @@ const client = negotiatedClient({
   connectTimeoutMs: 2000,
 })
 
+const hasBody = ({ headers }: IncomingMessage): boolean =>
+  headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined
+
 const server = createServer(
   {
     cert: text(options.certificateFile),
@@ -54,7 +58,7 @@ const server = createServer(
         path: req.url ?? '',
         authority: headers[host + 1] ?? '',
         headers: headers.toSpliced(host, 2),
-        body: null,
+        body: hasBody(req) ? req : null,
         headersTimeoutMs: 15_000,
         idleTimeoutMs: 60_000,
       },

@@ -32,6 +32,8 @@ http {
   keepalive_requests 1000000000; keepalive_timeout 300s; client_max_body_size 10m;
   client_body_temp_path ${folder}/body; proxy_temp_path ${folder}/proxy; fastcgi_temp_path ${folder}/fastcgi;
   uwsgi_temp_path ${folder}/uwsgi; scgi_temp_path ${folder}/scgi;
+  upstream files { server unix:${folder}/files.sock; keepalive 64; }
+  server { listen unix:${folder}/files.sock; location / { root ${bodies}; } }
   server {
     listen 127.0.0.1:${http1Port} ssl;
     listen 127.0.0.1:${h2Port} ssl http2;
@@ -39,8 +41,13 @@ http {
     ssl_protocols TLSv1.2 TLSv1.3; ssl_session_tickets off; ssl_session_cache off;
     ssl_certificate ${upstream.certificate}; ssl_certificate_key ${upstream.key};
     ssl_client_certificate ${meshRoots}; ssl_verify_client on; ssl_verify_depth 3;
-    # Bodies each way: what is sent is read and thrown away, and a file of that size comes back.
-    location /orders/bodies/ { alias ${bodies}/; error_page 405 =200 $uri; }
+    # Bodies each way: what is sent is read to its end, and only then a file of that size comes back. Were it answered
+    # at once, as a file that is posted to would be, each proxy would deal in its own way with a body that nobody wants.
+    location /orders/bodies/ {
+      client_body_buffer_size 128k; proxy_request_buffering on; proxy_buffers 8 32k;
+      proxy_method GET; proxy_pass_request_body off; proxy_set_header Content-Length ""; proxy_set_header Connection "";
+      proxy_http_version 1.1; proxy_pass http://files/;
+    }
     location / { return 200 '{"id":1,"status":"ok","items":[1,2,3,4,5,6,7,8,9],"note":"orders behind its sidecar"}'; }
   }
 }

@@ -35,6 +35,9 @@ export const wrk = async ({
     `-c${connections}`,
     `-d${seconds}`,
     '--latency',
+    // A slow answer is one: after 2 s it would be counted among those that failed, as happens on a busy machine.
+    '--timeout',
+    `${seconds + 30}`,
     ...headers.flatMap((header) => ['-H', header]),
     ...(script === undefined ? [] : ['-s', script]),
     url,
