@@ -50,12 +50,48 @@ export const parseCompactJws = (token: string): Result<CompactJws> => {
   return jws.ok && jws.value.header.jku !== undefined ? refuseMember('jku') : jws
 }
 
-/** The same for who knows the one `jku` that is to be let pass, and refuses any other (`refuseMember`). */
-export const parseIssuersJws = (token: string): Result<CompactJws> => {
-  const split = splitJws(token)
-  if (!split.ok) return split
-  const header = readHeader(split.value.header)
-  return header.ok ? pass({ ...split.value, header: header.value }) : header
+/**
+ * The same for who knows the one `jku` that is to be let pass, and refuses any other (`refuseMember`).
+ *
+ * @param known Headers that need not be read again.
+ */
+export const parseIssuersJws = (
+  token: string,
+  known?: Pick<KnownHeaders, 'get'>,
+): Result<CompactJws> => {
+  const cut = cutJws(token)
+  if (!cut.ok) return cut
+  const { headerText, payload, signingInput, signature } = cut.value
+  const before = known?.get(headerText)
+  if (before !== undefined) return pass({ header: before, payload, signingInput, signature })
+  const parsed = parseHeader(headerText)
+  if (!parsed.ok) return parsed
+  const header = readHeader(parsed.value)
+  return header.ok ? pass({ header: header.value, payload, signingInput, signature }) : header
+}
+
+/** All tokens of one key mostly have the same header, to the letter: what it says was read before. */
+export type KnownHeaders = {
+  readonly get: (text: string) => JwsHeader | undefined
+  /** @param signingInput Of a token whose signature was good: nobody else can fill this. */
+  readonly keep: (signingInput: string, header: JwsHeader) => void
+}
+
+const maxKnownHeaders = 256
+const maxKnownChars = 512
+
+export const knownHeaders = (): KnownHeaders => {
+  const known = new Map<string, JwsHeader>()
+  return {
+    get: (text) => known.get(text),
+    keep: (signingInput, header) => {
+      const text = signingInput.slice(0, signingInput.indexOf('.'))
+      if (known.has(text) || text.length > maxKnownChars) return
+      if (known.size >= maxKnownHeaders) known.clear()
+      // A copy: a part of a text keeps the whole of it in memory, and that is a token.
+      known.set(Buffer.from(text, 'latin1').toString('latin1'), Object.freeze(header))
+    },
+  }
 }
 
 /** Refuses a token for what is in its header. */
@@ -67,23 +103,37 @@ export const refuseMember = (member: string): Refusal => malformed(`its header h
  * @returns Refuses with `token-malformed`.
  */
 export const splitJws = (token: string): Result<SplitJws> => {
+  const cut = cutJws(token)
+  if (!cut.ok) return cut
+  const { headerText, payload, signingInput, signature } = cut.value
+  const header = parseHeader(headerText)
+  return header.ok ? pass({ header: header.value, payload, signingInput, signature }) : header
+}
+
+type CutJws = Omit<CompactJws, 'header'> & { readonly headerText: string }
+
+/** Of the header only that it is of the alphabet and not too long. */
+const cutJws = (token: string): Result<CutJws> => {
   if (token.length > maxTokenChars) return malformed('it is too long')
   if (!shape.test(token)) return malformed('it is not three base64url parts')
   const [header = '', payload = '', signature = ''] = token.split('.')
   if (header.length > maxHeaderChars) return malformed('its header is too long')
-  const headerBytes = decodeCanonical(header)
   const payloadBytes = decodeCanonical(payload)
   const signatureBytes = decodeCanonical(signature)
-  if (!headerBytes || !payloadBytes || !signatureBytes)
-    return malformed('a part of it is not canonical base64url')
-  const parsed = parseStrictObject(headerBytes)
-  if (!parsed.ok) return malformed('its header is not acceptable', parsed.fault)
+  if (!payloadBytes || !signatureBytes) return notCanonical
   return pass({
-    header: parsed.value,
+    headerText: header,
     payload: payloadBytes,
     signingInput: token.slice(0, header.length + 1 + payload.length),
     signature: signatureBytes,
   })
+}
+
+const parseHeader = (text: string): Result<JsonObject> => {
+  const bytes = decodeCanonical(text)
+  if (!bytes) return notCanonical
+  const parsed = parseStrictObject(bytes)
+  return parsed.ok ? pass(parsed.value) : malformed('its header is not acceptable', parsed.fault)
 }
 
 /**
@@ -141,3 +191,4 @@ const endsTwoBytes = 'AEIMQUYcgkosw048'
 
 const malformed = (why: string, cause?: string): Refusal =>
   refuseToken('token-malformed', `The token is malformed: ${why}`, cause)
+const notCanonical = malformed('a part of it is not canonical base64url')

@@ -11,11 +11,13 @@ import { issuerOfSubject } from '../platforms/spiffe.ts'
 import { deepFreeze, type JsonObject } from '../json-strict.ts'
 import type { VerificationKey } from './jwks.ts'
 import {
+  knownHeaders,
   maxTokenChars,
   parseClaims,
   parseIssuersJws,
   refuseMember,
   type CompactJws,
+  type KnownHeaders,
 } from './strict-parse.ts'
 import { checkTimes, readTimes, type TokenTimes } from './times.ts'
 import { tokenCache, tokenKey, type CachedToken } from './token-cache.ts'
@@ -59,6 +61,7 @@ const retryAfterSeconds = '5'
  */
 export const tokenVerifier = ({ issuers, maxTokens, meter }: TokenVerifierOptions): VerifyToken => {
   const cache = tokenCache(maxTokens)
+  const headers = knownHeaders()
   const countHit = meter.counter('sallyport_token_cache_total', { result: 'hit' })
   const countMiss = meter.counter('sallyport_token_cache_total', { result: 'miss' })
 
@@ -71,6 +74,7 @@ export const tokenVerifier = ({ issuers, maxTokens, meter }: TokenVerifierOption
   ): Result<VerifiedToken> => {
     if (read.times.iat !== undefined) read.issuer.clock.made(read.times.iat, nowMs)
     const verified = verifiedTokenOf(read)
+    headers.keep(read.jws.signingInput, read.jws.header)
     cache.set(tokenHash, token.length, {
       token: verified,
       times: read.times,
@@ -86,7 +90,7 @@ export const tokenVerifier = ({ issuers, maxTokens, meter }: TokenVerifierOption
     accepted: ReadonlySet<string>,
     nowMs: number,
   ): Soon<Result<VerifiedToken>> => {
-    const reading = readToken(token, issuers, accepted, nowMs)
+    const reading = readToken(token, headers, issuers, accepted, nowMs)
     if (!reading.ok) return reading
     const read = reading.value
     const { kid } = read.jws.header
@@ -132,11 +136,12 @@ const checkAgain = (
 
 const readToken = (
   token: string,
+  headers: KnownHeaders,
   issuers: ReadonlyMap<string, TrustedIssuer>,
   accepted: ReadonlySet<string>,
   nowMs: number,
 ): Result<Read> => {
-  const jws = parseIssuersJws(token)
+  const jws = parseIssuersJws(token, headers)
   if (!jws.ok) return jws
   const said = parseClaims(jws.value)
   if (!said.ok) return said
