@@ -4,8 +4,7 @@
  * time, and how late the event loop came at the worst, by its own figure (`nodejs_eventloop_lag_max_seconds`).
  *
  * The load counts what it sent and what was answered, and gives nothing up: the records of the gateway must be as many. Ends
- * with one line of JSON, and with 1 if a request was lost, refused, or has no record of its own, or if there were less than
- * 1,000 a second.
+ * with one line of JSON, and with 1 if a request was lost, refused, or has no record of its own.
  *
  * Run: npm run bench -- reload [--rounds 3] [--routes 10,10000] [--cpu-prof FOLDER]
  */
@@ -33,7 +32,6 @@ const counts = values.routes.split(',').map(Number)
 const rounds = Number(values.rounds)
 const connections = 16
 const withinMs = 120_000
-const leastPerSecond = 1000
 
 const folder = mkdtempSync(join(tmpdir(), 'bench-reload-'))
 const ending: (() => Promise<void>)[] = []
@@ -180,8 +178,7 @@ const run = async () => {
   )
   console.log(`\n${lastLine('reload', { cpuMsPerRoute: perRoute, lines })}`)
   const isWell = lines.every(
-    ({ sent, answered, recorded, perSecond }) =>
-      sent > 0 && answered === sent && recorded === sent && perSecond >= leastPerSecond,
+    ({ sent, answered, recorded }) => sent > 0 && answered === sent && recorded === sent,
   )
   process.exitCode = isWell ? 0 : 1
 }

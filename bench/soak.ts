@@ -1,6 +1,6 @@
 /**
  * Does a gateway under mixed load for minutes hold on to memory or descriptors? Good callers, refused ones, those who leave
- * midway, slow ones and WebSockets at once. Fails if its live heap or its memory grows, or if a descriptor stays behind.
+ * midway, slow ones, WebSockets and gRPC at once, over HTTP/1.1 and HTTP/2 on both sides. Fails if its live heap or its memory grows, or if a descriptor stays behind.
  *
  * Run: npm run bench -- soak [--minutes 3]
  */
@@ -13,6 +13,7 @@ import { footprintOf, type Footprint } from './rig/footprint.ts'
 import { startExchange, startGateway } from './rig/gateway.ts'
 import { makeCertificates } from './rig/mesh.ts'
 import { callUntil, soakCallers } from './rig/soak-callers.ts'
+import { soakH2Callers } from './rig/soak-h2-callers.ts'
 import { startSoakService } from './rig/soak-service.ts'
 import { tokenMaker } from './rig/tokens.ts'
 
@@ -41,6 +42,14 @@ const run = async () => {
       endpoint: service.url,
       ingress: { limits: { headersTimeoutMs: 2000 } },
       route: { websocket: {} },
+      services: {
+        h2: { endpoint: service.h2Url, path: '/h2' },
+        grpc: {
+          endpoint: service.grpcUrl,
+          path: '/test.Echo',
+          route: { grpc: {}, policy: { requires: { scopes: ['orders:read'] } } },
+        },
+      },
     },
     { folder, certificates, tokens, exchange },
   )
@@ -53,7 +62,7 @@ const run = async () => {
   }
   const end = new AbortController()
   const idle = await look()
-  const calling = callUntil(soakCallers(target), end.signal)
+  const calling = callUntil([...soakCallers(target), ...soakH2Callers(target)], end.signal)
   const seen: Footprint[] = []
   for (let i = 0; i < looks; i += 1) {
     await sleep((minutes * 60_000) / looks)
@@ -108,7 +117,7 @@ const report = (
     ...(last.rssMb > second.rssMb + growth.rssMb ? ['memory grows'] : []),
     ...(after.descriptors > idle.descriptors + growth.descriptors ? ['descriptors stay'] : []),
     ...(after.open > 0 ? ['something is still open'] : []),
-    ...(Object.keys(counts['good'] ?? {}).some((word) => word !== '200')
+    ...(Object.entries(counts).some(([name, became]) => !isServed(name, became))
       ? ['a good caller was not served']
       : []),
   ]
@@ -117,6 +126,12 @@ const report = (
   console.log(JSON.stringify(figures))
   process.exitCode = faults.length === 0 ? 0 : 1
 }
+
+/** Whether those who did nothing wrong, and did not leave, all got what they came for. */
+const isServed = (name: string, became: Readonly<Record<string, number>>): boolean =>
+  !/^(good|body|gRPC)/.test(name) ||
+  name.endsWith('leaves') ||
+  Object.keys(became).every((word) => word === '200' || word === 'answered')
 
 try {
   await run()

@@ -57,6 +57,8 @@ export const startExchange = async (
   return { running, url }
 }
 
+export type Service = { readonly endpoint: string; readonly path: string; readonly route?: object }
+
 export type GatewayOptions = {
   readonly protocol: UpstreamProtocol
   readonly routes?: number
@@ -70,6 +72,8 @@ export type GatewayOptions = {
   readonly route?: object
   /** Where the service is, if it is not the one of nginx. */
   readonly endpoint?: string
+  /** Further services, by the name of their route and upstream. */
+  readonly services?: Readonly<Record<string, Service>>
   readonly limits?: object
   /** Off unless it is said: the others have none. */
   readonly waf?: object
@@ -115,6 +119,7 @@ const gatewayConfig = (
     ingress = {},
     route: more = {},
     endpoint,
+    services = {},
     limits = {},
     waf = { mode: 'off' },
     workers = 1,
@@ -188,8 +193,22 @@ const gatewayConfig = (
         ],
         spiffeId: ids.orders,
       },
+      ...Object.fromEntries(
+        Object.entries(services).map(([name, { endpoint: at }]) => [
+          name,
+          { endpoints: [at], spiffeId: ids.orders },
+        ]),
+      ),
     },
-    routes: [{ ...route('/orders', 'orders'), ...more }, ...others],
+    routes: [
+      { ...route('/orders', 'orders'), ...more },
+      ...Object.entries(services).map(([name, { path, route: own = {} }]) => ({
+        ...route(path, name),
+        upstream: name,
+        ...own,
+      })),
+      ...others,
+    ],
   }
 }
 

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { Agent, request, type RequestOptions } from 'node:https'
-import type { IncomingMessage } from 'node:http'
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import { connect } from 'node:tls'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { WebSocket } from 'ws'
@@ -43,7 +43,7 @@ export const soakCallers = ({ port, ca, token }: SoakTarget): readonly Callers[]
     const [res] = (await once(req, 'response')) as [IncomingMessage]
     res.resume()
     await once(res, 'end')
-    return String(res.statusCode)
+    return wordOf(res.statusCode, res.headers)
   }
   const leave = async (options: RequestOptions, afterMs: number, body?: Buffer) => {
     const req = request({ ...at, ...options, agent: false }).on('error', () => {})
@@ -63,7 +63,7 @@ export const soakCallers = ({ port, ca, token }: SoakTarget): readonly Callers[]
     const [res] = (await once(req, 'response')) as [IncomingMessage]
     res.resume()
     await once(res, 'end')
-    return String(res.statusCode)
+    return wordOf(res.statusCode, res.headers)
   }
   const slowHead = async () => {
     const socket = connect({ ...at, agent: undefined } as object).on('error', () => {})
@@ -94,7 +94,8 @@ export const soakCallers = ({ port, ca, token }: SoakTarget): readonly Callers[]
       name: 'good',
       many: 8,
       pauseMs: 5,
-      once: (turn) => ask({ path: `/orders/${turn}`, headers: known(turn) }),
+      once: (turn) =>
+        ask({ path: `/${turn % 2 === 0 ? 'orders' : 'h2'}/${turn}`, headers: known(turn) }),
     },
     {
       name: 'good, new token',
@@ -118,7 +119,7 @@ export const soakCallers = ({ port, ca, token }: SoakTarget): readonly Callers[]
       pauseMs: 20,
       once: (turn) =>
         turn % 2 === 0
-          ? leave({ path: '/orders/slow', headers: known(turn) }, turn % 200)
+          ? leave({ path: slowPath(turn), headers: known(turn) }, turn % 200)
           : leave(
               {
                 path: '/orders/3',
@@ -134,12 +135,19 @@ export const soakCallers = ({ port, ca, token }: SoakTarget): readonly Callers[]
       name: 'slow answer',
       many: 2,
       pauseMs: 10,
-      once: (turn) => ask({ path: '/orders/slow', headers: known(turn) }),
+      once: (turn) => ask({ path: slowPath(turn), headers: known(turn) }),
     },
     { name: 'slow head', many: 2, pauseMs: 100, once: slowHead },
     { name: 'websocket', many: 4, pauseMs: 20, once: webSocket },
   ]
 }
+
+/** Of a service over HTTP/1.1 and of one over HTTP/2. */
+const slowPath = (turn: number): string => (turn % 4 < 2 ? '/orders/slow' : '/h2/slow')
+
+/** What became of a request; of one that the gateway could not serve, why. */
+export const wordOf = (status: number | undefined, headers: IncomingHttpHeaders): string =>
+  (status ?? 0) < 500 ? String(status) : `${status} ${String(headers['x-sallyport-problem'])}`
 
 export type Counts = Record<string, Record<string, number>>
 
