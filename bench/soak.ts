@@ -62,7 +62,8 @@ const run = async () => {
   }
   const end = new AbortController()
   const idle = await look()
-  const calling = callUntil([...soakCallers(target), ...soakH2Callers(target)], end.signal)
+  const overH2 = soakH2Callers(target)
+  const calling = callUntil([...soakCallers(target), ...overH2.callers], end.signal)
   const seen: Footprint[] = []
   for (let i = 0; i < looks; i += 1) {
     await sleep((minutes * 60_000) / looks)
@@ -70,6 +71,7 @@ const run = async () => {
   }
   end.abort()
   const counts = await calling
+  overH2.close()
   await sleep(settleMs)
   const after = await look()
   report(counts, seen, idle, after)

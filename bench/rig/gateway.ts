@@ -164,7 +164,13 @@ const gatewayConfig = (
       keyFile: gateway.key,
       bundleFile: meshRoots,
     },
-    exchange: { url: exchange.url, spiffeId: ids.exchange, caFile: meshRoots },
+    // On a busy machine it shares a core with the load.
+    exchange: {
+      url: exchange.url,
+      spiffeId: ids.exchange,
+      caFile: meshRoots,
+      timeoutMs: 10_000,
+    },
     listeners: {
       ingress: {
         port: parts.port,

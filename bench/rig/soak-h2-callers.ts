@@ -24,7 +24,11 @@ const statusOf = (call: ClientReadableStream<Buffer> | ClientDuplexStream<Buffer
   new Promise<StatusObject>((resolve) => call.once('status', resolve))
 
 /** Callers over HTTP/2, and of gRPC by the library that its callers use: good ones, and those who leave midway. */
-export const soakH2Callers = ({ port, ca, token }: SoakTarget): readonly Callers[] => {
+export const soakH2Callers = ({
+  port,
+  ca,
+  token,
+}: SoakTarget): { readonly callers: readonly Callers[]; readonly close: () => void } => {
   const connections = new Map<string, { readonly session: ClientHttp2Session; left: number }>()
   const clients = new Map<string, { readonly client: Client; left: number }>()
   const text = `Bearer ${token({ sub: 'user-h2' })}`
@@ -129,7 +133,7 @@ export const soakH2Callers = ({ port, ca, token }: SoakTarget): readonly Callers
     return code === 0 && got === 20 ? 'answered' : `status ${code}, ${got} messages: ${details}`
   }
 
-  return [
+  const callers: readonly Callers[] = [
     {
       name: 'good, HTTP/2',
       many: 4,
@@ -148,4 +152,9 @@ export const soakH2Callers = ({ port, ca, token }: SoakTarget): readonly Callers
     { name: 'gRPC, both ways', many: 2, pauseMs: 10, once: (turn) => stream(turn, false) },
     { name: 'gRPC, leaves', many: 1, pauseMs: 20, once: (turn) => stream(turn, true) },
   ]
+  const close = () => {
+    for (const { session } of connections.values()) session.destroy()
+    for (const { client } of clients.values()) client.close()
+  }
+  return { callers, close }
 }
