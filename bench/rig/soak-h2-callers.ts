@@ -7,6 +7,7 @@ import {
   type ClientReadableStream,
   type ServiceError,
   type StatusObject,
+  status,
 } from '@grpc/grpc-js'
 import { h2Client } from '#test/http/h2-server/h2-edge'
 import { echoService, grpcClient } from '#test/fakes/grpc-echo'
@@ -97,7 +98,7 @@ export const soakH2Callers = ({
             )
           }),
       )
-      call.once('status', (status: StatusObject) => (trailer = status.metadata))
+      call.once('status', ({ metadata }: StatusObject) => (trailer = metadata))
     })
   const stream = async (turn: number, isLeft: boolean): Promise<string> => {
     const call = clientOf(isLeft ? 'leaves' : 'stream').makeBidiStreamRequest<Buffer, Buffer>(
@@ -117,7 +118,9 @@ export const soakH2Callers = ({
     call.end()
     const { code, details } = await over
     if (isLeft) return 'left'
-    return code === 0 && got === 10 ? 'answered' : `status ${code}, ${got} messages: ${details}`
+    return code === status.OK && got === 10
+      ? 'answered'
+      : `status ${code}, ${got} messages: ${details}`
   }
   const down = async (): Promise<string> => {
     const call = clientOf('down').makeServerStreamRequest<Buffer, Buffer>(
@@ -130,7 +133,9 @@ export const soakH2Callers = ({
     let got = 0
     call.on('data', () => (got += 1)).on('error', () => {})
     const { code, details } = await statusOf(call)
-    return code === 0 && got === 20 ? 'answered' : `status ${code}, ${got} messages: ${details}`
+    return code === status.OK && got === 20
+      ? 'answered'
+      : `status ${code}, ${got} messages: ${details}`
   }
 
   const callers: readonly Callers[] = [
