@@ -2,10 +2,15 @@
 import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { createServer, type AddressInfo } from 'node:net'
+import { createServer, type AddressInfo, type Socket } from 'node:net'
 import { after, suite, test } from 'node:test'
-import { readBuffers, type Reader } from '#gateway/egress/read-buffers'
-import { certificates, runRig } from './rig.ts'
+import { connect as connectTls, createServer as createTls } from 'node:tls'
+import { systemClock } from '#contract/clock'
+import { accounts } from '#gateway/egress/accounts'
+import { dial } from '#gateway/egress/dial'
+import { readBuffers, type Reader, type ReadBuffers } from '#gateway/egress/read-buffers'
+import { tunnels } from '#gateway/egress/tunnels'
+import { certificates, runRig, shop } from './rig.ts'
 
 const block = randomBytes(1_048_583) // of no round size, so that a part in another's place shows
 const bytesOf = (seed: number, length: number): Buffer => {
@@ -77,14 +82,91 @@ test('many tunnels at one time, fast ones and slow ones, get what is theirs', as
   assert.deepEqual(rig.bugs, [])
 })
 
-suite('memory that is read into', () => {
-  const socket = { resume: () => {} } as never
-  const next = ({ onread }: Reader) =>
-    typeof onread.buffer === 'function' ? onread.buffer() : onread.buffer
-  const read = (reader: Reader, into: Uint8Array, fill: number, bytes: number) => {
-    into.fill(fill, 0, bytes)
-    return reader.onread.callback(bytes, into)
+test('tunnels that break off in the middle of much give back what they read into', async () => {
+  const { pem, keyPem } = certificates().proxy
+  const buffers = readBuffers()
+  const readInto = new Set<Uint8Array>()
+  const reads: ReadBuffers = {
+    reader: () => {
+      const reader = buffers.reader()
+      const buffer = () => {
+        const given = next(reader)
+        readInto.add(given)
+        return given
+      }
+      return { ...reader, onread: { ...reader.onread, buffer } }
+    },
   }
+  const open = tunnels(accounts(), systemClock)
+  const ended: Promise<unknown>[] = []
+  const opened: Socket[] = []
+  const proxy = createTls({ cert: pem, key: keyPem }, (workload) => {
+    void dial({
+      addresses: ['127.0.0.1'],
+      port,
+      timeoutMs: 10_000,
+      signal: new AbortController().signal,
+      reads,
+    }).then((dialled) => {
+      assert.ok(dialled.ok)
+      const { socket: to, reader } = dialled.value
+      opened.push(to)
+      const tunnel = {
+        workload,
+        destination: to,
+        reader,
+        limits: undefined,
+        spiffeId: shop as never,
+      }
+      ended.push(open.open(tunnel, Buffer.from('1 8000000\n')).ended)
+    })
+  }).on('tlsClientError', () => {})
+  await once(proxy.listen(0, '127.0.0.1'), 'listening')
+  for (let i = 0; i < 12; i += 1) {
+    const client = connectTls({
+      port: (proxy.address() as AddressInfo).port,
+      host: '127.0.0.1',
+      rejectUnauthorized: false,
+    }).on('error', () => {})
+    let bytes = 0
+    await new Promise<void>((resolve) => {
+      client.on('data', (chunk: Buffer) => {
+        bytes += chunk.length
+        if (bytes < 500_000) return
+        client.pause() // so that writes are held up when it ends
+        resolve()
+      })
+    })
+    if (i % 2 === 0) client.destroy()
+    else opened.at(-1)?.resetAndDestroy()
+    await new Promise((resolve) => setImmediate(resolve))
+    client.destroy()
+    await ended.at(-1)
+  }
+  proxy.close()
+  open.close()
+  assert.equal(ended.length, 12)
+  assert.ok(readInto.size > 2, 'none had one for itself')
+  const shared = next(buffers.reader())
+  const own = Array.from({ length: 70 }, () => getsOwn(buffers.reader(), shared))
+  assert.equal(own.filter((one) => one !== undefined).length, 64)
+})
+
+const socket = { resume: () => {} } as never
+const next = ({ onread }: Reader) =>
+  typeof onread.buffer === 'function' ? onread.buffer() : onread.buffer
+const read = (reader: Reader, into: Uint8Array, fill: number, bytes: number) => {
+  into.fill(fill, 0, bytes)
+  return reader.onread.callback(bytes, into)
+}
+const getsOwn = (reader: Reader, shared: Uint8Array) => {
+  reader.start(socket, (_chunk, done) => done())
+  read(reader, next(reader), 1, 100_000)
+  const given = next(reader)
+  return given === shared ? undefined : given
+}
+
+suite('memory that is read into', () => {
   test('is shared until much comes, and is nobody else’s while it is written', () => {
     const buffers = readBuffers()
     const [a, b] = [buffers.reader(), buffers.reader()]
@@ -114,13 +196,7 @@ suite('memory that is read into', () => {
     const buffers = readBuffers()
     const readers = Array.from({ length: 80 }, () => buffers.reader())
     const shared = next(buffers.reader())
-    const getsOwn = (reader: Reader) => {
-      reader.start(socket, (_chunk, done) => done())
-      read(reader, next(reader), 1, 100_000)
-      const given = next(reader)
-      return given === shared ? undefined : given
-    }
-    const own = readers.map(getsOwn)
+    const own = readers.map((reader) => getsOwn(reader, shared))
     assert.equal(own.filter((one) => one !== undefined).length, 64)
     assert.equal(new Set(own).size, 65)
     const [first, second] = readers
@@ -128,7 +204,8 @@ suite('memory that is read into', () => {
     first.stop()
     read(second, own[1], 1, 10)
     assert.equal(next(second), shared)
-    assert.equal([buffers.reader(), buffers.reader(), buffers.reader()].filter(getsOwn).length, 2)
+    const more = [buffers.reader(), buffers.reader(), buffers.reader()]
+    assert.equal(more.filter((one) => getsOwn(one, shared)).length, 2)
   })
   test('keeps what comes before somebody wants it, and reads no more', () => {
     const reader = readBuffers().reader()
