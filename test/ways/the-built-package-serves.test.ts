@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { execFile, spawn } from 'node:child_process'
 import { generateKeyPairSync } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { exportJWK, SignJWT } from 'jose'
@@ -37,15 +37,9 @@ const run = (...args: readonly string[]): Promise<Ended> =>
 
 const build = await run(join(root, 'build.ts'), '--into', built)
 assert.equal(build.code, 0, build.stdout + build.stderr)
-const manifest = JSON.parse(readFileSync(join(built, 'package.json'), 'utf8')) as {
+// It lies alone in a folder of the system: whatever it needs has to be in it.
+const { version } = JSON.parse(readFileSync(join(built, 'package.json'), 'utf8')) as {
   readonly version: string
-  readonly dependencies: Readonly<Record<string, string>>
-}
-// What `npm install sallyport` would bring: its dependencies, and nothing that only we have.
-for (const name of Object.keys(manifest.dependencies)) {
-  const place = join(built, 'node_modules', name)
-  mkdirSync(dirname(place), { recursive: true })
-  symlinkSync(join(root, 'node_modules', name), place)
 }
 
 /** Starts `sallyport KIND FILE` of the package, until the tests of the file end. */
@@ -71,11 +65,31 @@ const start = async (kind: string, file: string, adminPort: number): Promise<num
 }
 
 test('the package has what its commands read, and says its version', async () => {
-  assert.equal((await run(command, '--version')).stdout, `${manifest.version}\n`)
+  assert.equal((await run(command, '--version')).stdout, `${version}\n`)
   const base = String((await freePorts()).ingress)
   const { code, stderr } = await run(command, 'demo', '--once', '--port-base', base)
   assert.equal(code, 1)
   assert.match(stderr, /it needs a checkout of the sources/)
+})
+
+test('each of its files finds what it needs, but for the demo', async () => {
+  const chunks = join(built, 'chunks')
+  const script = `
+    const files = require('node:fs').readdirSync(${JSON.stringify(chunks)})
+    const failed = []
+    const load = async (file) => {
+      try { await import(${JSON.stringify(`${chunks}/`)} + file) } catch (fault) { failed.push(fault.message) }
+    }
+    const code = files.filter((file) => file.endsWith('.js'))
+    Promise.all(code.map(load)).then(() => {
+      console.log(JSON.stringify({ count: code.length, failed }))
+      process.exit()
+    })`
+  const { stdout, stderr } = await run('-e', script)
+  const { count, failed } = JSON.parse(stdout || 'null') as { count: number; failed: string[] }
+  assert.ok(count > 50, stdout + stderr)
+  assert.equal(failed.length, 1, stdout)
+  assert.match(failed[0] ?? '', /oidc-provider/)
 })
 
 test('gateway and exchange of the package serve a caller, each with what the other gives', async () => {
