@@ -13,7 +13,8 @@
  * Loads: one token; a new one with each request; every request to another route (gateways only); bodies of so many KiB
  * each way. `--routes`, `--issuers` and `--workers` add gateways with more of them than the first that is named, to
  * HTTP/2: what they cost beside it says whether it grows. Workers share the core, so that it is their CPU that is
- * compared: N of them on N cores carry N divided by that as much.
+ * compared, with as many connections for each: N of them on N cores carry N divided by that as much, or more, for there
+ * they need not take turns in one core's caches.
  *
  * `--tree` measures the gateways of other checkouts beside this one, each by the name of its folder: the way to judge a
  * change is within one run.
@@ -192,13 +193,18 @@ end
   for (const contender of contenders)
     for (const load of wanted)
       if (takesPart(load, contender))
-        await warmUp(contender, loadFor(load, contender), warmUpRequests[load])
+        await warmUp(
+          contender,
+          loadFor(load, contender),
+          warmUpRequests[load] * workersOf(contender.name),
+        )
   const results = new Map(wanted.map((load) => [load, new Map<string, Round[]>()]))
   const all: Running[] = [upstream.running, ...contenders.map(({ running }) => running)]
   for (let round = 0; round < Number(values.rounds); round++)
     for (const load of wanted)
       for (const contender of contenders) {
         if (!takesPart(load, contender)) continue
+        const { name } = contender
         const others = all.filter((running) => running !== contender.running)
         const figures = await quietRound(() =>
           measure(
@@ -207,13 +213,12 @@ end
               path: '/orders/1',
               ...loadFor(load, contender),
               seconds: Number(values.seconds),
-              connections: Number(values.connections),
+              connections: Number(values.connections) * workersOf(name),
             },
             [exchange.running],
             others,
           ),
         )
-        const { name } = contender
         if (figures.requests === 0)
           throw new Error(
             `${name}, ${load}: not one answer in ${values.seconds} s, the handshakes included; give it more --seconds`,
@@ -253,6 +258,11 @@ type LoadOf = {
   readonly script?: string
   readonly path?: string
 }
+
+/** Times those of the first gateway. Each worker is given as many connections as the one has. */
+const workersOf = (name: string): number =>
+  (larger.find((one) => one.name === name && one.what === 'workers')?.count ?? usual.workers) /
+  usual.workers
 
 const script = (kind: string, name: string, text: string): string => {
   const file = join(folder, `${kind}-${name}.lua`)
