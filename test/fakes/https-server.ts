@@ -22,6 +22,11 @@ export const makeWebCertificate = (): { readonly ca: string; readonly server: Ma
   return { ca: root.pem, server }
 }
 
+let shared: ReturnType<typeof makeWebCertificate> | undefined
+/** The same for all who only need one: each is two runs of openssl, and starting a program takes a large process long. */
+export const webCertificate = (): ReturnType<typeof makeWebCertificate> =>
+  (shared ??= makeWebCertificate())
+
 /** A real server on a free port. */
 export const runHttps = async (
   certificate: Pick<MadeCertificate, 'pem' | 'keyPem'>,

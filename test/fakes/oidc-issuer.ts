@@ -1,6 +1,6 @@
 import { Provider, type Configuration, type JWK } from 'oidc-provider'
 import { Agent, request } from 'undici'
-import { makeWebCertificate, runHttps, type RunningServer } from './https-server.ts'
+import { webCertificate, runHttps, type RunningServer } from './https-server.ts'
 import { newSigningKey, type SigningKey } from './token-maker.ts'
 
 export type OidcIssuer = {
@@ -22,7 +22,7 @@ const client = { id: 'test', secret: 'a-secret-of-a-test-that-is-long-enough' }
 
 /** A certified OpenID provider over TLS, with a client that gets tokens by client credentials. */
 export const runOidcIssuer = async (audience: string): Promise<OidcIssuer> => {
-  const { ca, server: certificate } = makeWebCertificate()
+  const { ca, server: certificate } = webCertificate()
   let keys: readonly SigningKey[] = [newSigningKey('first')]
   let handle: ReturnType<Provider['callback']> | undefined
   let keyFetches = 0

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { TLSSocket } from 'node:tls'
 import { Provider, type Configuration } from 'oidc-provider'
 import { Agent, request } from 'undici'
-import { makeWebCertificate, runHttps } from './https-server.ts'
+import { webCertificate, runHttps } from './https-server.ts'
 import { makeCertificate } from './openssl.ts'
 import { newSigningKey } from './token-maker.ts'
 import { quietly } from './oidc-issuer.ts'
@@ -26,7 +26,7 @@ const appSecret = 'a-secret-of-an-app-that-is-long-enough'
 
 /** A certified OpenID provider over TLS that gives opaque tokens and tells of them by introspection (RFC 7662). */
 export const runOpaqueIssuer = async (audience: string) => {
-  const { ca, server: certificate } = makeWebCertificate()
+  const { ca, server: certificate } = webCertificate()
   let handle: ReturnType<Provider['callback']> | undefined
   let introspections = 0
   let broken: number | undefined

@@ -1,5 +1,5 @@
 import type { Issuer } from '#config/schema'
-import { makeWebCertificate, runHttps } from './https-server.ts'
+import { webCertificate, runHttps } from './https-server.ts'
 import { makeCertificate } from './openssl.ts'
 import { platformClaims } from './platform-claims.ts'
 import { newSigningKey, signToken, type SigningKey } from './token-maker.ts'
@@ -38,7 +38,7 @@ export const runPlatformIssuer = async (
   platform: Issuer['platform'],
   audience: string,
 ): Promise<PlatformIssuer> => {
-  const { ca, server: certificate } = makeWebCertificate()
+  const { ca, server: certificate } = webCertificate()
   const key = newSigningKey(`${platform}-1`, algorithmOf[platform] ?? 'ES256')
   const published = keyAsPublished(platform, key)
   const isAttested = platform === 'azure-attestation'

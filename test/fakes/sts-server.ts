@@ -1,4 +1,4 @@
-import { makeWebCertificate, runHttps, type RunningServer } from './https-server.ts'
+import { webCertificate, runHttps, type RunningServer } from './https-server.ts'
 import {
   authorizationOf,
   headerSignatureOf,
@@ -34,7 +34,7 @@ type Account = { readonly credentials: AwsCredentials; readonly principal: StsPr
  * request, and says in XML who signed it.
  */
 export const runSts = async (accounts: readonly Account[]): Promise<StsServer> => {
-  const { ca, server: certificate } = makeWebCertificate()
+  const { ca, server: certificate } = webCertificate()
   const asked: string[] = []
   let instead: Parameters<StsServer['sayInstead']>[0]
 

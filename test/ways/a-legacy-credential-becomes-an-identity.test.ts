@@ -279,7 +279,7 @@ for (const [i, name] of names.entries())
       const { stdout } = await run('bash', ['-euo', 'pipefail', '-c', scripts[i] ?? ''], {
         cwd: folder,
         env: { ...process.env, EXCHANGE: exchangeUrl, ...env, ...more },
-        timeout: 20_000,
+        timeout: 120_000,
       })
       return JSON.parse(stdout) as Record<string, string>
     }

@@ -199,7 +199,7 @@ const shell = async (
   const { stdout } = await run('bash', ['-euo', 'pipefail', '-c', script], {
     cwd: folder,
     env: { ...process.env, EXCHANGE: exchangeUrl, TOKEN: token, ...more },
-    timeout: 20_000,
+    timeout: 120_000,
   })
   return stdout
 }

@@ -62,7 +62,7 @@ suite('curl', without({ curl: findTool('curl') }), () => {
   const curl = (url: string) =>
     run(
       'curl',
-      ['-sSv', '--max-time', '10', '--cacert', ca, url].concat([
+      ['-sSv', '--max-time', '60', '--cacert', ca, url].concat([
         '--proxy-cacert',
         ca,
         '--proxy-cert',

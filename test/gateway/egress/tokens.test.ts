@@ -138,10 +138,10 @@ suite('curl with a token in its proxy URL', without({ curl: findTool('curl') }),
     const out = await new Promise<string>((resolve) => {
       execFile(
         'curl',
-        ['-sS', '--max-time', '10', '--cacert', file, '--proxy-cacert', file, `https://${place}/`],
+        ['-sS', '--max-time', '60', '--cacert', file, '--proxy-cacert', file, `https://${place}/`],
         {
           env: { ...process.env, HTTPS_PROXY: `https://jwt-svid:${good()}@127.0.0.1:${rig.port}` },
-          timeout: 20_000,
+          timeout: 120_000,
         },
         (_error, stdout, stderr) => resolve(stdout + stderr),
       )
