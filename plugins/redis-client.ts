@@ -78,7 +78,7 @@ export const redisClient = (options: RedisClientOptions, parts: RedisClientParts
     case 'cluster': {
       const places = readRedisUrls(options.url, redisPort, setting)
       if (places.db !== 0) throw new TypeError(`${setting}: a cluster has no database but number 0`)
-      return new Cluster([...places.nodes], {
+      const cluster = new Cluster([...places.nodes], {
         redisOptions: commonOptions(options, places, parts),
         enableOfflineQueue: false,
         clusterRetryStrategy: retryDelay(randomBytes),
@@ -88,12 +88,22 @@ export const redisClient = (options: RedisClientOptions, parts: RedisClientParts
         retryDelayOnClusterDown: 20,
         retryDelayOnTryAgain: 20,
         slotsRefreshTimeout: connectTimeoutMs,
-        slotsRefreshInterval: maxRetryDelayMs,
       })
+      refreshSlots(cluster)
+      return cluster
     }
     default:
       return topology satisfies never
   }
+}
+
+/**
+ * In the place of `slotsRefreshInterval`: its timer goes on for ever, and keeps the process, where a cluster is closed while
+ * a refresh is under way.
+ */
+const refreshSlots = (cluster: Cluster): void => {
+  const timer = setInterval(() => cluster.refreshSlotsCache(), maxRetryDelayMs).unref()
+  cluster.once('end', () => clearInterval(timer))
 }
 
 /** The same for listening alone: whoever uses it subscribes after each `ready`. */

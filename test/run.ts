@@ -1,7 +1,7 @@
 /**
  * Runs all tests. Most of what a test file costs is loading what it tests, so test files share processes: those of parts a
  * room, those of whole programs as many as wait for much the same. Only files that look at what a process has as a whole,
- * such as its memory, have one each. Lines of such processes run side by side, for they wait a lot.
+ * such as its memory, have one each. Some such processes run side by side.
  *
  * Run: npm run test:only [-- PATTERN…]   with patterns, those files alone, each in a process of its own
  */
@@ -28,13 +28,20 @@ const filesOf = (...rooms: readonly string[]) =>
     .filter((file) => !alone.includes(file))
 const ways = filesOf('ways')
 
-/** Processes one after the other in each line; each with the files that share it. */
-const lines: readonly (readonly (readonly string[])[])[] = [
-  [filesOf('http'), filesOf('cli', 'conformance'), filesOf('plugins')],
-  [filesOf('exchange'), filesOf('architecture', 'config', 'contract', 'identity', 'k8s')],
-  [ways.filter((_, i) => i % 2 === 0), filesOf('gateway')],
-  [ways.filter((_, i) => i % 2 === 1)],
+/** Files that share a process, those that take longest first: whoever is done with one takes the next. */
+const shared: readonly (readonly string[])[] = [
+  ways.filter((_, i) => i % 2 === 0),
+  ways.filter((_, i) => i % 2 === 1),
+  filesOf('http'),
+  filesOf('exchange'),
+  filesOf('gateway/egress'),
+  filesOf('architecture', 'config', 'contract', 'identity', 'k8s'),
+  filesOf('cli', 'conformance'),
+  filesOf('plugins'),
+  filesOf('gateway').filter((file) => !file.startsWith('test/gateway/egress/')),
 ]
+/** More than two cores need, for they wait a lot. */
+const atOnce = 5
 const color = process.stdout.isTTY ? { FORCE_COLOR: '1' } : {}
 /** Processes load the same modules: what Node made of one's source, the next need not make again. */
 const compileCache = { NODE_COMPILE_CACHE: resolve('node_modules/.cache/node') }
@@ -52,21 +59,22 @@ const run = async (...args: readonly string[]): Promise<boolean> => {
   return code === 0
 }
 
-const inTurn = async (line: readonly (readonly string[])[]): Promise<boolean> => {
-  let isGood = true
-  for (const files of line) isGood = (await run('test/together.ts', ...files)) && isGood
-  return isGood
-}
-
-const known = new Set([...lines.flat(2), ...alone])
+const known = new Set([...shared.flat(), ...alone])
 const left = globSync('test/**/*.test.ts').filter((file) => !known.has(file))
 if (left.length > 0) throw new Error(`In no room that is run: ${left.join(', ')}`)
 
+const eachAlone = (concurrency: number, files: readonly string[]) => () =>
+  run('--test', '--test-timeout=300000', `--test-concurrency=${concurrency}`, ...files)
 const patterns = process.argv.slice(2)
-const eachAlone = (atOnce: number, files: readonly string[]) =>
-  run('--test', '--test-timeout=300000', `--test-concurrency=${atOnce}`, ...files)
-const results = await Promise.all(
-  patterns.length > 0 ? [eachAlone(2, patterns)] : [...lines.map(inTurn), eachAlone(1, alone)],
-)
-process.exitCode = results.every(Boolean) ? 0 : 1
-if (process.exitCode === 1) console.error('Some tests failed: look for ✖ above.')
+const waiting =
+  patterns.length > 0
+    ? [eachAlone(2, patterns)]
+    : [eachAlone(1, alone), ...shared.map((files) => () => run('test/together.ts', ...files))]
+
+let isGood = true
+const work = async (): Promise<void> => {
+  for (let next = waiting.shift(); next; next = waiting.shift()) isGood = (await next()) && isGood
+}
+await Promise.all(Array.from({ length: atOnce }, work))
+process.exitCode = isGood ? 0 : 1
+if (!isGood) console.error('Some tests failed: look for ✖ above.')
