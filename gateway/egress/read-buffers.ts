@@ -22,6 +22,8 @@ const bufferBytes = 262_144
 const largeBytes = 32_768
 /** Of sockets that move much at this moment, or did so last. */
 const maxLent = 64
+/** That nobody has at the moment. */
+const maxFree = 8
 const none = Buffer.alloc(0)
 const nothingToDo = () => {}
 
@@ -41,7 +43,7 @@ export const readBuffers = (): ReadBuffers => {
   }
   const giveBack = (buffer: Buffer): void => {
     lent -= 1
-    free.push(buffer)
+    if (free.length < maxFree) free.push(buffer)
   }
 
   const reader = (): Reader => {
