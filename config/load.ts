@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { deepFreeze } from '#contract/deep-freeze'
 import { compared, examine, type Examined } from './examine.ts'
 import { formatFault, type Fault } from './faults.ts'
 import type { Environment } from './interpolate.ts'
@@ -88,12 +89,3 @@ export const checkConfigs = async (
 
 /** Several faults, one a line. */
 export const formatFaults = (faults: readonly Fault[]): string => faults.map(formatFault).join('\n')
-
-/** Freezes plain objects and lists; a `Secret` is frozen already. */
-const deepFreeze = <Value>(value: Value): Value => {
-  if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
-    Object.freeze(value)
-    for (const inner of Object.values(value)) deepFreeze(inner)
-  }
-  return value
-}

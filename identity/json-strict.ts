@@ -35,15 +35,6 @@ export const parseStrictObject = (
 export const isJsonObject = (value: unknown): value is JsonObject =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
-/** Freezes a value of JSON and all that is in it, since it will be shared. */
-export const deepFreeze = <T>(value: T): T => {
-  if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
-    Object.freeze(value)
-    for (const inner of Object.values(value)) deepFreeze(inner)
-  }
-  return value
-}
-
 /**
  * Walks over a text that `JSON.parse` has accepted, so only what the grammar leaves open is looked at. Walking twice
  * over the same text is safer than a parser of our own, and cheap: tokens are small.

@@ -1,7 +1,7 @@
 import { hash, type KeyObject } from 'node:crypto'
 import { refuse, pass, type Result } from '#contract/problem'
 import { parseSpiffeId, trustDomainOf, type SpiffeId, type TrustDomain } from '#contract/spiffe-id'
-import { deepFreeze } from '#identity/json-strict'
+import { deepFreeze } from '#contract/deep-freeze'
 import { signatureAlgorithmShapes } from '#identity/jwt/signature-algorithm'
 import { maxTokenChars, parseClaims, parseCompactJws } from '#identity/jwt/strict-parse'
 import { checkTimes, readTimes } from '#identity/jwt/times'

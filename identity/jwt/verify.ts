@@ -8,7 +8,8 @@ import { readStandardClaims, type StandardClaims } from './claims.ts'
 import type { TrustedIssuer } from './issuers.ts'
 import { platformForms, platformProfiles } from '../platforms/profiles.ts'
 import { issuerOfSubject } from '../platforms/spiffe.ts'
-import { deepFreeze, type JsonObject } from '../json-strict.ts'
+import { deepFreeze } from '#contract/deep-freeze'
+import type { JsonObject } from '../json-strict.ts'
 import type { VerificationKey } from './jwks.ts'
 import {
   knownHeaders,

@@ -1,4 +1,5 @@
 import type { LoadedPolicy } from '@open-policy-agent/opa-wasm'
+import { deepFreeze } from '#contract/deep-freeze'
 
 const pageBytes = 64 * 1024
 const maxOutputBytes = 64 * 1024
@@ -86,12 +87,6 @@ const resultReader = () => {
     known.set(text, result)
     return result
   }
-}
-
-const deepFreeze = <T>(value: T): T => {
-  if (typeof value !== 'object' || value === null) return value
-  for (const inner of Object.values(value)) deepFreeze(inner)
-  return Object.freeze(value)
 }
 
 const readJson = (memory: Buffer, address: number): unknown => JSON.parse(readText(memory, address))
