@@ -11,11 +11,9 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { floods } from './rig/flood-load.ts'
 import { footprintOf } from './rig/footprint.ts'
-import { startExchange, startGateway } from './rig/gateway.ts'
+import { startGateway } from './rig/gateway.ts'
 import { measure } from './rig/measure.ts'
-import { makeCertificates } from './rig/mesh.ts'
-import { tokenMaker } from './rig/tokens.ts'
-import { startUpstream } from './rig/upstream.ts'
+import { startParts } from './rig/parts.ts'
 import { wrk } from './rig/wrk.ts'
 
 const { values } = parseArgs({
@@ -39,16 +37,12 @@ type Line = {
 }
 
 const run = async () => {
-  const certificates = await makeCertificates(folder)
-  const tokens = tokenMaker(folder)
-  const upstream = await startUpstream(folder, certificates)
-  ending.push(upstream.running.stop)
-  const exchange = await startExchange({ folder, certificates, tokens })
-  ending.push(exchange.running.stop)
+  const parts = await startParts(folder, ending)
+  const { tokens, upstream, exchange } = parts
   const gateway = await startGateway(
     'gateway',
     { protocol: 'h2', ingress: { trustedProxies: ['127.0.0.0/8'] } },
-    { folder, certificates, tokens, upstream, exchange },
+    parts,
   )
   ending.push(gateway.running.stop)
   const url = `${gateway.url}/orders/1`

@@ -12,13 +12,11 @@ import { parseArgs } from 'node:util'
 import { askClient } from './rig/ask-client.ts'
 import { startBareTls } from './rig/bare-tls.ts'
 import type { Contender } from './rig/contender.ts'
-import { startExchange, startGateway } from './rig/gateway.ts'
-import { makeCertificates } from './rig/mesh.ts'
+import { startGateway } from './rig/gateway.ts'
+import { startParts } from './rig/parts.ts'
 import { startEnvoy, startHaproxy } from './rig/rivals.ts'
 import { lastLine, percentile, rounded, table } from './rig/summary.ts'
 import type { Handshakes } from './rig/tls-client.ts'
-import { tokenMaker } from './rig/tokens.ts'
-import { startUpstream } from './rig/upstream.ts'
 
 const { values } = parseArgs({
   options: {
@@ -32,13 +30,8 @@ const folder = mkdtempSync(join(tmpdir(), 'bench-handshake-'))
 const ending: (() => Promise<void>)[] = []
 
 const run = async () => {
-  const certificates = await makeCertificates(folder)
-  const tokens = tokenMaker(folder)
-  const upstream = await startUpstream(folder, certificates)
-  ending.push(upstream.running.stop)
-  const exchange = await startExchange({ folder, certificates, tokens })
-  ending.push(exchange.running.stop)
-  const parts = { folder, certificates, tokens, upstream, exchange }
+  const parts = await startParts(folder, ending)
+  const { certificates } = parts
   const contenders: Contender[] = []
   const add = (contender: Contender) => {
     contenders.push(contender)

@@ -8,7 +8,6 @@
  *
  * The client keeps as many sockets as the server: see `ulimit -n`.
  */
-import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -18,11 +17,9 @@ import { startClient } from './rig/ask-client.ts'
 import { startBareTls } from './rig/bare-tls.ts'
 import type { Contender } from './rig/contender.ts'
 import { rssMbOf } from './rig/footprint.ts'
-import { startExchange, startGateway } from './rig/gateway.ts'
-import { makeCertificates } from './rig/mesh.ts'
+import { startGateway } from './rig/gateway.ts'
+import { builtTree, startParts } from './rig/parts.ts'
 import { lastLine, rounded, table } from './rig/summary.ts'
-import { tokenMaker } from './rig/tokens.ts'
-import { startUpstream } from './rig/upstream.ts'
 
 const { values } = parseArgs({
   options: { connections: { type: 'string', default: '1000,10000' } },
@@ -48,16 +45,9 @@ type Line = {
 }
 
 const run = async () => {
-  const root = join(import.meta.dirname, '..')
-  const tree = join(root, 'dist')
-  execFileSync(process.execPath, [join(root, 'build.ts')], { stdio: 'inherit' })
-  const certificates = await makeCertificates(folder)
-  const tokens = tokenMaker(folder)
-  const upstream = await startUpstream(folder, certificates)
-  ending.push(upstream.running.stop)
-  const exchange = await startExchange({ folder, certificates, tokens })
-  ending.push(exchange.running.stop)
-  const parts = { folder, certificates, tokens, upstream, exchange }
+  const tree = builtTree()
+  const parts = await startParts(folder, ending)
+  const { certificates } = parts
   const ingress = {
     limits: { keepAliveTimeoutMs: patienceMs, maxConnections: 100_000 },
   }

@@ -14,11 +14,9 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { startCountedLoad, type Counted } from './rig/counted-load.ts'
-import { startExchange, startGateway } from './rig/gateway.ts'
-import { makeCertificates } from './rig/mesh.ts'
+import { startGateway } from './rig/gateway.ts'
+import { startParts } from './rig/parts.ts'
 import { lastLine, percentile, rounded, table } from './rig/summary.ts'
-import { tokenMaker } from './rig/tokens.ts'
-import { startUpstream } from './rig/upstream.ts'
 import { wrk } from './rig/wrk.ts'
 
 const { values } = parseArgs({
@@ -111,13 +109,8 @@ const recordsOf = async ({ records }: Gateway, path: string, expected: number): 
 }
 
 const run = async () => {
-  const certificates = await makeCertificates(folder)
-  const tokens = tokenMaker(folder)
-  const upstream = await startUpstream(folder, certificates)
-  ending.push(upstream.running.stop)
-  const exchange = await startExchange({ folder, certificates, tokens })
-  ending.push(exchange.running.stop)
-  const parts = { folder, certificates, tokens, upstream, exchange }
+  const parts = await startParts(folder, ending)
+  const { certificates, tokens } = parts
   const token = tokens.token()
   const headers = [`Authorization: Bearer ${token}`]
   const lines = []

@@ -5,7 +5,6 @@
  *
  * Run: npm run bench -- start [--rounds 7]
  */
-import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -15,8 +14,7 @@ import { startExchange, startGateway } from './rig/gateway.ts'
 import { makeCertificates } from './rig/mesh.ts'
 import type { Running } from './rig/processes.ts'
 import { lastLine, percentile, rounded, table } from './rig/summary.ts'
-import { tokenMaker } from './rig/tokens.ts'
-import { startUpstream } from './rig/upstream.ts'
+import { builtTree, startParts } from './rig/parts.ts'
 
 const { values } = parseArgs({ options: { rounds: { type: 'string', default: '7' } } })
 const goalSeconds = 1
@@ -37,16 +35,9 @@ const timed = async (start: () => Promise<{ readonly running: Running }>): Promi
 }
 
 const run = async () => {
-  const root = join(import.meta.dirname, '..')
-  const tree = join(root, 'dist')
-  execFileSync(process.execPath, [join(root, 'build.ts')], { stdio: 'inherit' })
-  const certificates = await makeCertificates(folder)
-  const tokens = tokenMaker(folder)
-  const upstream = await startUpstream(folder, certificates)
-  ending.push(upstream.running.stop)
-  const exchange = await startExchange({ folder, certificates, tokens })
-  ending.push(exchange.running.stop)
-  const parts = { folder, certificates, tokens, upstream, exchange }
+  const tree = builtTree()
+  const parts = await startParts(folder, ending)
+  const { tokens } = parts
   const gateway = (name: string, options: object) => () =>
     startGateway(name, { protocol: 'h2', ...options }, parts)
   const exchanges = { folder: mkdtempSync(join(folder, 'exchange-')), tokens }
