@@ -59,6 +59,9 @@ export const isoTimes = (): ((ms: number) => string) => {
       second = ms - part
       beginning = isoTime(second).slice(0, -'000Z'.length)
     }
-    return `${beginning}${part < 10 ? '00' : part < 100 ? '0' : ''}${part}Z`
+    const end = ends[part]
+    return end === undefined ? isoTime(ms) : beginning + end
   }
 }
+
+const ends = Array.from({ length: 1000 }, (_, ms) => `${String(ms).padStart(3, '0')}Z`)

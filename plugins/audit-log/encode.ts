@@ -5,17 +5,17 @@ import { scrub, scrubPath } from './scrub.ts'
  * Makes the encoder of records: one line of JSON with its newline, as `JSON.stringify` would write it; `cause`, `detail`,
  * the path and the reason of a quarantine are scrubbed.
  *
- * Most of a record is the same for every request of a token: parts that are frozen are shared between records, and of each
- * the text is made once. What is left are a dozen short fields.
+ * Most of a record is the same for every request of a token: what lasts stands side by side, and its text is made once. What
+ * is left are a dozen short fields.
  */
 export const eventEncoder = (): ((event: AuditEvent) => string) => {
-  const texts = new WeakMap<object, string>()
-  const shared = (part: object): string => {
-    const known = texts.get(part)
-    if (known !== undefined) return known
-    const text = JSON.stringify(part)
-    if (Object.isFrozen(part)) texts.set(part, text)
-    return text
+  const lastingOf = lastingTexts()
+  const [host, protocol, address, tls] = [lastQuoted(), lastQuoted(), lastQuoted(), lastQuoted()]
+
+  const requestText = (request: NonNullable<AuditEvent['request']>): string => {
+    const always = `"method":${quoted(request.method)},"host":${host(request.host)},"path":${quoted(scrubPath(request.path))},"protocol":${protocol(request.protocol)},"address":${address(request.address)}`
+    const version = request.tls === undefined ? '' : `,"tls":${tls(request.tls)}`
+    return `{${always}${version}${text('clientSpiffeId', request.clientSpiffeId)}}`
   }
 
   return (event) => {
@@ -25,21 +25,12 @@ export const eventEncoder = (): ((event: AuditEvent) => string) => {
     if (cause !== undefined) line += `,"cause":${JSON.stringify(scrub(cause))}`
     line += `,"status":${event.status}`
     if (event.grpcStatus !== undefined) line += `,"grpcStatus":${event.grpcStatus}`
-    line += `,"durationMs":${event.durationMs},"bytesIn":${event.bytesIn},"bytesOut":${event.bytesOut}`
+    line += `,"durationMs":${thousandths(event.durationMs)},"bytesIn":${event.bytesIn},"bytesOut":${event.bytesOut}`
     if (event.door !== undefined) line += `,"door":"${event.door}"`
     if (request !== undefined) line += `,"request":${requestText(request)}`
-    if (event.route !== undefined) line += `,"route":${shared(event.route)}`
-    if (event.caller !== undefined) line += `,"caller":${shared(event.caller)}`
-    line +=
-      text('credential', event.credential) +
-      text('spiffeId', event.spiffeId) +
-      text('mapping', event.mapping) +
-      text('mappingRevision', event.mappingRevision)
     if (event.quota !== undefined) line += `,"quota":${quotaText(event.quota)}`
+    line += lastingOf(event)
     if (event.waf !== undefined) line += `,"waf":${JSON.stringify(event.waf)}`
-    if (event.policy !== undefined) line += `,"policy":${shared(event.policy)}`
-    if (event.minted !== undefined) line += `,"minted":${shared(event.minted)}`
-    if (event.upstream !== undefined) line += `,"upstream":${shared(event.upstream)}`
     if (event.egress !== undefined) line += `,"egress":${JSON.stringify(event.egress)}`
     line += text('parent', event.parent) + text('client', event.client)
     if (event.asked !== undefined) line += `,"asked":${JSON.stringify(askedOf(event.asked))}`
@@ -50,18 +41,73 @@ export const eventEncoder = (): ((event: AuditEvent) => string) => {
   }
 }
 
+/** Who called and what was made of it, where it went and why it might. Parts that are frozen are shared between records. */
+const lastingParts = ['route', 'caller', 'policy', 'minted', 'upstream'] as const
+type LastingText = 'credential' | 'spiffeId' | 'mapping' | 'mappingRevision'
+type Lasting = {
+  readonly [Name in (typeof lastingParts)[number] | LastingText]?: AuditEvent[Name] | undefined
+}
+
+const lastingTexts = (): ((event: Lasting) => string) => {
+  const texts = new WeakMap<object, string>()
+  /** The last one of each caller. */
+  const last = new WeakMap<object, { readonly of: Lasting; readonly text: string }>()
+
+  const shared = (name: keyof Lasting, part: object | undefined): string => {
+    if (part === undefined) return ''
+    const known = texts.get(part)
+    if (known !== undefined) return known
+    const made = `,"${name}":${JSON.stringify(part)}`
+    if (Object.isFrozen(part)) texts.set(part, made)
+    return made
+  }
+  const textOf = (of: Lasting): string =>
+    shared('route', of.route) +
+    shared('caller', of.caller) +
+    text('credential', of.credential) +
+    text('spiffeId', of.spiffeId) +
+    text('mapping', of.mapping) +
+    text('mappingRevision', of.mappingRevision) +
+    shared('policy', of.policy) +
+    shared('minted', of.minted) +
+    shared('upstream', of.upstream)
+
+  return (event) => {
+    const { caller } = event
+    if (caller === undefined) return textOf(event)
+    const known = last.get(caller)
+    if (known !== undefined && lastsIn(known.of, event)) return known.text
+    const made = inOnePiece(textOf(event))
+    if (lastingParts.every((name) => event[name] === undefined || Object.isFrozen(event[name])))
+      last.set(caller, { of: pick(event), text: made })
+    return made
+  }
+}
+
+const pick = (event: Lasting): Lasting => {
+  const { route, credential, spiffeId, mapping, mappingRevision, policy, minted, upstream } = event
+  return { route, credential, spiffeId, mapping, mappingRevision, policy, minted, upstream }
+}
+
+const lastsIn = (of: Lasting, event: Lasting): boolean =>
+  of.route === event.route &&
+  of.policy === event.policy &&
+  of.minted === event.minted &&
+  of.upstream === event.upstream &&
+  of.spiffeId === event.spiffeId &&
+  of.mapping === event.mapping &&
+  of.mappingRevision === event.mappingRevision &&
+  of.credential === event.credential
+
+/** V8 keeps a text that was put together as a tree of its pieces; one that is used again and again is better one piece. */
+const inOnePiece = (pieces: string): string => Buffer.from(pieces).toString()
+
 /** The caller's own words. */
 const askedOf = ({ tokenType, audience, scope }: NonNullable<AuditEvent['asked']>) => ({
   tokenType,
   audience: scrub(audience),
   ...(scope === undefined ? {} : { scope: scrub(scope) }),
 })
-
-const requestText = (request: NonNullable<AuditEvent['request']>): string => {
-  const { method, host, path, protocol, address, tls, clientSpiffeId } = request
-  const always = `"method":${quoted(method)},"host":${quoted(host)},"path":${quoted(scrubPath(path))},"protocol":${quoted(protocol)},"address":${quoted(address)}`
-  return `{${always}${text('tls', tls)}${text('clientSpiffeId', clientSpiffeId)}}`
-}
 
 const quotaText = ({ limit, remaining, reportOnly }: NonNullable<AuditEvent['quota']>): string =>
   `{"limit":${limit},"remaining":${remaining}${reportOnly ? ',"reportOnly":true' : ''}}`
@@ -73,17 +119,45 @@ const text = (name: keyof AuditEvent | 'tls' | 'clientSpiffeId', value: string |
 const plain = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/
 const quoted = (value: string): string => (plain.test(value) ? `"${value}"` : JSON.stringify(value))
 
+/** The same, of a field that seldom changes from one record to the next. */
+const lastQuoted = (): ((value: string) => string) => {
+  let last = ''
+  let made = quoted(last)
+  return (value) => {
+    if (value !== last) {
+      last = value
+      made = quoted(value)
+    }
+    return made
+  }
+}
+
+/** What stands behind the point, for so many thousandths. */
+const decimals = Array.from({ length: 1000 }, (_, count) => String(count / 1000).slice(1))
+const maxThousandths = 1e9
+
+/** A number of at most three decimals as JSON writes it, which V8 takes long for; any other as V8 does. */
+const thousandths = (value: number): string => {
+  const count = Math.round(value * 1000)
+  if (count / 1000 !== value || count < 0 || count > maxThousandths) return String(value)
+  const whole = (count / 1000) | 0
+  return `${whole}${decimals[count - whole * 1000]}`
+}
+
 // What JSON leaves as it is and a terminal or an editor acts on: DEL and C1 controls, separators of lines and paragraphs,
 // marks that turn the direction of text. JSON has them inside of strings only.
 const actedOn = /[\x7f-\x9f\p{Zl}\p{Zp}\p{Bidi_Control}]/gu
 
 const del = 0x7f
 
-/** The bytes of encoded lines, in which every record is one line and says what it shows. */
-export const bytesOf = (lines: string): Buffer => {
-  const bytes = Buffer.from(lines)
-  const isPlain = bytes.length === lines.length && !bytes.includes(del) // ASCII, as nearly all is
-  return isPlain ? bytes : Buffer.from(lines.replace(actedOn, escape))
+/**
+ * Lines of which every record is one line and says what it shows.
+ *
+ * @param chars Characters that the bytes were written from: as many as there are bytes, if all are ASCII, as nearly all is.
+ */
+export const shownAsTheyAre = (bytes: Buffer, chars: number): Buffer => {
+  if (bytes.length === chars && !bytes.includes(del)) return bytes
+  return Buffer.from(bytes.toString().replace(actedOn, escape))
 }
 
 const escape = (char: string): string => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`

@@ -1,10 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { bytesOf } from './encode.ts'
+import { shownAsTheyAre } from './encode.ts'
 import type { Destination } from './destination.ts'
 
 const newline = 0x0a
 /** A chunk leaves when it is this large, or its first line this old. One of a quarter costs twice as much a line. */
-const maxChunkChars = 131_072
+const maxChunkBytes = 131_072
+/** Room for the line that makes it so large; a longer one gets a chunk of its own. */
+const lineRoomBytes = 65_536
+/** Of UTF-8, for a character of UTF-16. */
+const maxBytesPerChar = 3
 /** Of what may be held back, so that taking it out begins before it is too much. */
 const maxChunkShare = 4
 const chunkMs = 20
@@ -34,22 +38,31 @@ export type LineWriterWatch = {
 }
 
 type Chunk = { readonly bytes: Buffer; readonly lines: number; offset: number }
+/** What is being filled, line by line: each is brought into bytes while it is at hand, not all at the end. */
+type Filling = { readonly buffer: Buffer; bytes: number; chars: number; lines: number }
 
 /**
  * Writes lines from a buffer of bounded size, several at once. A line is written whole: after a failure what is left of
  * it is written once the destination works again, which is tried every second, or all of it if the file is another one.
  *
- * @param maxBufferedChars Bound of what is held back.
+ * @param maxBufferedBytes Bound of what is held back.
  */
 export const lineWriter = (
   destination: Destination,
-  maxBufferedChars: number,
+  maxBufferedBytes: number,
   watch: LineWriterWatch,
 ): LineWriter => {
-  const chunkChars = Math.min(maxChunkChars, maxBufferedChars / maxChunkShare)
-  let pending = ''
-  let pendingLines = 0
+  const chunkBytes = Math.min(maxChunkBytes, maxBufferedBytes / maxChunkShare)
+  const usualBytes = Math.ceil(chunkBytes) + lineRoomBytes
+  let filling = newFilling(usualBytes)
+  /** Full ones, the oldest first. */
+  const full: Filling[] = []
+  /** One that was written: so the next need not be had from the system. */
+  let spare: Filling | undefined
+  /** Of full ones and that which is being filled. */
+  let pendingBytes = 0
   let chunk: Chunk | undefined
+  let writing: Filling | undefined
   let draining: Promise<void> | undefined
   let isDue = false
   let isFailing = false
@@ -58,15 +71,30 @@ export const lineWriter = (
   let wantsReopen = false
   let checksWhileWriting = 0
 
-  const isAnythingDue = () => chunk !== undefined || isDue || pending.length >= chunkChars
-  const buffered = () => pending.length + (chunk?.bytes.length ?? 0)
+  const isAnythingDue = () =>
+    chunk !== undefined || isDue || full.length > 0 || filling.bytes >= chunkBytes
+  const buffered = () => pendingBytes + (chunk?.bytes.length ?? 0)
 
+  /** @param leastBytes That there must be room for. */
+  const fillAnother = (leastBytes: number) => {
+    filling =
+      spare && leastBytes <= usualBytes ? spare : newFilling(Math.max(leastBytes, usualBytes))
+    if (filling === spare) spare = undefined
+  }
   const take = (): Chunk => {
-    const taken = { bytes: bytesOf(pending), lines: pendingLines, offset: 0 }
-    pending = ''
-    pendingLines = 0
-    isDue = false
-    return taken
+    const taken = full.shift() ?? filling
+    if (taken === filling) {
+      isDue = false
+      fillAnother(0)
+    }
+    pendingBytes -= taken.bytes
+    writing = taken
+    const bytes = shownAsTheyAre(taken.buffer.subarray(0, taken.bytes), taken.chars)
+    return { bytes, lines: taken.lines, offset: 0 }
+  }
+  const recycle = () => {
+    if (writing?.buffer.length === usualBytes) spare = emptied(writing)
+    writing = undefined
   }
 
   const writeChunk = async (): Promise<void> => {
@@ -82,6 +110,7 @@ export const lineWriter = (
     if (chunk.offset < chunk.bytes.length) return
     watch.written(chunk.lines)
     chunk = undefined
+    recycle()
   }
 
   const openAnew = async (): Promise<void> => {
@@ -121,8 +150,8 @@ export const lineWriter = (
   }
 
   const fallDue = (): void => {
-    isDue = pending !== ''
-    if (isDue && !isFailing) start()
+    isDue = filling.lines > 0
+    if ((isDue || full.length > 0) && !isFailing) start()
   }
 
   const check = setInterval(() => {
@@ -132,15 +161,23 @@ export const lineWriter = (
 
   return {
     append: (line) => {
-      if (isClosed || buffered() + line.length > maxBufferedChars) return false
-      if (pending === '') setTimeout(fallDue, chunkMs)
-      pending += line
-      pendingLines++
-      if (pending.length >= chunkChars && !isFailing) start()
+      if (isClosed || buffered() + line.length > maxBufferedBytes) return false
+      const mayTake = line.length * maxBytesPerChar
+      if (filling.bytes + mayTake > filling.buffer.length) {
+        if (filling.lines > 0) full.push(filling)
+        fillAnother(mayTake)
+      }
+      if (filling.lines === 0) setTimeout(fallDue, chunkMs)
+      const bytes = filling.buffer.write(line, filling.bytes)
+      filling.bytes += bytes
+      filling.chars += line.length
+      filling.lines++
+      pendingBytes += bytes
+      if ((filling.bytes >= chunkBytes || full.length > 0) && !isFailing) start()
       return true
     },
     isWell: () =>
-      !isFailing && checksWhileWriting < stuckChecks && buffered() <= maxBufferedChars / 2,
+      !isFailing && checksWhileWriting < stuckChecks && buffered() <= maxBufferedBytes / 2,
     reopen: () => {
       wantsReopen = true
       start()
@@ -149,16 +186,25 @@ export const lineWriter = (
       isClosed = true
       const end = sleep(closeWithinMs, undefined, { ref: false })
       await Promise.race([draining, end])
-      isDue = pending !== ''
+      isDue = filling.lines > 0
       start()
       await Promise.race([draining, end])
       clearInterval(check)
+      const pendingLines = [...full, filling].reduce((sum, { lines }) => sum + lines, 0)
       const left = pendingLines + (chunk?.lines ?? 0)
       if (left > 0) watch.lost(left)
       await Promise.race([destination.close(), end])
     },
   }
 }
+
+const newFilling = (bytes: number): Filling => ({
+  buffer: Buffer.allocUnsafeSlow(bytes),
+  bytes: 0,
+  chars: 0,
+  lines: 0,
+})
+const emptied = ({ buffer }: Filling): Filling => ({ buffer, bytes: 0, chars: 0, lines: 0 })
 
 const lineBegin = ({ bytes, offset }: Chunk): number =>
   offset === 0 ? 0 : bytes.lastIndexOf(newline, offset - 1) + 1

@@ -6,11 +6,12 @@ import type { AuditEvent } from '#contract/audit-event'
 import { legacyMethods } from '#contract/legacy'
 import { problems, type ProblemTag } from '#contract/problem'
 import { quarantineKinds } from '#contract/quarantine'
-import { bytesOf, eventEncoder } from '#plugins/audit-log/encode'
+import { eventEncoder, shownAsTheyAre } from '#plugins/audit-log/encode'
 import { AuditEventSchema } from '#plugins/audit-log/event-schema'
 import { scrub, scrubPath } from '#plugins/audit-log/scrub'
 
 const encodeEvent = eventEncoder()
+const bytesOf = (line: string): Buffer => shownAsTheyAre(Buffer.from(line), line.length)
 
 /** Any text at all: controls, halves of pairs, marks of direction. */
 const text = fc.string({
@@ -175,6 +176,42 @@ suite('an encoded record', () => {
     for (const subject of ['s', 't']) {
       caller.subject = subject
       const given = { ...plain(), route, caller }
+      assert.equal(encodeEvent(given), `${JSON.stringify(given)}\n`)
+    }
+  })
+
+  test('of the same caller says what is another now', () => {
+    const caller = Object.freeze({
+      ...{ issuer: 'a', subject: 's', tokenFingerprint: 'f', kid: 'k', expiresAt: 'e' },
+    })
+    const lasting = {
+      route: [Object.freeze({ id: 'orders', team: 'shop' }), { id: 'x', team: 'y' }],
+      spiffeId: ['spiffe://a/b', 'spiffe://a/c'],
+      mapping: ['people', 'others'],
+      mappingRevision: ['1', '2'],
+      credential: [undefined, 'api-key'],
+      policy: [{ allow: true, reasons: [], revision: '1' }],
+      minted: [Object.freeze({ jti: 'one' }), Object.freeze({ jti: 'two' })],
+      upstream: [Object.freeze({ name: 'orders', endpoint: 'a', spiffeId: 'b' })],
+    }
+    let records = 0
+    for (const [name, values] of Object.entries(lasting))
+      for (const value of [...values, undefined, ...values]) {
+        const base = { ...plain(), route: lasting.route[0], caller, spiffeId: 'spiffe://a/b' }
+        const given = { ...base, [name]: value } as AuditEvent
+        for (let twice = 0; twice < 2; twice++) {
+          records++
+          assert.deepEqual(JSON.parse(encodeEvent(given)), JSON.parse(JSON.stringify(given)))
+        }
+      }
+    assert.equal(records, 2 * (5 + 5 + 5 + 5 + 5 + 3 + 5 + 3))
+  })
+
+  test('writes numbers as JSON does', () => {
+    const durations = [0, 0.001, 0.01, 0.1, 1, 1.5, 12.34, 999.999, 1e6, 1e9, 0.0005, 1 / 3, 1e21]
+    for (let count = 0; count < 3000; count++) durations.push(count / 1000)
+    for (const durationMs of durations) {
+      const given = { ...plain(), durationMs }
       assert.equal(encodeEvent(given), `${JSON.stringify(given)}\n`)
     }
   })

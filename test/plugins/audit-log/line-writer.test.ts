@@ -76,6 +76,23 @@ suite('a writer of lines', () => {
     assert.equal(files[0]?.length, 140 * 1024)
   })
 
+  test('loses no line where one is longer than a whole chunk, or not of ASCII', async (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout', 'setInterval'] })
+    const { destination, files } = scripted(() => 1e9)
+    const writer = lineWriter(destination, 1e8, watched().watch)
+    const lines = ['short\n', `${'y'.repeat(300_000)}\n`, 'short\n']
+    for (let i = 0; i < 300; i++) lines.push(`${i} ${'ä€'.repeat(i)}\u007f\n`)
+    lines.push('the last\n')
+    for (const line of lines) assert.ok(writer.append(line))
+    t.mock.timers.tick(20)
+    await settle()
+    const expected = Buffer.from(lines.join('').replaceAll('\u007f', '\\u007f'))
+    assert.ok(Buffer.from(files.join(''), 'latin1').equals(expected))
+    for (const line of lines) assert.ok(writer.append(line))
+    await writer.close()
+    assert.equal(files.join('').length, 2 * expected.length)
+  })
+
   test('writes well before it has as much as it may hold', async (t) => {
     t.mock.timers.enable({ apis: ['setTimeout', 'setInterval'] })
     const { destination, files } = scripted(() => 1e9)
