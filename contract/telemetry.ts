@@ -67,7 +67,7 @@ export const metrics = {
   },
   sallyport_step_duration_seconds: {
     kind: 'histogram',
-    help: 'Time that each step of the way took.',
+    help: 'Time that each step of the way took; of ingress, for one request in each millisecond.',
     labels: { direction: ['ingress', 'egress'], step: 'configured' },
     buckets: fastSeconds,
   },

@@ -18,8 +18,13 @@ export type Sent = {
 /** One caller's exchange with us, whichever door it came by. */
 export type Exchange<From, Known> = {
   readonly received: From
-  /** Passes it on and resolves once the last byte is through, one way or the other. */
-  readonly send: (request: Known) => Promise<Sent>
+  /**
+   * Passes it on. Says what was sent once the last byte is through, one way or the other: to `end`, or by a promise, which
+   * would cost every request where it is not needed.
+   *
+   * @param end Told once; more often it does nothing. Throws for a bug of ours.
+   */
+  readonly send: (request: Known, end: (sent: Sent) => void) => Promise<Sent> | void
   /** Writes the refusal, if one can still be written; else ends the connection. */
   readonly refuse: (problem: Problem) => Sent
   readonly cut: Open['cut']
@@ -44,10 +49,10 @@ export type Around<From, Known> = {
   readonly leave: () => void
   /** Leaves the record and the figures. Called exactly once; must not throw. */
   readonly record: (ending: Ending<From, Known>) => void
-  readonly watch?: Watch
+  readonly watch?: Watch | undefined
 }
 
-/** Runs an exchange along a way, replies, and leaves exactly one record, whatever happens. At once, if it is refused at once. */
+/** Runs an exchange along a way, replies, and leaves exactly one record, whatever happens. At once, unless a step waits. */
 export const answer = <From extends object, Known extends From>(
   way: Way<From, Known>,
   exchange: Exchange<From, Known>,
@@ -73,7 +78,10 @@ const conclude = <From extends object, Known extends From>(
   close: () => void,
 ): Soon<void> => {
   const forwardingMs = performance.now()
+  let isOver = false
   const end = (sent: Sent) => {
+    if (isOver) return
+    isOver = true
     close()
     const endedMs = performance.now()
     if (outcome.ok) watch?.(forwardStep, endedMs - forwardingMs)
@@ -92,7 +100,7 @@ const conclude = <From extends object, Known extends From>(
   const broke = (cause: unknown) => refused({ tag: 'internal', cause })
   if (!outcome.ok) return end(refused(outcome.problem))
   try {
-    return send(outcome.request).then(end, (cause: unknown) => end(broke(cause)))
+    return send(outcome.request, end)?.then(end, (cause: unknown) => end(broke(cause)))
   } catch (cause) {
     return end(broke(cause))
   }

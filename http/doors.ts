@@ -90,8 +90,8 @@ export const openDoors = (server: HttpServer | HttpsServer, doors: Doors): void 
 export const requestDoor = <Req, Res extends CallerResponse>(doors: {
   readonly request: (req: Req, res: Res) => void | Promise<void>
   readonly failed: (cause: unknown) => void
-}): ((req: Req, res: Res) => void) =>
-  perTurn((req: Req, res: Res) =>
+}): ((req: Req, res: Res) => void) => {
+  const enter = perTurn(({ req, res }: { readonly req: Req; readonly res: Res }) =>
     guarded(
       () => doors.request(req, res),
       (cause) => {
@@ -100,6 +100,8 @@ export const requestDoor = <Req, Res extends CallerResponse>(doors: {
       },
     ),
   )
+  return (req, res) => enter({ req, res })
+}
 
 /** The connection was ended in the middle of a request. */
 const callerLeft = 'HPE_INVALID_EOF_STATE'

@@ -7,16 +7,14 @@
  *
  * @param handle Must not throw: what follows in the same turn would be lost.
  */
-export const perTurn = <Items extends readonly unknown[]>(
-  handle: (...items: Items) => void,
-): ((...items: Items) => void) => {
-  let waiting: Items[] = []
+export const perTurn = <Item>(handle: (item: Item) => void): ((item: Item) => void) => {
+  let waiting: Item[] = []
   const handleAll = () => {
     const all = waiting
     waiting = []
-    for (const items of all) handle(...items)
+    for (const item of all) handle(item)
   }
-  return (...items) => {
-    if (waiting.push(items) === 1) setImmediate(handleAll)
+  return (item) => {
+    if (waiting.push(item) === 1) setImmediate(handleAll)
   }
 }

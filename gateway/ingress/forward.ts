@@ -3,41 +3,42 @@ import type { CallerResponse } from '#http/caller'
 import type { Sent } from '../answer.ts'
 import type { RequestOutcome } from '../upstream/ejection.ts'
 import type { Admitted } from './pipeline.ts'
-import { relay, type Agreed, type Relaying, type UpstreamResult } from './relay.ts'
+import { relay, type Agreed, type Relayed, type Relaying, type UpstreamResult } from './relay.ts'
 
 export type Forwarding = Relaying & {
   readonly ended: (upstream: string, result: UpstreamResult) => void
 }
 
 /**
- * Passes an admitted request to its endpoint and the answer back, streaming both ways. Resolves once the last byte is
- * through or cannot come; rejects only for a bug of ours.
+ * Passes an admitted request to its endpoint and the answer back, streaming both ways. Throws only for a bug of ours.
  *
+ * @param end Told what was sent once the last byte is through or cannot come.
  * @param agreed Takes over when the upstream agrees to an upgrade; without it none is asked for.
  */
 export const forward = (
   request: Admitted,
   res: CallerResponse,
   forwarding: Forwarding,
+  end: (sent: Sent) => void,
   agreed?: Agreed,
-): Promise<Sent> => {
+): void => {
   const { route, endpoint } = request
   const cutBy = forwarding.cut.by()
   if (cutBy) {
     endpoint.done('says nothing')
-    return Promise.resolve(forwarding.refuse(cutBy))
+    return end(forwarding.refuse(cutBy))
   }
-  return relay(request, res, forwarding, agreed).then(
-    ({ sent, result }) => {
-      endpoint.done(outcomeOf(result, sent))
-      forwarding.ended(route.upstream.name, result)
-      return sent
-    },
-    (cause: unknown) => {
-      endpoint.done('says nothing')
-      throw cause
-    },
-  )
+  const over = ({ sent, result }: Relayed) => {
+    endpoint.done(outcomeOf(result, sent))
+    forwarding.ended(route.upstream.name, result)
+    end(sent)
+  }
+  try {
+    relay(request, res, forwarding, over, agreed)
+  } catch (cause) {
+    endpoint.done('says nothing')
+    throw cause
+  }
 }
 
 /** What a proxy says when there is no service behind it, or one that is overwhelmed. */

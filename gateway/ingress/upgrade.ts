@@ -44,7 +44,15 @@ export const forwardUpgrade = async (
     const sent = { status: 101, bytesIn: bytesFromCaller, bytesOut: bytesToCaller }
     return { sent: ended ? { ...sent, problem: ended } : sent, result: 'ok' }
   }
-  const sent = await forward(request, res, forwarding, agreed)
+  const sent = await new Promise<Sent>((resolve) =>
+    forward(request, res, forwarding, resolve, (headers, upstream, settle) => {
+      const broke = (cause: unknown) => {
+        upstream.destroy()
+        settle({ sent: forwarding.refuse({ tag: 'internal', cause }), result: 'ok' })
+      }
+      agreed(headers, upstream).then(settle, broke)
+    }),
+  )
   watch.stop()
   return sent
 }
