@@ -37,6 +37,8 @@ export type CallerResponse = Writable & {
   readonly writeContinue: () => void
   readonly getHeaderNames: () => string[]
   readonly removeHeader: (name: string) => void
+  /** Over HTTP/1.1: gives a whole answer, if it can be given so; see `whole-answer.ts`. */
+  readonly endWhole?: (status: number, lines: string, body: string) => boolean
   /** Over HTTP/2: answers with a head that is all of the answer. */
   readonly endWithHead?: (status: number, headers: string[]) => void
   /** Over HTTP/2: ends an answer that has begun. They are left out where the caller did not ask for any. */

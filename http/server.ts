@@ -13,6 +13,7 @@ import type { H2Response } from './h2-server/caller-response.ts'
 import type { Http2Limits } from './h2-server/limits.ts'
 import { serveHttp2, type Http2Connections } from './h2-server/serve-http2.ts'
 import type { Peer } from './peer.ts'
+import { wholeAnswers } from './whole-answer.ts'
 import type { ProxyProtocolOptions } from './proxy-protocol.ts'
 import type { TlsServing } from './tls.ts'
 
@@ -117,6 +118,7 @@ export const hardenedServer = (
     // whoever passes on such an answer of a service, and at Fastify for its problem in answer to a HEAD.
     rejectNonStandardBodyWrites: false,
     optimizeEmptyRequests: !emptyBodiesEnd,
+    ServerResponse: wholeAnswers(limits),
     requireHostHeader: false, // the gate asks for it: Node's own 400 would pass no door and leave no trace
   }
   const server = tls ? createHttpsServer({ ...tls.options, ...options }) : createHttpServer(options)

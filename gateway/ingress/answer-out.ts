@@ -1,9 +1,13 @@
+import type { Clock } from '#contract/clock'
+import { oncePer } from '#contract/once-per'
 import type { CallerResponse } from '#http/caller'
+import { dateLines, headerLines } from '#http/header-lines'
 import { perTurn } from '#http/per-turn'
+import type { AnswerHeaders } from './answer-headers.ts'
 
 /** One answer on its way to the caller. */
 export type AnswerOut = {
-  readonly head: (status: number, headers: string[]) => void
+  readonly head: (status: number, headers: AnswerHeaders) => void
   /** False if no more should come until `drain`. */
   readonly data: (chunk: Buffer) => boolean
   /** @param trailers Come last, where there are any. */
@@ -21,12 +25,29 @@ const maxBytesWithHead = 16_384
  *
  * Whoever answers otherwise in the meantime (a refusal) comes first, and the head that waited is dropped.
  */
-export const answerWriter = () => {
+export const answerWriter = (clock: Clock) => {
   const flushSoon = perTurn((flush: () => void) => flush())
+  const linesOf = oncePer(headerLines)
+  const dateLine = dateLines()
+
+  /** What the service says in one answer after the other is a frozen list, whose lines are made once. */
+  const endWhole = (
+    res: CallerResponse,
+    status: number,
+    { theirs, ours }: AnswerHeaders,
+    body: Buffer,
+  ): boolean => {
+    if (!res.endWhole || body.length > maxBytesWithHead || !Object.isFrozen(theirs)) return false
+    const lines = linesOf(theirs)
+    if (!lines) return false
+    let text = lines.hasDate ? lines.text : lines.text + dateLine(clock())
+    for (let at = 0; at + 1 < ours.length; at += 2) text += `${ours[at]}: ${ours[at + 1]}\r\n`
+    return res.endWhole(status, text, body.toString('latin1'))
+  }
 
   /** @param broken Told of what Node does not let us write: a bug of ours, or the upstream's header. */
   return (res: CallerResponse, broken: (cause: unknown) => void): AnswerOut => {
-    let head: { readonly status: number; readonly headers: string[] } | undefined
+    let head: { readonly status: number; readonly headers: AnswerHeaders } | undefined
     let first: Buffer | undefined
     let hasEnded = false
     let trailers: readonly string[] = []
@@ -46,9 +67,14 @@ export const answerWriter = () => {
       head = undefined
       if (res.headersSent || res.destroyed) return
       try {
+        if (hasEnded && first && trailers.length === 0 && endWhole(res, status, headers, first)) {
+          bytesOut += first.length
+          return
+        }
+        const all = [...headers.theirs, ...headers.ours]
         if (hasEnded && !first && trailers.length === 0 && res.endWithHead)
-          return res.endWithHead(status, headers)
-        res.writeHead(status, headers)
+          return res.endWithHead(status, all)
+        res.writeHead(status, all)
         if (hasEnded && first && trailers.length === 0) {
           bytesOut += first.length
           endWith(res, first)

@@ -61,7 +61,7 @@ export type Taken = Pick<Doors, 'upgrade' | 'connect'> & {
 /** Takes what comes in at any door and brings it to its end: answered, recorded and counted, once. */
 export const takeRequests = (taking: Taking): Taken => {
   const { enter } = taking
-  const answerOut = answerWriter()
+  const answerOut = answerWriter(taking.clock)
   const headersOf = upstreamHeaders()
   const newDecisionId = decisionIds(taking.randomBytes)
   const auditRecord = auditRecords()

@@ -36,7 +36,8 @@ export const forwardUpgrade = async (
     if (caller.destroyed) return withhold({ tag: 'caller-gone' }, 'caller-gone')
     watch.stop()
     res.detachSocket(caller as never)
-    caller.write(switchingProtocols(answerHeaders(headers, request, forwarding.quotaHeaders)))
+    const { theirs, ours } = answerHeaders(headers, request, forwarding.quotaHeaders)
+    caller.write(switchingProtocols([...theirs, ...ours]))
     const { idleTimeoutMs } = request.route.config.websocket ?? { idleTimeoutMs: 0 }
     const joined = joinSockets(caller, upstream, idleTimeoutMs)
     forwarding.cut.onCut(joined.cut)
