@@ -1,3 +1,4 @@
+import { inOnePiece } from '#contract/in-one-piece'
 import { isFieldName, isFieldValue } from './h2-client/field-rules.ts'
 
 /** Headers as HTTP/1.1 writes them, each line with its CRLF. */
@@ -18,7 +19,7 @@ export const headerLines = (headers: readonly string[]): HeaderLines | undefined
     if (name === 'date') hasDate = true
     text += `${name}: ${value}\r\n`
   }
-  return { text, hasDate }
+  return { text: inOnePiece(text, 'latin1'), hasDate }
 }
 
 /** A Date header for an answer that has none, written once a second (RFC 9110 §6.6.1). */

@@ -1,6 +1,7 @@
 import { ServerResponse, STATUS_CODES, type IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { Writable } from 'node:stream'
+import { inOnePiece } from '#contract/in-one-piece'
 
 export type WholeAnswerOptions = {
   readonly keepAliveTimeoutMs: number
@@ -53,7 +54,7 @@ const keepAliveLines = ({ keepAliveTimeoutMs, maxRequestsPerConnection }: WholeA
     keepAliveTimeoutMs > 0
       ? `Keep-Alive: timeout=${Math.floor(keepAliveTimeoutMs / 1000)}${max}\r\n`
       : ''
-  return `Connection: keep-alive\r\n${timeout}\r\n`
+  return inOnePiece(`Connection: keep-alive\r\n${timeout}\r\n`, 'latin1')
 }
 
 const worksIn = (Response: ReturnType<typeof responsesOf>): boolean => {

@@ -1,3 +1,4 @@
+import { inOnePiece } from '#contract/in-one-piece'
 import { oncePer } from '#contract/once-per'
 import { contentLengthOf, isFieldName, isFieldValue } from '../h2-client/field-rules.ts'
 import { remembering } from '../remembering.ts'
@@ -44,7 +45,7 @@ export const requestWriter = (): ((request: UpstreamRequest) => RequestHead) => 
     let text = ''
     for (let at = 0; at < headers.length; at += 2)
       text += fieldOf(headers[at] as string, headers[at + 1] as string)
-    return text
+    return inOnePiece(text, 'latin1')
   })
 
   return ({ method, path, authority, headers, sharedHeaders, body }) => {

@@ -1,3 +1,4 @@
+import { inOnePiece } from '#contract/in-one-piece'
 import { oncePer } from '#contract/once-per'
 import { remembering } from '../remembering.ts'
 import type { UpstreamRequest } from '../upstream-client.ts'
@@ -37,12 +38,12 @@ const encodeMethod = (method: string): string => {
 
 const encodeAuthority = (authority: string): string => {
   if (!authorityPattern.test(authority)) throw refused('this authority', authority)
-  return authorityName + encodeShortest(authority)
+  return inOnePiece(authorityName + encodeShortest(authority), 'latin1')
 }
 
 const encodeName = (name: string): string => {
   if (!isFieldName(name) || name === 'host') throw refused('a field of this name', name)
-  return encodeLiteralName(name)
+  return inOnePiece(encodeLiteralName(name), 'latin1')
 }
 
 /**
@@ -65,7 +66,7 @@ export const requestEncoder = (scheme: keyof typeof schemes): RequestEncoder => 
     let block = ''
     for (let at = 0; at < headers.length; at += 2)
       block += fieldOf(headers[at] as string, headers[at + 1] as string)
-    return block
+    return inOnePiece(block, 'latin1')
   })
 
   return ({ method, path, authority, headers, sharedHeaders, body }) => {

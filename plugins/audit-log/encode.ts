@@ -1,4 +1,5 @@
 import type { AuditEvent } from '#contract/audit-event'
+import { inOnePiece } from '#contract/in-one-piece'
 import { scrub, scrubPath } from './scrub.ts'
 
 /**
@@ -77,7 +78,7 @@ const lastingTexts = (): ((event: Lasting) => string) => {
     if (caller === undefined) return textOf(event)
     const known = last.get(caller)
     if (known !== undefined && lastsIn(known.of, event)) return known.text
-    const made = inOnePiece(textOf(event))
+    const made = inOnePiece(textOf(event), 'utf8')
     if (lastingParts.every((name) => event[name] === undefined || Object.isFrozen(event[name])))
       last.set(caller, { of: pick(event), text: made })
     return made
@@ -98,9 +99,6 @@ const lastsIn = (of: Lasting, event: Lasting): boolean =>
   of.mapping === event.mapping &&
   of.mappingRevision === event.mappingRevision &&
   of.credential === event.credential
-
-/** V8 keeps a text that was put together as a tree of its pieces; one that is used again and again is better one piece. */
-const inOnePiece = (pieces: string): string => Buffer.from(pieces).toString()
 
 /** The caller's own words. */
 const askedOf = ({ tokenType, audience, scope }: NonNullable<AuditEvent['asked']>) => ({
