@@ -181,9 +181,8 @@ suite('an encoded record', () => {
   })
 
   test('of the same caller says what is another now', () => {
-    const caller = Object.freeze({
-      ...{ issuer: 'a', subject: 's', tokenFingerprint: 'f', kid: 'k', expiresAt: 'e' },
-    })
+    const said = { issuer: 'a', subject: 's', tokenFingerprint: 'f', kid: 'k', expiresAt: 'e' }
+    const caller = Object.freeze(said)
     const lasting = {
       route: [Object.freeze({ id: 'orders', team: 'shop' }), { id: 'x', team: 'y' }],
       spiffeId: ['spiffe://a/b', 'spiffe://a/c'],
