@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { execFile, spawn } from 'node:child_process'
 import { generateKeyPairSync } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
@@ -70,6 +70,13 @@ test('the package has what its commands read, and says its version', async () =>
   const { code, stderr } = await run(command, 'demo', '--once', '--port-base', base)
   assert.equal(code, 1)
   assert.match(stderr, /it needs a checkout of the sources/)
+})
+
+test('no function is named anew whenever it is made', () => {
+  const chunks = readdirSync(join(built, 'chunks')).filter((file) => file.endsWith('.js'))
+  assert.ok(chunks.length > 20)
+  for (const file of chunks)
+    assert.doesNotMatch(readFileSync(join(built, 'chunks', file), 'utf8'), /\b__name\(/, file)
 })
 
 test('each of its files finds what it needs, but for the demo', async () => {
