@@ -31,7 +31,8 @@ import { startExchange, startGateway, type GatewayOptions } from './rig/gateway.
 import { measure, type Round } from './rig/measure.ts'
 import { makeCertificates } from './rig/mesh.ts'
 import { medians, ratio, ratios, table, type Results } from './rig/report.ts'
-import { freePorts, listening, otherCore, startOn, type Running } from './rig/processes.ts'
+import type { Running } from './rig/processes.ts'
+import { startRedis } from './rig/redis.ts'
 import { envoyProgram, startEnvoy, startHaproxy } from './rig/rivals.ts'
 import { checkAnswers } from './rig/same-answers.ts'
 import { tokenMaker } from './rig/tokens.ts'
@@ -231,26 +232,6 @@ end
         rounds?.set(name, [...(rounds.get(name) ?? []), figures])
       }
   report(wanted, results)
-}
-
-/** Keeps nothing on disk. */
-const startRedis = async (folder: string, ending: (() => Promise<void>)[]): Promise<string> => {
-  const [port = 0] = await freePorts(1)
-  const output = join(folder, 'redis.out')
-  const options = [
-    '--port',
-    String(port),
-    '--bind',
-    '127.0.0.1',
-    '--save',
-    '',
-    '--appendonly',
-    'no',
-  ]
-  const running = startOn(otherCore, ['redis-server', ...options], { output, folder })
-  ending.push(running.stop)
-  await listening(port, running, output)
-  return `redis://127.0.0.1:${port}`
 }
 
 type LoadOf = {

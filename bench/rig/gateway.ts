@@ -71,7 +71,7 @@ export type GatewayOptions = {
   readonly ingress?: object
   readonly route?: object
   /** Where the service is, if it is not the one of nginx. */
-  readonly endpoint?: string
+  readonly endpoint?: string | readonly string[]
   /** Further services, by the name of their route and upstream. */
   readonly services?: Readonly<Record<string, Service>>
   readonly limits?: object
@@ -196,7 +196,7 @@ const gatewayConfig = (
         endpoints: [
           endpoint ??
             `https://127.0.0.1:${protocol === 'h2' ? upstream?.h2Port : upstream?.http1Port}`,
-        ],
+        ].flat(),
         spiffeId: ids.orders,
       },
       ...Object.fromEntries(

@@ -1,4 +1,4 @@
-import { spawn, type ChildProcess } from 'node:child_process'
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process'
 import { closeSync, openSync, readFileSync, truncateSync } from 'node:fs'
 import { once } from 'node:events'
 import { connect, createServer, type AddressInfo } from 'node:net'
@@ -48,8 +48,13 @@ export const withWorkers = (running: Running): Running => ({
     [running.pid, ...childrenOf(running.pid)].reduce((sum, pid) => sum + cpuMicrosOf(pid), 0),
 })
 
-const childrenOf = (pid: number): readonly number[] =>
+/** Processes that it started. */
+export const childrenOf = (pid: number): readonly number[] =>
   readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').trim().split(' ').map(Number)
+
+/** Moves a process that runs already, with all its threads. */
+export const moveTo = (cores: readonly number[], pid: number): void =>
+  void execFileSync('taskset', ['-apc', cores.join(','), String(pid)], { stdio: 'ignore' })
 
 /** The command that runs a program on one core. */
 export const pinned = (

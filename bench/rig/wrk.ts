@@ -8,6 +8,8 @@ export type Load = {
   readonly url: string
   readonly seconds: number
   readonly connections: number
+  /** On which it runs, if it is not the usual one. */
+  readonly core?: number
   readonly headers?: readonly string[]
   /** A script in Lua that makes the requests. */
   readonly script?: string | undefined
@@ -29,8 +31,9 @@ export const wrk = async ({
   connections,
   headers = [],
   script,
+  core = otherCore,
 }: Load): Promise<Seen> => {
-  const [command, ...args] = pinned(otherCore, 'wrk', [
+  const [command, ...args] = pinned(core, 'wrk', [
     '-t1',
     `-c${connections}`,
     `-d${seconds}`,
