@@ -126,11 +126,9 @@ const run = async () => {
         startGateway(name, { ...usual, protocol, tree }, parts),
       )
     await start(on('floor'), (name) => startFloor(name, protocol, { ...parts, nodeOptions }))
-    // Over HTTP/2 it failed requests when it was tried, on a busy machine; a round with bad answers counts for nothing.
-    if (protocol === 'http1')
-      await start(on('http-proxy'), (name) =>
-        startPlainProxy(name, Number(values.connections), { ...parts, nodeOptions }),
-      )
+    await start(on('http-proxy'), (name) =>
+      startPlainProxy(name, protocol, Number(values.connections), { ...parts, nodeOptions }),
+    )
     await start(on('haproxy'), (name) => startHaproxy(name, protocol, parts))
     await start(on('envoy'), (name) => startEnvoy(name, protocol, true, parts))
     await start(on('envoy-uncached'), (name) => startEnvoy(name, protocol, false, parts))

@@ -21,12 +21,14 @@ export const startFloor = (
   parts: FloorParts,
 ): Promise<Contender> => start(name, protocol, parts, 'floor-server.ts', {})
 
-/** The same by `@fastify/http-proxy` over HTTP/1.1, which is what one would begin with. */
+/** The same by `@fastify/http-proxy`, which is what one would begin with. */
 export const startPlainProxy = (
   name: string,
+  protocol: UpstreamProtocol,
   connections: number,
   parts: FloorParts,
-): Promise<Contender> => start(name, 'http1', parts, 'plain-proxy-server.ts', { connections })
+): Promise<Contender> =>
+  start(name, protocol, parts, 'plain-proxy-server.ts', { connections, h2: protocol === 'h2' })
 
 const start = async (
   name: string,

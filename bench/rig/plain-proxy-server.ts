@@ -32,14 +32,19 @@ const app = Fastify({
   },
   logger: false,
 })
-const pool = new Pool(options.endpoint, {
-  connections: options.connections,
-  pipelining: 1,
-  connect: mutualTls,
+const overHttp1 = () => ({
+  // Ours is undici 8, its types know 7; it asks of a pool no more than `request`.
+  undici: new Pool(options.endpoint, {
+    connections: options.connections,
+    pipelining: 1,
+    connect: mutualTls,
+  }) as never,
 })
+// Left to itself it would look at no certificate.
+const verified = { ...mutualTls, rejectUnauthorized: true }
+const overHttp2 = () => ({ http2: { sessionOptions: verified, requestTimeout: 60_000 } })
 app.register(httpProxy, {
   upstream: options.endpoint,
-  // Ours is undici 8, its types know 7; it asks of a pool no more than `request`.
-  undici: pool as never,
+  ...(options.h2 ? overHttp2() : overHttp1()),
 })
 await app.listen({ port: options.port, host: '127.0.0.1' })
