@@ -74,6 +74,33 @@ suite('an exchange', () => {
     assert.equal(open, 0)
   })
 
+  test('whose end is told without a promise, and more than once, leaves one record', async () => {
+    const { records, open } = await answered(() => admitted, {
+      send: (_request, end) => {
+        end({ status: 201, bytesOut: 1 })
+        end({ status: 502, bytesOut: 0 })
+      },
+    })
+    assert.deepEqual(
+      records.map(({ step, sent }) => [step, sent.status]),
+      [['none', 201]],
+    )
+    assert.equal(open, 0)
+  })
+
+  test('that breaks after its end was told leaves the record of its end', async () => {
+    const { records } = await answered(() => admitted, {
+      send: (_request, end) => {
+        end({ status: 201, bytesOut: 1 })
+        throw new Error('too late')
+      },
+    })
+    assert.deepEqual(
+      records.map(({ sent }) => sent.status),
+      [201],
+    )
+  })
+
   test('does not stay in the live table, whatever breaks', async () => {
     const { open, failure } = await answered(() => refuse('route-unknown'), {
       refuse: () => {
