@@ -5,6 +5,14 @@ import type { Soon } from './step.ts'
 /** Version of the input and of the decision. Fields are only ever added; a change of meaning is a new version. */
 export const policyContractVersion = 1
 
+/** What one policy looks at in its input, as its bundle says: nothing else can make a difference to what it decides. */
+export type PolicyReads = {
+  /** Paths of what it looks at, such as `subject.claims`. */
+  readonly values: readonly string[]
+  /** Paths of what it only asks of whether they hold a string. */
+  readonly strings: readonly string[]
+}
+
 /** What a policy may look at. Never a token, never a secret. Described by `docs/reference/policy-input.schema.json`. */
 export type PolicyInput = {
   readonly version: typeof policyContractVersion

@@ -3,31 +3,68 @@
  *
  *     node node.js config/policy/build.ts [--check] [--opa PATH]
  */
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { gunzipSync } from 'node:zlib'
 import { findOpa, opaSucceeds, opaVersion } from './opa.ts'
-import { bundleFile, policyDirectory, revisionOf, sourcesFile, sourcesIn } from './sources.ts'
+import { readsOf } from './reads.ts'
+import {
+  bundleFile,
+  policyDirectory,
+  revisionOf,
+  sha256,
+  sourcesFile,
+  sourcesIn,
+} from './sources.ts'
 
 const capabilities = ['--capabilities', 'capabilities.json']
 const withoutBundle = ['--ignore', 'bundle'] // it holds the sources, too
 const withoutTests = [...withoutBundle, '--ignore', '*_test.rego']
 
+const entrypoints = ['sallyport/decision', 'sallyport/exchange', 'sallyport/egress']
+
+/**
+ * Twice: what is said of the module in the manifest names it by its digest. It is written where the bundle is built, and not beside
+ * the sources: who changes those and builds them by other means must not be told what the policy read before.
+ */
 const build = (opa: string, target: string): boolean => {
-  const entrypoints = [
-    '-e',
-    'sallyport/decision',
-    '-e',
-    'sallyport/exchange',
-    '-e',
-    'sallyport/egress',
-  ]
-  const revision = revisionOf(opaVersion, sourcesIn(policyDirectory))
-  const how = ['-t', 'wasm', ...entrypoints, ...capabilities, ...withoutTests]
-  return runs(opa, ['build', ...how, '--revision', revision, '-o', target, '-b', '.'])
+  const sources = sourcesIn(policyDirectory)
+  const revision = revisionOf(opaVersion, sources)
+  const folder = mkdtempSync(join(tmpdir(), 'sallyport-policy-build-'))
+  const buildThere = (): boolean => {
+    const named = entrypoints.flatMap((entrypoint) => ['-e', entrypoint])
+    const how = ['-t', 'wasm', ...named, ...capabilities, '--revision', revision]
+    return runs(opa, ['build', ...how, '-o', target, '-b', '.'], folder)
+  }
+  try {
+    for (const name of Object.keys(sources))
+      copyFileSync(join(policyDirectory, name), join(folder, name))
+    if (!buildThere()) return false
+    const wasm = moduleDigest(target)
+    const reads = Object.fromEntries(
+      entrypoints.map((entrypoint) => [
+        entrypoint,
+        readsOf(opa, policyDirectory, Object.keys(sources), entrypoint),
+      ]),
+    )
+    const metadata = { sallyport: { wasm, reads } }
+    writeFileSync(join(folder, '.manifest'), JSON.stringify({ roots: [''], metadata }))
+    return buildThere() && moduleDigest(target) === wasm
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
 }
+
+const moduleDigest = (bundle: string): string =>
+  sha256(
+    execFileSync('tar', ['-xzOf', bundle, '/policy.wasm'], {
+      stdio: ['ignore', 'pipe', 'ignore'],
+      maxBuffer: 64 * 1024 * 1024,
+    }),
+  )
 
 /** Form, types and tests of the sources; every line of every rule is reached by a test. */
 const sourcesAreSound = (opa: string): boolean =>
@@ -37,8 +74,8 @@ const sourcesAreSound = (opa: string): boolean =>
   runs(opa, ['test', ...withoutBundle, '.']) &&
   runs(opa, ['test', '--coverage', '--threshold', '100', ...withoutBundle, '.'])
 
-const runs = (opa: string, args: readonly string[]): boolean => {
-  if (opaSucceeds(opa, args, policyDirectory)) return true
+const runs = (opa: string, args: readonly string[], folder = policyDirectory): boolean => {
+  if (opaSucceeds(opa, args, folder)) return true
   process.stderr.write(`failed in config/policy: opa ${args.join(' ')}\n`)
   return false
 }

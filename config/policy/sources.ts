@@ -36,4 +36,5 @@ export const revisionOf = (opa: string, sources: Readonly<Record<string, string>
 export const readBundleSources = (): BundleSources =>
   JSON.parse(readFileSync(sourcesFile, 'utf8')) as BundleSources
 
-const sha256 = (bytes: string | Buffer): string => createHash('sha256').update(bytes).digest('hex')
+export const sha256 = (bytes: string | Buffer): string =>
+  createHash('sha256').update(bytes).digest('hex')

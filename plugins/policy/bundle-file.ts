@@ -13,6 +13,10 @@ export type BundleFile = {
   /** What the policy reads as `data`. */
   readonly data: object
   readonly revision: string
+  /** Its `.manifest`, of which nothing is known but that it is an object. */
+  readonly manifest: object
+  /** SHA-256 of the module, in hex. */
+  readonly wasmDigest: string
 }
 
 /**
@@ -28,17 +32,21 @@ export const readBundleFile = (file: string): BundleFile => {
       throw new Error(`it holds ${JSON.stringify(name)}, which has no place in it`)
   const wasm = members.get('policy.wasm')
   if (wasm === undefined) throw new Error('it holds no policy.wasm')
+  const manifest = parse(members.get('.manifest'), '.manifest')
+  const wasmDigest = digestOf(wasm)
   return {
     wasm,
     data: parse(members.get('data.json'), 'data.json'),
-    revision: revisionOf(members.get('.manifest')) ?? digestOf(wasm),
+    revision: revisionOf(manifest) ?? shown(wasmDigest),
+    manifest,
+    wasmDigest,
   }
 }
 
 /** Reads data that replace those of a bundle; their digest becomes part of the revision. */
 export const readDataFile = (file: string): { readonly data: object; readonly digest: string } => {
   const bytes = readBounded(file)
-  return { data: parse(bytes, 'it'), digest: digestOf(bytes) }
+  return { data: parse(bytes, 'it'), digest: shown(digestOf(bytes)) }
 }
 
 const isKnown = (name: string): boolean =>
@@ -70,12 +78,13 @@ const parse = (bytes: Buffer | undefined, name: string): object => {
   throw new Error(`${name} is not a JSON object`)
 }
 
-const revisionOf = (manifest: Buffer | undefined): string | undefined => {
-  const { revision } = parse(manifest, '.manifest') as { readonly revision?: unknown }
+const revisionOf = (manifest: { readonly revision?: unknown }): string | undefined => {
+  const { revision } = manifest
   return typeof revision === 'string' && /^[\x21-\x7e]{1,100}$/.test(revision)
     ? revision
     : undefined
 }
 
-const digestOf = (bytes: Buffer): string =>
-  createHash('sha256').update(bytes).digest('hex').slice(0, 16)
+const digestOf = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex')
+
+const shown = (digest: string): string => digest.slice(0, 16)

@@ -1,9 +1,11 @@
 import type { LoadedPolicy } from '@open-policy-agent/opa-wasm'
 import { createRequire } from 'node:module'
+import type { PolicyReads } from '#contract/policy'
 import { readBundleFile, readDataFile } from './bundle-file.ts'
 import { dryRun } from './dry-run.ts'
 import { evaluateWith, exportsOf, hostBuiltinsOf, type Evaluate } from './evaluate.ts'
 import type { PolicyOptions } from './options.ts'
+import { readsIn } from './reads.ts'
 import { importedMemoryPages } from './wasm-imports.ts'
 
 // Its ES module leaves out `loadPolicySync`, which its types promise.
@@ -22,6 +24,8 @@ export type PolicyBundle = {
   readonly revision: string
   /** A fresh instance of it, with its data. */
   readonly instantiate: () => Evaluate
+  /** What it looks at, if its bundle says so. */
+  readonly reads: PolicyReads | undefined
 }
 
 /**
@@ -58,6 +62,7 @@ export const loadPolicyBundle = (options: PolicyOptions): PolicyBundle => {
     return {
       revision: replaced ? `${bundle.revision}+data.${replaced.digest}` : bundle.revision,
       instantiate: () => evaluateWith(instantiate(), entrypoint),
+      reads: readsIn(bundle.manifest, options.entrypoint, bundle.wasmDigest),
     }
   })
 }

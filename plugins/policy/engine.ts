@@ -7,6 +7,7 @@ import { readDecision, type PolicyResult } from './decision.ts'
 import { decisionMemo } from './decision-memo.ts'
 import type { Evaluate } from './evaluate.ts'
 import type { PolicyOptions } from './options.ts'
+import { textOfReads } from './reads.ts'
 
 export type PolicyEngineParts = {
   readonly meter: Meter
@@ -32,6 +33,7 @@ export const policyEngine = (
   let evaluate: Evaluate | undefined = bundle.instantiate()
   let isBroken = false
   const memo = decisionMemo()
+  const textOfRead = bundle.reads && textOfReads(bundle.reads)
 
   const count = (decided: Result<PolicyDecision>): Result<PolicyDecision> => {
     if (decided.ok) allowed()
@@ -55,8 +57,6 @@ export const policyEngine = (
   }
 
   const decideAnew = (text: string): Result<PolicyDecision> => {
-    if (Buffer.byteLength(text) > maxInputBytes) return conclude(inputTooLarge)
-    if (text.includes('\\ud') && loneSurrogate.test(text)) return conclude(inputNotUnicode)
     evaluate ??= bundle.instantiate()
     const results = evaluate(text)
     isBroken = false
@@ -69,10 +69,13 @@ export const policyEngine = (
     const beganMs = performance.now()
     try {
       const text = JSON.stringify(input)
-      const known = memo.get(text)
+      const fault = faultOf(text, maxInputBytes)
+      // Two callers whom the policy cannot tell apart are decided alike.
+      const looksLike = textOfRead && fault === undefined ? textOfRead(input) : text
+      const known = memo.get(looksLike)
       if (known !== undefined) return count(known)
-      const decided = decideAnew(text)
-      memo.set(text, decided)
+      const decided = fault === undefined ? decideAnew(text) : conclude(fault)
+      memo.set(looksLike, decided)
       duration((performance.now() - beganMs) / 1000)
       return count(decided)
     } catch (cause) {
@@ -90,6 +93,12 @@ const denial = (code: string, message: string): PolicyResult => ({
 
 // Half of a UTF-16 pair, as a claim may hold it and as `JSON.stringify` escapes it: OPA cannot read that and aborts.
 const loneSurrogate = /(?:^|[^\\])(?:\\\\)*\\ud/
+const faultOf = (text: string, maxBytes: number): PolicyResult | undefined => {
+  if (text.length * maxBytesOfCodeUnit > maxBytes && Buffer.byteLength(text) > maxBytes)
+    return inputTooLarge
+  return text.includes('\\ud') && loneSurrogate.test(text) ? inputNotUnicode : undefined
+}
+const maxBytesOfCodeUnit = 3
 const inputNotUnicode = denial(
   'input-not-unicode',
   'a text in the input is not well-formed Unicode',

@@ -1,0 +1,60 @@
+import type { PolicyInput, PolicyReads } from '#contract/policy'
+
+/** Each of them is a bit of one number. */
+const maxPaths = 30
+const pathShape = /^[a-zA-Z]\w*(?:\.[a-zA-Z]\w*)*$/
+
+/**
+ * Takes from the manifest of a bundle what its policy reads, as `config/policy/build.ts` writes it there.
+ *
+ * @param wasmDigest SHA-256 of the module in the bundle, in hex: what is said of another one is not believed.
+ * @returns undefined if nothing is said, or nothing that can be used: then the whole input counts.
+ */
+export const readsIn = (
+  manifest: object,
+  entrypoint: string,
+  wasmDigest: string,
+): PolicyReads | undefined => {
+  const said = memberOf(memberOf(manifest, 'metadata'), 'sallyport')
+  if (memberOf(said, 'wasm') !== wasmDigest) return undefined
+  const reads = memberOf(memberOf(said, 'reads'), entrypoint)
+  const values = memberOf(reads, 'values')
+  const strings = memberOf(reads, 'strings')
+  return isPaths(values) && isPaths(strings) && values.length + strings.length <= maxPaths
+    ? { values, strings }
+    : undefined
+}
+
+const isPaths = (value: unknown): value is readonly string[] =>
+  Array.isArray(value) && value.every((path) => typeof path === 'string' && pathShape.test(path))
+
+/**
+ * A text of what a policy reads of an input: the same text for inputs that are the same to it. A member that is not there is
+ * told from one that is null, as a policy can.
+ */
+export const textOfReads = ({ values, strings }: PolicyReads): ((input: PolicyInput) => string) => {
+  const read = values.map((path) => path.split('.'))
+  const asked = strings.map((path) => path.split('.'))
+  return (input) => {
+    const found: unknown[] = []
+    let there = 0
+    for (const path of read) {
+      const value = at(input, path)
+      there = there * 2 + (value === undefined ? 0 : 1)
+      found.push(value)
+    }
+    for (const path of asked) there = there * 2 + (typeof at(input, path) === 'string' ? 1 : 0)
+    return `${there}${JSON.stringify(found)}`
+  }
+}
+
+const at = (input: unknown, path: readonly string[]): unknown => {
+  let value = input
+  for (const name of path) value = memberOf(value, name)
+  return value
+}
+
+const memberOf = (value: unknown, name: string): unknown =>
+  typeof value === 'object' && value !== null && Object.hasOwn(value, name)
+    ? (value as Readonly<Record<string, unknown>>)[name]
+    : undefined

@@ -1,0 +1,227 @@
+// What a bundle says that its policy reads: whoever is the same to the policy is decided alike, and nobody else.
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { suite, test } from 'node:test'
+import { gunzipSync } from 'node:zlib'
+import * as fc from 'fast-check'
+import { bundleFile } from '#config/policy/sources'
+import type { PolicyEngine, PolicyInput } from '#contract/policy'
+import { noLog, noMeter } from '#contract/telemetry'
+import { loadPolicyBundle } from '#plugins/policy/bundle'
+import { readBundleFile } from '#plugins/policy/bundle-file'
+import { policyEngine } from '#plugins/policy/engine'
+import { readsIn, textOfReads } from '#plugins/policy/reads'
+import { readTar } from '#plugins/policy/tar'
+import { inputOf, optionsOf, writeTemporary } from './policies.ts'
+import { bundleOf } from './tar-writer.ts'
+
+const shipped = readTar(gunzipSync(readFileSync(bundleFile)), {
+  maxMembers: 100,
+  maxNameBytes: 100,
+})
+const memberOf = (name: string) => shipped.get(name) ?? Buffer.alloc(0)
+/** The same module and data, of which nothing is said. */
+const silentBundle = writeTemporary(
+  bundleOf(
+    ['data.json', 'policy.wasm'].map((name) => ({ name: `/${name}`, content: memberOf(name) })),
+  ),
+)
+const entrypoints = ['sallyport/decision', 'sallyport/exchange', 'sallyport/egress']
+const optionsAt = (entrypoint: string, file = bundleFile) =>
+  optionsOf({ entrypoint, bundleFile: file, maxInputBytes: 4096 })
+const engineOf = (entrypoint: string, file?: string): PolicyEngine => {
+  const options = optionsAt(entrypoint, file)
+  return policyEngine(loadPolicyBundle(options), options, { meter: noMeter, log: noLog })
+}
+
+const some = <T>(...values: T[]) => fc.constantFrom(...values)
+const anyRequirements = fc.oneof(
+  some<PolicyInput['route']['requires']>(
+    {},
+    { public: true },
+    { public: 'yes' },
+    { kinds: ['external', 'mesh'] },
+    { roles: { any: ['viewer', 'deployer'] } },
+    { roles: { any: ['admin'], all: ['viewer'] } },
+    { scopes: ['orders'], methods: ['GET'] },
+    { tenant: { segment: 1 } },
+    { window: 'office-hours' },
+    { protocols: ['https'] },
+    { role: ['viewer'] },
+  ),
+  fc.dictionary(
+    some('public', 'kinds', 'roles', 'scopes', 'tenant', 'methods', 'window', 'protocols', 'x'),
+    fc.oneof(
+      fc.boolean(),
+      some<string | number | null>('orders', null, 1),
+      fc.array(some('viewer', 'orders', 'GET')),
+    ),
+  ),
+)
+const anyClaims = fc.record(
+  {
+    realm_access: some<unknown>(
+      { roles: ['shop-editor'] },
+      { roles: 'shop-admin' },
+      ['shop-admin'],
+      null,
+    ),
+    scope: some<unknown>('openid orders', ['orders'], 7),
+    tenant: some<unknown>('acme', 'globex', '', null),
+    repository: some('example/shop', 'example/other'),
+  },
+  { requiredKeys: [] },
+)
+const anyText = fc.oneof(
+  { weight: 30, arbitrary: fc.string() },
+  { weight: 1, arbitrary: some('', 'ключ', '\ud800', 'x'.repeat(5000)) },
+)
+const anyInput: fc.Arbitrary<PolicyInput> = fc
+  .record({
+    version: some(1, 2),
+    nowMs: some(1_764_072_000_000, 1_764_090_000_000),
+    direction: some('ingress', 'egress', 'exchange'),
+    trustDomain: some('mesh.example', 'other.example'),
+    request: fc.record({
+      method: some('GET', 'PUT'),
+      host: anyText,
+      path: anyText,
+      segments: some(['tenants', 'acme'], ['tenants', 'globex'], []),
+      query: anyText,
+      headers: fc.dictionary(some('a', 'b'), anyText),
+    }),
+    route: fc.record({ id: anyText, team: anyText, requires: anyRequirements }),
+    subject: fc.record({
+      spiffeId: some(null, 'spiffe://mesh.example/a', 'spiffe://mesh.example/b'),
+      issuer: some(null, 'staff', 'pipelines', 'stranger'),
+      kind: some('external', 'mesh', 'anonymous'),
+      claims: anyClaims,
+    }),
+    tls: fc.record({ version: some('TLSv1.2', 'TLSv1.3'), clientSpiffeId: fc.constant(null) }),
+    net: fc.record({ address: some('192.0.2.7', '192.0.2.8') }),
+    more: some(
+      {},
+      { egress: { protocol: 'https' } },
+      { egress: { protocol: 7 } },
+      { egress: null },
+    ),
+  })
+  .map(({ more, ...input }) => ({ ...input, ...more }) as PolicyInput)
+
+suite('what a policy reads', () => {
+  test('is said in the bundle that is shipped, of its module', () => {
+    const { manifest, wasmDigest } = readBundleFile(bundleFile)
+    for (const entrypoint of entrypoints) {
+      const reads = readsIn(manifest, entrypoint, wasmDigest)
+      assert.ok(reads, entrypoint)
+      assert.ok(reads.values.includes('subject.claims') && !reads.values.includes('net.address'))
+      assert.ok(reads.strings.includes('subject.spiffeId'))
+      assert.ok(!reads.values.includes('subject.spiffeId'))
+    }
+  })
+
+  test('is not believed of another module, nor when it is not what it must be', () => {
+    const { manifest, wasmDigest } = readBundleFile(bundleFile)
+    assert.equal(readsIn(manifest, 'sallyport/decision', wasmDigest.replace(/^./, 'x')), undefined)
+    assert.equal(readsIn(manifest, 'sallyport/other', wasmDigest), undefined)
+    const said = (reads: unknown) => ({
+      metadata: { sallyport: { wasm: 'w', reads: { e: reads } } },
+    })
+    assert.ok(readsIn(said({ values: ['a'], strings: [] }), 'e', 'w'))
+    for (const reads of [
+      undefined,
+      null,
+      {},
+      { values: ['a'] },
+      { values: 'a', strings: [] },
+      { values: [''], strings: [] },
+      { values: ['a.'], strings: [] },
+      { values: [1], strings: [] },
+      { values: Array.from({ length: 31 }, () => 'a'), strings: [] },
+    ])
+      assert.equal(readsIn(said(reads), 'e', 'w'), undefined, JSON.stringify(reads))
+    for (const broken of [{}, { metadata: 1 }, { metadata: { sallyport: [] } }])
+      assert.equal(readsIn(broken, 'e', 'w'), undefined)
+  })
+
+  test('tells what is not there from what is null, and one member from another', () => {
+    const textOf = textOfReads({
+      values: ['exchange.actor', 'route.team'],
+      strings: ['subject.issuer'],
+    })
+    const { exchange: _, ...base } = { exchange: undefined, ...inputOf() }
+    const texts = [
+      base,
+      { ...base, exchange: {} },
+      { ...base, exchange: { actor: null } },
+      { ...base, exchange: { actor: 'a' } },
+      { ...base, exchange: { actor: ['a'] } },
+      { ...base, route: { ...base.route, team: 'a","b' } },
+      { ...base, subject: { ...base.subject, issuer: null } },
+    ].map((input) => textOf(input as unknown as PolicyInput))
+    assert.equal(texts[0], texts[1]) // the policy sees neither
+    assert.equal(new Set(texts).size, texts.length - 1)
+    assert.equal(textOf({ ...base, subject: { ...base.subject, issuer: 'another' } }), texts[0])
+  })
+
+  test('is all that makes a difference: who looks alike is decided as if nothing were remembered', () => {
+    let alike = 0
+    for (const entrypoint of entrypoints) {
+      const engine = engineOf(entrypoint)
+      const silent = engineOf(entrypoint, silentBundle)
+      const { manifest, wasmDigest } = readBundleFile(bundleFile)
+      const reads = readsIn(manifest, entrypoint, wasmDigest)
+      assert.ok(reads)
+      const textOf = textOfReads(reads)
+      const decide = (by: PolicyEngine, input: PolicyInput) => {
+        const decided = by.decide(input)
+        assert.ok(!(decided instanceof Promise))
+        const decision = decided.ok ? decided.value : decided.problem.cause
+        // The revision of a bundle without manifest is another one.
+        return { ok: decided.ok, ...(decision as object), revision: '' }
+      }
+      fc.assert(
+        fc.property(anyInput, anyInput, (one, other) => {
+          const { requires } = one.route
+          const { host, path, query, headers } = other.request
+          const twin: PolicyInput = {
+            ...one,
+            trustDomain: other.trustDomain,
+            request: { ...one.request, host, path, query, headers },
+            route: { ...other.route, requires },
+            subject: {
+              ...one.subject,
+              spiffeId: one.subject.spiffeId && 'spiffe://mesh.example/twin',
+            },
+            tls: other.tls,
+            net: other.net,
+          }
+          if (textOf(one) === textOf(twin)) alike++
+          for (const input of [one, twin])
+            assert.deepEqual(decide(engine, input), decide(silent, input))
+        }),
+        { numRuns: 700 },
+      )
+    }
+    assert.ok(alike >= 3 * 700, `only ${alike} looked alike`)
+  })
+
+  test('does not let through what is too large or no Unicode in what it does not read', () => {
+    const engine = engineOf('sallyport/decision')
+    const asked = inputOf({ requires: { roles: { any: ['viewer'] } } })
+    const at = (query: string) => engine.decide({ ...asked, request: { ...asked.request, query } })
+    const codes = (query: string) => {
+      const decided = at(query)
+      assert.ok(!(decided instanceof Promise))
+      return decided.ok
+        ? 'allowed'
+        : (decided.problem.cause as { reasons: { code: string }[] }).reasons[0]?.code
+    }
+    for (let time = 0; time < 2; time++) {
+      assert.equal(codes(''), 'allowed')
+      assert.equal(codes('\ud800'), 'input-not-unicode')
+      assert.equal(codes('x'.repeat(4096)), 'input-too-large')
+      assert.equal(codes('ä'.repeat(2048)), 'input-too-large')
+    }
+  })
+})
