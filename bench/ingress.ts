@@ -25,6 +25,7 @@ import { cpus, tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
+import { oncePer } from '#contract/once-per'
 import { upstreamProtocols, type Contender } from './rig/contender.ts'
 import { startFloor, startPlainProxy } from './rig/floor.ts'
 import { startExchange, startGateway, type GatewayOptions } from './rig/gateway.ts'
@@ -57,7 +58,7 @@ const { values } = parseArgs({
   },
 })
 
-/** More than any cache here holds, so that each is new when it comes again. */
+/** More than any cache here holds (the exchange's 10,000), so that each is new when it comes again. */
 const freshTokenCount = 20_000
 /** Rounds in which other programs took more cores than this are made again, up to `--attempts` times. */
 const quietCores = 0.15
@@ -168,13 +169,16 @@ end
       `wrk.method = "POST"\nwrk.body = string.rep("x", ${kib * 1024})\n`,
     ),
   })
-  const fresh = { script: tokens.freshTokens(freshTokenCount) }
-  const loadFor = (load: LoadName, { name }: Contender): LoadOf => {
+  const fresh = oncePer(({ name }: Contender) => ({
+    script: tokens.freshTokens(freshTokenCount, name),
+  }))
+  const loadFor = (load: LoadName, contender: Contender): LoadOf => {
+    const { name } = contender
     switch (load) {
       case 'repeated':
         return { headers }
       case 'fresh':
-        return fresh
+        return fresh(contender)
       case 'each-route':
         return eachRoute(name)
       case 'kib-1':

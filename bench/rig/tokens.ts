@@ -17,8 +17,8 @@ export type TokenMaker = {
   /** PEM. */
   readonly publicKeyFile: string
   readonly token: (claims?: object) => string
-  /** A script for wrk that sends another token with each request, `count` of them in turn. */
-  readonly freshTokens: (count: number) => string
+  /** A script for wrk that sends another token with each request, `count` of them in turn, which nobody else is sent. */
+  readonly freshTokens: (count: number, name: string) => string
 }
 
 export const tokenMaker = (folder: string): TokenMaker => {
@@ -34,11 +34,12 @@ export const tokenMaker = (folder: string): TokenMaker => {
     jwksFile: save('jwks.json', JSON.stringify({ keys: [jwk] })),
     publicKeyFile: save('issuer.pem', publicKey.export({ type: 'spki', format: 'pem' }).toString()),
     token,
-    freshTokens: (count) => {
+    freshTokens: (count, name) => {
       const tokens = Array.from({ length: count }, (_, i) =>
-        token({ sub: `user-${i % people}`, jti: String(i) }),
+        token({ sub: `user-${i % people}`, jti: `${name}-${i}` }),
       )
-      return save('fresh-tokens.lua', scriptFor(save('tokens.txt', tokens.join('\n'))))
+      const file = save(`tokens-${name}.txt`, tokens.join('\n'))
+      return save(`tokens-${name}.lua`, scriptFor(file))
     },
   }
 }
@@ -65,11 +66,25 @@ const signToken = (key: KeyObject, claims: object): string => {
   return `${input}.${signature.toString('base64url')}`
 }
 
-const scriptFor = (tokensFile: string): string => `local tokens, i = {}, 0
+/** Goes on where the run before it stopped: whoever remembers thousands would know those that it began with. */
+const scriptFor = (
+  tokensFile: string,
+): string => `local tokens, place, sender = {}, "${tokensFile}.place", nil
+i = 0
 for line in io.lines("${tokensFile}") do tokens[#tokens + 1] = "Bearer " .. line end
+setup = function(thread) sender = thread end
+init = function()
+  local file = io.open(place)
+  if file then i = file:read("*n"); file:close() end
+end
 request = function()
   i = i % #tokens + 1
   wrk.headers["Authorization"] = tokens[i]
   return wrk.format()
+end
+done = function()
+  local file = io.open(place, "w")
+  file:write(string.format("%d", sender:get("i")))
+  file:close()
 end
 `
