@@ -58,3 +58,52 @@ const memberOf = (value: unknown, name: string): unknown =>
   typeof value === 'object' && value !== null && Object.hasOwn(value, name)
     ? (value as Readonly<Record<string, unknown>>)[name]
     : undefined
+
+/**
+ * How many bytes the rest of an input can take as JSON, at most: what the policy does not read, and all names of members.
+ * Infinity where a text is not well-formed Unicode, or nothing is known of a value.
+ */
+export const maxBytesOfRest = ({ values }: PolicyReads): ((input: PolicyInput) => number) => {
+  const tree = treeOf(values.map((path) => path.split('.')))
+  return (input) => bytesBeside(input, tree)
+}
+
+/** By the names of members: 'read' for what is read as a whole. */
+type Tree = ReadonlyMap<string, Tree | 'read'>
+
+const treeOf = (paths: readonly (readonly string[])[]): Tree => {
+  const below = Map.groupBy(paths, ([name = '']) => name)
+  return new Map(
+    [...below].map(([name, of]) => [
+      name,
+      of.some(({ length }) => length === 1) ? 'read' : treeOf(of.map(([, ...path]) => path)),
+    ]),
+  )
+}
+
+const maxBytesOfCodeUnit = 6 // as `\u0000`
+const maxBytesOfNumber = 32
+
+const bytesBeside = (value: unknown, tree: Tree | undefined): number => {
+  switch (typeof value) {
+    case 'string':
+      return value.isWellFormed() ? maxBytesOfCodeUnit * value.length + 2 : Number.POSITIVE_INFINITY
+    case 'object': {
+      if (value === null) return maxBytesOfNumber
+      let bytes = 2
+      for (const name of Object.keys(value)) {
+        const below = tree?.get(name)
+        bytes += bytesBeside(name, undefined) + 2
+        if (below !== 'read')
+          bytes += bytesBeside((value as Readonly<Record<string, unknown>>)[name], below)
+      }
+      return bytes
+    }
+    case 'number':
+    case 'boolean':
+    case 'undefined':
+      return maxBytesOfNumber
+    default:
+      return Number.POSITIVE_INFINITY
+  }
+}

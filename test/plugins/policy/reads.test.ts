@@ -10,7 +10,7 @@ import { noLog, noMeter } from '#contract/telemetry'
 import { loadPolicyBundle } from '#plugins/policy/bundle'
 import { readBundleFile } from '#plugins/policy/bundle-file'
 import { policyEngine } from '#plugins/policy/engine'
-import { readsIn, textOfReads } from '#plugins/policy/reads'
+import { maxBytesOfRest, readsIn, textOfReads } from '#plugins/policy/reads'
 import { readTar } from '#plugins/policy/tar'
 import { inputOf, optionsOf, writeTemporary } from './policies.ts'
 import { bundleOf } from './tar-writer.ts'
@@ -204,6 +204,23 @@ suite('what a policy reads', () => {
       )
     }
     assert.ok(alike >= 3 * 700, `only ${alike} looked alike`)
+  })
+
+  test('what is beside it is never taken for smaller than it is', () => {
+    const { manifest, wasmDigest } = readBundleFile(bundleFile)
+    const reads = readsIn(manifest, 'sallyport/decision', wasmDigest)
+    assert.ok(reads)
+    const [bytesOfRest, textOf] = [maxBytesOfRest(reads), textOfReads(reads)]
+    const strange = fc.string({ unit: 'binary' })
+    fc.assert(
+      fc.property(anyInput, fc.dictionary(strange, strange), (input, headers) => {
+        const whole = { ...input, request: { ...input.request, headers } }
+        const text = JSON.stringify(whole)
+        const most = Buffer.byteLength(textOf(whole)) + bytesOfRest(whole)
+        assert.ok(most >= Buffer.byteLength(text))
+        if (text.replaceAll('\\\\', '').includes('\\ud')) assert.equal(most, Infinity)
+      }),
+    )
   })
 
   test('does not let through what is too large or no Unicode in what it does not read', () => {
