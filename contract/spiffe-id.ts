@@ -13,6 +13,8 @@ const maxTrustDomainBytes = 255
 const trustDomainPattern = /^[a-z0-9._-]+$/
 const segmentPattern = /^[A-Za-z0-9._-]+$/
 const scheme = 'spiffe://'
+/** A trust domain, and segments none of which is empty, `.` or `..`. In one go: it is asked several times a request. */
+const idPattern = /^spiffe:\/\/[a-z0-9._-]{1,255}(?:\/(?!\.{1,2}(?:\/|$))[A-Za-z0-9._-]+)*$/
 
 /**
  * Reads a trust domain name.
@@ -32,16 +34,8 @@ export const parseTrustDomain = (text: string): Result<TrustDomain> =>
  * @returns Refuses with `spiffe-id-invalid` what the standard does not allow.
  * @see SPIFFE-ID §2
  */
-export const parseSpiffeId = (text: string): Result<SpiffeId> => {
-  if (text.length > maxIdBytes || !text.startsWith(scheme)) return invalid(text)
-  const slash = text.indexOf('/', scheme.length)
-  const domain = slash < 0 ? text.slice(scheme.length) : text.slice(scheme.length, slash)
-  if (!parseTrustDomain(domain).ok) return invalid(text)
-  if (slash < 0) return pass(text as SpiffeId)
-  for (const segment of text.slice(slash + 1).split('/'))
-    if (segment === '.' || segment === '..' || !segmentPattern.test(segment)) return invalid(text)
-  return pass(text as SpiffeId)
-}
+export const parseSpiffeId = (text: string): Result<SpiffeId> =>
+  text.length <= maxIdBytes && idPattern.test(text) ? pass(text as SpiffeId) : invalid(text)
 
 /** Whether `text` may stand as one path segment of a SPIFFE ID. */
 export const isSpiffeSegment = (text: string): boolean =>

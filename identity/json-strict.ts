@@ -28,12 +28,57 @@ export const parseStrictObject = (
     return bad('it is not JSON') // the parser's own message quotes what was sent
   }
   if (!isJsonObject(value)) return bad('it is not a JSON object')
+  if (isSurelyStrict(text, value, maxDepth)) return good(value)
   const fault = faultBeyondGrammar(text, maxDepth)
   return fault === undefined ? good(value) : bad(fault)
 }
 
 export const isJsonObject = (value: unknown): value is JsonObject =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
+
+/**
+ * Whether what most texts are can be told of this one, in half the time: no text with an escape is. What `JSON.parse` made of it has
+ * as many members as there are colons outside its strings; one that came twice, and all that was in what it replaced, is missing
+ * there.
+ */
+const isSurelyStrict = (text: string, value: JsonObject, maxDepth: number): boolean => {
+  if (text.includes('\\')) return false
+  let names = 0
+  let depth = 0
+  for (let at = 0; at < text.length; at++)
+    switch (text.charCodeAt(at)) {
+      case 0x22: // a string: up to its other quote
+        at = text.indexOf('"', at + 1)
+        break
+      case 0x3a: // :
+        names++
+        break
+      case 0x5b: // [
+      case 0x7b: // {
+        if (++depth > maxDepth) return false
+        break
+      case 0x5d: // ]
+      case 0x7d: // }
+        depth--
+        break
+      default:
+    }
+  return names === plainMembersOf(value)
+}
+
+/** How many members there are at all levels; NaN where one is named `__proto__`, or a number was too large. */
+const plainMembersOf = (value: unknown): number => {
+  if (typeof value === 'number') return Number.isFinite(value) ? 0 : Number.NaN
+  if (typeof value !== 'object' || value === null) return 0
+  let members = 0
+  if (Array.isArray(value)) for (const one of value) members += plainMembersOf(one)
+  else
+    for (const name of Object.keys(value)) {
+      if (name === '__proto__') return Number.NaN
+      members += 1 + plainMembersOf((value as JsonObject)[name])
+    }
+  return members
+}
 
 /**
  * Walks over a text that `JSON.parse` has accepted, so only what the grammar leaves open is looked at. Walking twice

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { suite, test } from 'node:test'
+import * as fc from 'fast-check'
 import {
   isSpiffeSegment,
   parseSpiffeId,
@@ -171,4 +172,45 @@ suite('SPIFFE IDs are read as go-spiffe reads them', () => {
     assert.equal(parseSpiffeId(prefix + 'a'.repeat(2048 - prefix.length)).ok, true)
     assert.equal(parseSpiffeId(prefix + 'a'.repeat(2049 - prefix.length)).ok, false)
   })
+})
+
+test('a SPIFFE ID is a trust domain and segments, each of which is one by itself', () => {
+  const part = fc.constantFrom(
+    '',
+    '.',
+    '..',
+    '...',
+    'a',
+    'A',
+    '.a',
+    'b-_',
+    'ä',
+    '%2e',
+    '/',
+    '\n',
+    '?',
+  )
+  const text = fc
+    .tuple(
+      fc.constantFrom('spiffe://', 'spiffe:/', 'Spiffe://', ' spiffe://'),
+      fc.oneof(part, fc.constantFrom('td.example', 'a'.repeat(255), 'a'.repeat(256))),
+      fc.array(fc.oneof(part, fc.constantFrom('b'.repeat(900))), { maxLength: 4 }),
+      fc.constantFrom('', '/', '\n'),
+    )
+    .map(([scheme, domain, segments, end]) => scheme + [domain, ...segments].join('/') + end)
+  const seen = { good: 0, bad: 0 }
+  fc.assert(
+    fc.property(text, (id) => {
+      const [domain = '', ...segments] = id.slice('spiffe://'.length).split('/')
+      const isOne =
+        id.startsWith('spiffe://') &&
+        id.length <= 2048 &&
+        parseTrustDomain(domain).ok &&
+        segments.every(isSpiffeSegment)
+      assert.equal(parseSpiffeId(id).ok, isOne, id)
+      seen[isOne ? 'good' : 'bad']++
+    }),
+    { numRuns: 5000 },
+  )
+  assert.ok(seen.good > 50 && seen.bad > 50, JSON.stringify(seen))
 })

@@ -67,6 +67,33 @@ suite('strict JSON', () => {
       assert.ok(!parse(text).ok)
     })
 
+  test('says the same of a text without escapes as of one that has them', () => {
+    const word = fc.constantFrom('"a"', '"b"', '"ä{"', '"[:,"', '"__proto__"', '""')
+    const { text } = fc.letrec<{ value: string; text: string }>((tie) => ({
+      value: fc.oneof(
+        { maxDepth: 5, withCrossShrink: true },
+        fc.oneof(word, fc.constantFrom('1', '-1.5e3', '1e999', 'true', 'null', '[]', '{}')),
+        tie('text'),
+        fc.array(tie('value'), { maxLength: 3 }).map((all) => `[ ${all.join(' ,')}]`),
+      ),
+      text: fc
+        .array(fc.tuple(word, tie('value')), { maxLength: 4 })
+        .map((all) => `{${all.map(([name, value]) => `${name} :${value}`).join(', ')} }`),
+    }))
+    const seen = { good: 0, bad: 0 }
+    fc.assert(
+      fc.property(text, (inner) => {
+        const of = (name: string) => parse(`{${name}:1,"inner":${inner}}`, 5)
+        const plain = of('"xx"')
+        const escaped = of(String.raw`"\u0078x"`)
+        assert.deepEqual(plain, escaped, inner)
+        seen[plain.ok ? 'good' : 'bad']++
+      }),
+      { numRuns: 3000 },
+    )
+    assert.ok(seen.good > 100 && seen.bad > 100, JSON.stringify(seen))
+  })
+
   test('bounds the depth exactly', () => {
     assert.ok(parse('{"a":[{"b":1}]}', 3).ok)
     assert.ok(!parse('{"a":[{"b":[]}]}', 3).ok)
