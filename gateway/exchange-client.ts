@@ -33,6 +33,7 @@ export type ExchangeClientOptions = {
  */
 export const exchangeClient = ({ client, authority, timeoutMs }: ExchangeClientOptions) => {
   let restUntil = 0
+  const kidOf = kidOfHeaders()
   return async (request: MintRequest): Promise<Result<MintedToken>> => {
     if (performance.now() < restUntil) return unavailable('the exchange failed a moment ago')
     const body = formOf(request)
@@ -59,7 +60,7 @@ export const exchangeClient = ({ client, authority, timeoutMs }: ExchangeClientO
       { timeoutMs, maxBytes: maxAnswerBytes },
     )
     if (isDown(answer)) restUntil = performance.now() + restMs
-    return readAnswer(answer, request)
+    return readAnswer(answer, request, kidOf)
   }
 }
 
@@ -95,7 +96,11 @@ const inForm = (text: string): string => (plain.test(text) ? text : encodeURICom
 const plain = /^[\w.~:/-]*$/
 const grant = `grant_type=${tokenExchangeGrant}`
 
-const readAnswer = (answer: Answer | NoAnswer, request: MintRequest): Result<MintedToken> => {
+const readAnswer = (
+  answer: Answer | NoAnswer,
+  request: MintRequest,
+  kidOf: KidOf,
+): Result<MintedToken> => {
   if ('fault' in answer) return unavailable(answer.fault.cause)
   const body = parseObject(answer.body.toString('utf8'))
   if (answer.status !== 200) {
@@ -111,7 +116,7 @@ const readAnswer = (answer: Answer | NoAnswer, request: MintRequest): Result<Min
   const type = body?.['issued_token_type']
   if (typeof token !== 'string' || type !== request.requestedTokenType)
     return unavailable('the exchange answered with another kind of token')
-  return readMinted(token, request)
+  return readMinted(token, request, kidOf)
 }
 
 /** What the exchange found wrong with a credential that a caller showed here is told to that caller. */
@@ -142,10 +147,10 @@ const forCallers = [
  * Reads what was minted. It came from the exchange itself over mTLS, so its signature is not checked here; the upstream
  * checks it. What we depend on is checked: whom and what it is for, and when it ends.
  */
-const readMinted = (token: string, request: MintRequest): Result<MintedToken> => {
-  const [header, payload] = token
-    .split('.', 2)
-    .map((part) => parseObject(Buffer.from(part, 'base64url').toString('utf8')))
+const readMinted = (token: string, request: MintRequest, kidOf: KidOf): Result<MintedToken> => {
+  const [header = '', payloadText = ''] = token.split('.', 2)
+  const kid = kidOf(header)
+  const payload = parsePart(payloadText)
   const { sub, aud, exp, iat, jti } = payload ?? {}
   const subject = typeof sub === 'string' ? parseSpiffeId(sub) : undefined
   if (
@@ -156,7 +161,7 @@ const readMinted = (token: string, request: MintRequest): Result<MintedToken> =>
     typeof exp !== 'number' ||
     typeof iat !== 'number' ||
     typeof jti !== 'string' ||
-    typeof header?.['kid'] !== 'string'
+    kid === undefined
   )
     return unavailable('the exchange answered with a token that is not what was asked for')
   return pass({
@@ -165,11 +170,30 @@ const readMinted = (token: string, request: MintRequest): Result<MintedToken> =>
     subject: subject.value,
     audience: request.audience,
     jti,
-    kid: header['kid'],
+    kid,
     issuedAtMs: iat * 1000,
     expiresAtMs: exp * 1000,
   })
 }
+
+type KidOf = (header: string) => string | undefined
+
+/** All that is minted by one key has one header: the last one that was read is not read again. */
+const kidOfHeaders = (): KidOf => {
+  let last = ''
+  let kid: string | undefined
+  return (header) => {
+    if (header !== last) {
+      const said = parsePart(header)?.['kid']
+      // A copy: a part of a text keeps the whole of it in memory, and that is a token.
+      last = Buffer.from(header, 'latin1').toString('latin1')
+      kid = typeof said === 'string' ? said : undefined
+    }
+    return kid
+  }
+}
+
+const parsePart = (text: string) => parseObject(Buffer.from(text, 'base64url').toString('utf8'))
 
 const parseObject = (text: string): Record<string, unknown> | undefined => {
   try {

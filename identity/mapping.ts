@@ -117,7 +117,10 @@ const compileRule = (rule: IdentityRule, trustDomain: string): CompiledRule => {
 /** Of many rules only those that can hold; what is left out asks for another value of the claim. */
 const candidates = (rules: IssuerRules, { claims }: VerifiedToken): readonly CompiledRule[] => {
   const value = rules.claim(claims)
-  if (!Array.isArray(value)) return [...withValue(rules, value), ...rules.others]
+  if (!Array.isArray(value)) {
+    const own = withValue(rules, value)
+    return rules.others.length === 0 ? own : [...own, ...rules.others]
+  }
   // A list may name one rule several times.
   return [...new Set(value.flatMap((one) => withValue(rules, one))), ...rules.others]
 }
