@@ -44,7 +44,7 @@ export const decideExchange = async (
   if (engine === undefined) return { decision: undefined, problem: undefined }
   const decided = await engine.decide({
     version: policyContractVersion,
-    nowMs,
+    nowMs: nowMs - (nowMs % 1000),
     direction: 'exchange',
     trustDomain,
     request: {

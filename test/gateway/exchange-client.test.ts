@@ -31,11 +31,12 @@ const answerWith = (token: string, more: object = {}) => ({
   ...more,
 })
 
-/** An exchange that says what it is told to say; what ours really says is tested with ours. */
-const saying = (status: number, body: unknown) => {
+/** An exchange that says what it is told to say, one after the other; what ours really says is tested with ours. */
+const saying = (status: number, ...bodies: unknown[]) => {
   const asked: UpstreamRequest[] = []
   const client: UpstreamClient = {
     dispatch: (question, handler) => {
+      const body = bodies[asked.length % bodies.length]
       asked.push(question)
       handler.onStart({ abort: () => {}, pause: () => {}, resume: () => {} })
       setImmediate(() => {
@@ -118,6 +119,25 @@ suite('Asking the exchange', () => {
       await tagOf(200, answerWith(tokenOf(good, { alg: 'ES256' }))),
       'identity-unavailable',
     )
+  })
+
+  test('each token has the key that its own header names', async () => {
+    const headers = [
+      { alg: 'ES256', kid: 'k1' },
+      { alg: 'ES256', kid: 'k2' },
+      { alg: 'ES256' },
+      { alg: 'ES256', kid: 'k2' },
+      { alg: 'ES256', kid: 'k2' },
+      { alg: 'ES256', kid: 7 },
+      { alg: 'ES256', kid: 'k1' },
+    ]
+    const { ask } = saying(200, ...headers.map((header) => answerWith(tokenOf(good, header))))
+    const kids: unknown[] = []
+    for (const _ of headers) {
+      const result = await ask(request)
+      kids.push(result.ok && result.value.kid)
+    }
+    assert.deepEqual(kids, ['k1', 'k2', false, 'k2', 'k2', false, 'k1'])
   })
 
   test('after a failure it is left alone for a moment', async () => {
