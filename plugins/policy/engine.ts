@@ -77,12 +77,13 @@ export const policyEngine = (
     try {
       // Two callers whom the policy cannot tell apart are decided alike.
       const read = textOfRead?.(input)
-      const alike = read !== undefined && isSurelySound(input, read) ? memo.get(read) : undefined
+      const isSure = read !== undefined && isSurelySound(input, read)
+      const alike = isSure ? memo.get(read) : undefined
       if (alike !== undefined) return count(alike)
       const text = JSON.stringify(input)
-      const fault = faultOf(text, maxInputBytes)
+      const fault = isSure ? undefined : faultOf(text, maxInputBytes)
       const key = fault === undefined && read !== undefined ? read : text
-      const known = memo.get(key)
+      const known = isSure ? undefined : memo.get(key)
       if (known !== undefined) return count(known)
       const decided = fault === undefined ? decideAnew(text) : conclude(fault)
       memo.set(key, decided)
