@@ -1,9 +1,12 @@
 // What a bundle says that its policy reads: whoever is the same to the policy is decided alike, and nobody else.
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
+import { basename, dirname } from 'node:path'
 import { suite, test } from 'node:test'
 import { gunzipSync } from 'node:zlib'
 import * as fc from 'fast-check'
+import { findOpa } from '#config/policy/opa'
+import { readsOf } from '#config/policy/reads'
 import { bundleFile } from '#config/policy/sources'
 import type { PolicyEngine, PolicyInput } from '#contract/policy'
 import { noLog, noMeter } from '#contract/telemetry'
@@ -12,7 +15,7 @@ import { readBundleFile } from '#plugins/policy/bundle-file'
 import { policyEngine } from '#plugins/policy/engine'
 import { maxBytesOfRest, readsIn, textOfReads } from '#plugins/policy/reads'
 import { readTar } from '#plugins/policy/tar'
-import { inputOf, optionsOf, writeTemporary } from './policies.ts'
+import { inputOf, needsOpa, optionsOf, writeTemporary } from './policies.ts'
 import { bundleOf } from './tar-writer.ts'
 
 const shipped = readTar(gunzipSync(readFileSync(bundleFile)), {
@@ -241,4 +244,51 @@ suite('what a policy reads', () => {
       assert.equal(codes('ä'.repeat(2048)), 'input-too-large')
     }
   })
+})
+
+suite('what OPA finds that a policy reads', needsOpa, () => {
+  const opa = findOpa() ?? 'opa'
+  const readsIn = (rego: string) => {
+    const file = writeTemporary(`package sallyport\n${rego}\n`, 'policy.rego')
+    return readsOf(opa, dirname(file), [basename(file)], 'sallyport/decision')
+  }
+
+  for (const [rego, values, strings] of [
+    ['decision if { input.net.address == "a" }', ['net.address'], []],
+    ['decision := x if { s := input.subject; x := s.spiffeId }', ['subject.spiffeId'], []],
+    ['decision if { is_string(input.subject.spiffeId) }', [], ['subject.spiffeId']],
+    [
+      'decision if { is_string(input.subject.spiffeId); input.subject.spiffeId != "a" }',
+      ['subject.spiffeId'],
+      ['subject.spiffeId'],
+    ],
+    ['decision if { input.request.headers["x-y"] == "a" }', ['request.headers'], []],
+    ['decision if { some k; input.subject[k] == 1 }', ['subject'], []],
+    [
+      'decision if { every v in input.request.segments { v != input.net.address } }',
+      ['net.address', 'request.segments'],
+      [],
+    ],
+    [
+      'decision if { g with input.net.address as input.tls.version }\ng if input.net.address == "a"',
+      ['net.address', 'tls.version'],
+      [],
+    ],
+    [
+      'decision if { f(1) with f as g }\nf(n) if n == 1\ng(n) if input.tls.version == n',
+      ['tls.version'],
+      [],
+    ],
+  ] as const)
+    test(rego, () => assert.deepEqual(readsIn(rego), { values, strings }))
+
+  for (const rego of [
+    'decision := f(input)\nf(x) := x.subject.spiffeId',
+    'decision := [v | some k; v := input[k]]',
+    'decision := object.get(input, ["subject", "spiffeId"], null)',
+    'decision := z if { {"subject": {"spiffeId": z}} = input }',
+    'decision if { g with is_string as f }\ng if is_string(input.a)\nf(x) if x == "b"',
+    'decision := [', // which OPA cannot read
+  ])
+    test(`all of it: ${rego}`, () => assert.equal(readsIn(rego), undefined))
 })
