@@ -42,7 +42,7 @@ export const isJsonObject = (value: unknown): value is JsonObject =>
  * there.
  */
 const isSurelyStrict = (text: string, value: JsonObject, maxDepth: number): boolean => {
-  if (text.includes('\\')) return false
+  if (text.includes('\\') || !text.isWellFormed()) return false
   let names = 0
   let depth = 0
   for (let at = 0; at < text.length; at++)
