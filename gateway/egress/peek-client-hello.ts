@@ -76,6 +76,7 @@ const firstBytes = (
     const gone = () => settle('gone')
     const timer = setTimeout(() => settle('timeout'), timeoutMs)
     if (early.length > 0 && look()) return
+    if (socket.readableEnded) return gone() // while there was no answer yet
     socket.on('readable', read).on('end', gone).on('close', gone)
     read()
   })

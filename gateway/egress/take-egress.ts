@@ -18,7 +18,7 @@ import { spendBytes } from './limit.ts'
 import type { Admitted } from './pipeline.ts'
 import type { EgressReceived } from './received.ts'
 import { toWorkload } from './refusal.ts'
-import { takeTunnel } from './take-tunnel.ts'
+import { awaitAnswer, takeTunnel } from './take-tunnel.ts'
 import { bodyLimits, closed, idleMsOf, type Serving, type Taking } from './taking.ts'
 import type { Tunnels } from './tunnels.ts'
 
@@ -171,6 +171,7 @@ export const takeEgress = (taking: TakingAll): Pick<Doors, 'request' | 'upgrade'
 
   const connect = (req: IncomingMessage, socket: Duplex, early: Buffer) => {
     const head = early.length > 0 ? early : nothing // an empty part of a chunk keeps all of it
+    awaitAnswer(socket, head)
     return onSocket('connect', req, socket, undefined, ({ serving, notes, opened, cutFor }) => {
       return (admitted) =>
         takeTunnel(admitted, socket, head, {

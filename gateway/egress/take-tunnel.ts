@@ -23,6 +23,22 @@ export type Tunnelling = {
   readonly cutFor: () => Problem | undefined
 }
 
+/**
+ * Lets a workload end its side before it is answered. Node would end ours as soon as it has seen that, and who sends all at
+ * once could never be answered. Who ends with nothing behind its request has given it up.
+ *
+ * @param early What came right behind the request.
+ */
+export const awaitAnswer = (socket: Duplex, early: Buffer): void => {
+  socket.allowHalfOpen = true
+  if (early.length === 0) socket.on('end', givenUp)
+}
+
+/** Node tells of an end once all before it was read, and before there is an answer nothing is. */
+function givenUp(this: Duplex): void {
+  this.destroy()
+}
+
 const establishedStatus = 200
 /** Of a workload whose rule is gone. */
 const defaultTunnelSeconds = 86_400
@@ -39,6 +55,7 @@ export const takeTunnel = (
 ): Promise<Sent> => {
   const { ask, decision, connection, decisionId } = admitted
   const { parts, cutFor } = tunnelling
+  socket.off('end', givenUp)
   if (socket.destroyed) {
     connection.socket.destroy()
     return Promise.resolve({
@@ -88,6 +105,7 @@ const inspect = async (
   { parts, inspectTunnel, figures, notes, opened, cutFor }: Tunnelling,
 ): Promise<Sent> => {
   const { rule } = admitted.decision
+  socket.allowHalfOpen = false // HTTP is spoken in it, whose server goes when its client does
   const inspected = await inspectTunnel(admitted, socket, {
     first,
     handshakeTimeoutMs: parts.clientHelloTimeoutMs,

@@ -23,6 +23,10 @@ export const terminateTls = (
   { first, context, alpn, authority, timeoutMs }: Terminating,
 ): Promise<Result<TLSSocket>> =>
   new Promise((resolve) => {
+    if (!workload.readable) {
+      workload.destroy()
+      return resolve(refuse('inspection-failed', { cause: itLeft }))
+    }
     workload.unshift(first)
     const socket = new TLSSocket(workload, {
       isServer: true,
@@ -43,7 +47,7 @@ export const terminateTls = (
     }
     const fail = (cause: string) => settle(refuse('inspection-failed', { cause }))
     const failed = (error: NodeJS.ErrnoException) => fail(error.code ?? error.message)
-    const gone = () => fail('the workload left in its handshake')
+    const gone = () => fail(itLeft)
     const ready = () => {
       // As Node's own servers do it; HTTP/2 waits for it.
       Object.assign(socket, { secureConnecting: false })
@@ -55,3 +59,5 @@ export const terminateTls = (
     const timer = setTimeout(() => fail(`no handshake within ${timeoutMs} ms`), timeoutMs)
     socket.once('secure', ready).once('error', failed).once('close', gone)
   })
+
+const itLeft = 'the workload left in its handshake'

@@ -5,6 +5,7 @@ import { createServer, type TLSSocket } from 'node:tls'
 import type { AddressInfo } from 'node:net'
 import { after, suite, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { helloOf } from './hello.ts'
 import { runInspectionRig } from './inspection-rig.ts'
 import { certificates, refusalOf, shop } from './rig.ts'
 
@@ -236,6 +237,24 @@ suite('a connection to a destination', () => {
     wire.write(get)
     assert.equal(refusalOf(await wire.answer()), '403 address-denied')
     wire.destroy()
+  })
+})
+
+suite('who ends its side', () => {
+  test('right behind its ClientHello has left: it is not waited for', async () => {
+    const wire = await rig.dialProxy(shop)
+    const request = head(`CONNECT ${place} HTTP/1.1`)
+    wire.socket.end(request + helloOf('api.test').toString('latin1'), 'latin1')
+    const decisionId = /x-sallyport-decision-id: (\S+)/.exec(await wire.end())?.[1] ?? ''
+    const { problem, cause } = await rig.closedRecord(decisionId)
+    assert.deepEqual([problem, cause], ['inspection-failed', 'the workload left in its handshake'])
+  })
+  test('right behind a request has left, as everywhere in HTTP/1.1: the tunnel ends', async () => {
+    const wire = await rig.inside(place)
+    wire.socket.end(ok)
+    await wire.end()
+    assert.equal((await rig.closedRecord(wire.decisionId)).egress?.closedBy, 'workload')
+    await rig.requestRecord(wire.decisionId, '/ok')
   })
 })
 
