@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer, type AddressInfo, type Socket } from 'node:net'
 import { after, suite, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { connect as connectTls, type SecureVersion } from 'node:tls'
 import { pass } from '#contract/problem'
 import { helloOf } from './hello.ts'
@@ -172,5 +173,57 @@ suite('who ends its side right behind its CONNECT', () => {
     assert.match(await allOf(socket), /^HTTP\/1\.1 403 /)
     assert.equal((await closedRecord()).problem, 'destination-denied')
     assert.equal(connections, 0)
+  })
+})
+
+suite('an end in one direction of an open tunnel', () => {
+  const much = 'x'.repeat(300_000)
+  const open = async (host: string) => {
+    reset()
+    const socket = await toProxy()
+    socket.write(headTo(host))
+    const answer = String((await once(socket, 'data'))[0])
+    assert.match(answer, established)
+    return socket
+  }
+  test('from the workload: what the destination has to say comes through behind it', async () => {
+    serve = (to) => void allOf(to).then((text) => to.write(text, () => to.end(much)))
+    const socket = await open('db.lan')
+    socket.end('asked')
+    assert.equal(await allOf(socket), `asked${much}`)
+    const { egress, outcome, bytesIn, bytesOut } = await closedRecord()
+    assert.deepEqual(
+      [outcome, egress?.closedBy, bytesIn, bytesOut],
+      ['forwarded', 'workload', 5, 5 + much.length],
+    )
+  })
+  test('from the destination: what the workload has to say goes through behind it', async () => {
+    const got = Promise.withResolvers<string>()
+    serve = (to) => {
+      to.end('bye')
+      allOf(to).then(got.resolve, got.reject)
+    }
+    const socket = await open('db.lan')
+    assert.equal(await allOf(socket), 'bye')
+    assert.ok(socket.writable)
+    socket.write(much)
+    socket.end('and that was all')
+    assert.equal(await got.promise, `${much}and that was all`)
+    const { egress, outcome, bytesIn, bytesOut } = await closedRecord()
+    assert.deepEqual(
+      [outcome, egress?.closedBy, bytesIn, bytesOut],
+      ['forwarded', 'destination', much.length + 16, 3],
+    )
+  })
+  test('while its ClientHello is not answered yet: the answer comes through all the same', async () => {
+    serve = tellAll
+    const hello = helloOf('tls.lan').toString('latin1')
+    const socket = await open('tls.lan')
+    socket.end(hello, 'latin1')
+    assert.equal(await allOf(socket), `got ${hello}`)
+  })
+  test('nothing of this was a bug of ours, nor is anything left open', async () => {
+    for (let i = 0; i < 200 && rig.live.size() > 0; i += 1) await sleep(20)
+    assert.deepEqual([rig.bugs, rig.live.size(), rig.tunnels()], [[], 0, 0])
   })
 })
