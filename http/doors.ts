@@ -43,14 +43,13 @@ export const openDoors = (server: HttpServer | HttpsServer, doors: Doors): void 
         socket.end(() => socket.destroy())
         return
       }
-      guarded(
-        () => doors[door](req, socket, head),
-        (cause) => {
-          doors.failed(cause)
-          replyProblemOnSocket(socket, { tag: 'internal' })
-        },
-      )
+      guarded(() => doors[door](req, socket, head), failedOn(socket))
     }
+  /** By itself, for it waits as long as a tunnel lives, and would keep its request. */
+  const failedOn = (socket: Duplex) => (cause: unknown) => {
+    doors.failed(cause)
+    replyProblemOnSocket(socket, { tag: 'internal' })
+  }
   const unreadable = (error: NodeJS.ErrnoException, socket: Duplex) => {
     if (isRefused in socket && error.code !== 'ECONNRESET') return // what still comes is not looked at
     if (tlsFailed in socket || error.code === 'ECONNRESET' || !socket.writable)

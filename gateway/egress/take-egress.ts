@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { Problem } from '#contract/problem'
+import type { Soon } from '#contract/step'
 import { bodyOf } from '#http/body'
 import type { Doors } from '#http/doors'
 import { peerOf } from '#http/peer'
@@ -45,12 +46,12 @@ const nothing = Buffer.alloc(0)
 export const takeEgress = (taking: TakingAll): Pick<Doors, 'request' | 'upgrade' | 'connect'> => {
   const { enter, live, audit, figures, clock, randomBytes } = taking
 
-  const run = async (
+  const run = (
     serving: Serving,
     exchange: Exchange<EgressReceived, Admitted>,
     notes: TunnelNotes,
-  ): Promise<void> => {
-    await answer(serving.way, exchange, {
+  ): Soon<void> =>
+    answer(serving.way, exchange, {
       open: live.add,
       leave: serving.leave,
       watch: figures.watch,
@@ -67,7 +68,6 @@ export const takeEgress = (taking: TakingAll): Pick<Doors, 'request' | 'upgrade'
         taking.bug(event.decisionId, event.step, ending.sent.problem?.cause)
       },
     })
-  }
 
   const request = (req: IncomingMessage, res: ServerResponse) => {
     const serving = enter()
@@ -219,8 +219,7 @@ export const takeEgress = (taking: TakingAll): Pick<Doors, 'request' | 'upgrade'
   }
 
   const receive = (door: Door, req: IncomingMessage, res: ServerResponse | undefined) => {
-    const left = new AbortController()
-    const leave = () => left.abort('gone') // without a reason it makes one, with a stack, at every end
+    const { leave, gone } = leaving()
     req.socket.once('close', leave)
     const received: EgressReceived = {
       door,
@@ -230,11 +229,18 @@ export const takeEgress = (taking: TakingAll): Pick<Doors, 'request' | 'upgrade'
       nowMs: clock(),
       decisionId: randomBytes(16).toString('hex'),
       body: bodyOf(req, res, bodyLimits),
-      gone: left.signal,
+      gone,
     }
     res?.once('close', () => req.socket.off('close', leave)) // the next request has its own
     return { received, leave }
   }
 
   return { request, upgrade, connect }
+}
+
+/** By itself, so that what waits for the end of a connection does not keep what came on it. */
+const leaving = () => {
+  const left = new AbortController()
+  // Without a reason it makes one, with a stack, at every end.
+  return { leave: () => left.abort('gone'), gone: left.signal }
 }
