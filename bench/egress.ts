@@ -8,8 +8,6 @@
  * A tunnel takes two file descriptors of the proxy: see `ulimit -n`.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
-import { once } from 'node:events'
-import type { Socket } from 'node:net'
 import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -24,6 +22,7 @@ import {
   startEgress,
   startSquid,
   startTunnelEnd,
+  type OpenTunnel,
   type TunnelContender,
   type TunnelParts,
 } from './rig/tunnel-contenders.ts'
@@ -45,7 +44,12 @@ const openers = 16
 const folder = mkdtempSync(join(tmpdir(), 'bench-egress-'))
 const ending: (() => Promise<void>)[] = []
 
-type Figures = { readonly perSecond: number; readonly cpuMicros: number }
+type Figures = {
+  readonly perSecond: number
+  readonly cpuMicros: number
+  /** Of the load and the destination, which share a core: whichever core is busier limits what gets through. */
+  readonly otherCpuMicros: number
+}
 
 /** Does something `count` times, so many at once. */
 const times = async (count: number, atOnce: number, once_: () => Promise<void>): Promise<void> => {
@@ -59,48 +63,71 @@ const times = async (count: number, atOnce: number, once_: () => Promise<void>):
   await Promise.all(Array.from({ length: atOnce }, worker))
 }
 
+/** CPU time so far of ourselves, who are the load. */
+const ownCpuMicros = (): number => {
+  const { user, system } = process.cpuUsage()
+  return user + system
+}
+
 /** Each on a connection of its own, as most clients do; what is counted is from the handshake to the answer. */
-const openRate = async ({ open, running }: TunnelContender): Promise<Figures> => {
-  const cpu = running.cpuMicros()
+const openRate = async (
+  { open, running }: TunnelContender,
+  otherCpu: () => number,
+): Promise<Figures> => {
+  const [cpu, other] = [running.cpuMicros(), otherCpu()]
   const began = performance.now()
-  await times(opens, openers, async () => void (await open()).destroy())
+  await times(opens, openers, async () => void (await open()).socket.destroy())
   const seconds = (performance.now() - began) / 1000
-  return { perSecond: opens / seconds, cpuMicros: (running.cpuMicros() - cpu) / opens }
+  return {
+    perSecond: opens / seconds,
+    cpuMicros: (running.cpuMicros() - cpu) / opens,
+    otherCpuMicros: (otherCpu() - other) / opens,
+  }
 }
 
 /** One tunnel, from the destination to the workload; CPU is for a megabyte. */
-const throughput = async ({ open, running }: TunnelContender): Promise<Figures> => {
-  const socket = await open()
-  const cpu = running.cpuMicros()
+const throughput = async (
+  { open, running }: TunnelContender,
+  otherCpu: () => number,
+): Promise<Figures> => {
+  const { socket, read } = await open()
+  const [cpu, other] = [running.cpuMicros(), otherCpu()]
   const began = performance.now()
   let left = bytes
   socket.write(`send ${bytes}\n`)
   await new Promise<void>((resolve, reject) => {
     socket.once('close', () => reject(new Error('the tunnel ended early')))
-    socket.on('data', (chunk: Buffer) => {
+    read((chunk) => {
       left -= chunk.length
       if (left <= 0) resolve()
     })
   })
   const seconds = (performance.now() - began) / 1000
-  const cpuMicros = (running.cpuMicros() - cpu) / (bytes / 1e6)
+  const each = (micros: number) => micros / (bytes / 1e6)
+  const figures = {
+    perSecond: bytes / 1e6 / seconds,
+    cpuMicros: each(running.cpuMicros() - cpu),
+    otherCpuMicros: each(otherCpu() - other),
+  }
   socket.destroy()
-  return { perSecond: bytes / 1e6 / seconds, cpuMicros }
+  return figures
 }
 
 const idle = async ({ open, running }: TunnelContender) => {
   await sleep(2000)
   const beforeMb = rssMbOf(running.pid)
-  const open_: Socket[] = []
+  const open_: OpenTunnel[] = []
   await times(tunnels, openers, async () => void open_.push(await open()))
   await sleep(3000)
   const afterMb = rssMbOf(running.pid)
-  const alive = open_.filter(({ destroyed }) => !destroyed).length
+  const alive = open_.filter(({ socket }) => !socket.destroyed).length
   const probe = open_.at(-1)
-  probe?.write('send 5\n')
-  const [answer] = probe ? ((await once(probe, 'data')) as [Buffer]) : []
-  for (const socket of open_) socket.destroy()
-  if (alive < tunnels || answer?.length !== 5) throw new Error(`${alive} of ${tunnels} are open`)
+  if (!probe) throw new Error('no tunnel was opened')
+  const answered = new Promise<number>((resolve) => probe.read(({ length }) => resolve(length)))
+  probe.socket.write('send 5\n')
+  const answerBytes = await answered
+  for (const { socket } of open_) socket.destroy()
+  if (alive < tunnels || answerBytes !== 5) throw new Error(`${alive} of ${tunnels} are open`)
   return { tunnels: alive, rssMb: afterMb, kbEach: ((afterMb - beforeMb) * 1000) / alive }
 }
 
@@ -126,11 +153,13 @@ const run = async () => {
   ending.push(exchange.running.stop)
   const contenders = rounds === 0 ? [] : await startAll({ ...mesh, exchange })
 
+  const otherCpu = () => ownCpuMicros() + end.running.cpuMicros()
   const opened = new Map<string, Figures[]>()
   const moved = new Map<string, Figures[]>()
   for (let round = -1; contenders.length > 0 && round < rounds; round += 1)
     for (const contender of contenders) {
-      const [open, move] = [await openRate(contender), await throughput(contender)]
+      const open = await openRate(contender, otherCpu)
+      const move = await throughput(contender, otherCpu)
       if (round < 0) continue // to warm up
       opened.set(contender.name, [...(opened.get(contender.name) ?? []), open])
       moved.set(contender.name, [...(moved.get(contender.name) ?? []), move])
@@ -138,18 +167,19 @@ const run = async () => {
   const of = (map: typeof opened, name: string, pick: (one: Figures) => number) =>
     median((map.get(name) ?? []).map(pick))
   console.log(
-    `${'medians'.padEnd(18)}${'tunnels/s'.padStart(12)}${'CPU µs each'.padStart(14)}${'MB/s'.padStart(10)}${'CPU µs/MB'.padStart(12)}`,
+    `${'medians'.padEnd(18)}${'tunnels/s'.padStart(12)}${'CPU µs each'.padStart(14)}${'MB/s'.padStart(10)}${'CPU µs/MB'.padStart(12)}${'of the load'.padStart(14)}`,
   )
   const cells = (name: string) => [
     of(opened, name, (one) => one.perSecond),
     of(opened, name, (one) => one.cpuMicros),
     of(moved, name, (one) => one.perSecond),
     of(moved, name, (one) => one.cpuMicros),
+    of(moved, name, (one) => one.otherCpuMicros),
   ]
   for (const { name } of contenders) {
-    const [a = 0, b = 0, c = 0, d = 0] = cells(name)
+    const [a = 0, b = 0, c = 0, d = 0, e = 0] = cells(name)
     console.log(
-      `${name.padEnd(18)}${a.toFixed(0).padStart(12)}${b.toFixed(0).padStart(14)}${c.toFixed(0).padStart(10)}${d.toFixed(0).padStart(12)}`,
+      `${name.padEnd(18)}${a.toFixed(0).padStart(12)}${b.toFixed(0).padStart(14)}${c.toFixed(0).padStart(10)}${d.toFixed(0).padStart(12)}${e.toFixed(0).padStart(14)}`,
     )
   }
   const fresh = await startEgress('gateway-idle', tunnels, { ...mesh, exchange })
@@ -166,7 +196,7 @@ const run = async () => {
     console.log(
       `${name}: ${open} idle tunnels, ${rssMb.toFixed(0)} MB in all, ${kbEach.toFixed(1)} kB each`,
     )
-  const ratio = (at: 0 | 2, other: string) =>
+  const ratio = (at: 0 | 2 | 3, other: string) =>
     Number(((cells('gateway')[at] ?? 0) / (cells(other)[at] ?? 0)).toFixed(3))
   console.log(
     JSON.stringify({
@@ -178,6 +208,7 @@ const run = async () => {
       throughputToSquid: ratio(2, 'squid'),
       throughputToBareTlsPipe: ratio(2, 'bare TLS pipe'),
       throughputToBarePipe: ratio(2, 'bare pipe'),
+      cpuOfBarePipeToOurs: Number((1 / ratio(3, 'bare pipe')).toFixed(3)),
       idleTunnels: held.tunnels,
       idleRssMb: Math.round(held.rssMb),
       idleKbEach: Number(held.kbEach.toFixed(1)),

@@ -2,7 +2,7 @@ import { chmodSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { readFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
-import { connect as connectTls, type TLSSocket } from 'node:tls'
+import { connect as connectTls } from 'node:tls'
 import { startGateway, type Exchange, type MeshParts } from './gateway.ts'
 import { ids } from './mesh.ts'
 import {
@@ -20,7 +20,30 @@ export type TunnelContender = {
   readonly name: string
   readonly running: Running
   /** Opens one, up to where bytes can go; rejects with what was said instead. */
-  readonly open: () => Promise<Socket>
+  readonly open: () => Promise<OpenTunnel>
+}
+
+export type OpenTunnel = {
+  readonly socket: Socket
+  /** Told of what comes from now on; the memory is read into again once it returns. */
+  readonly read: (take: (chunk: Buffer) => void) => void
+}
+
+/** All read into it, one after the other: memory for each read would cost the load more than it costs to be let through. */
+const buffer = Buffer.allocUnsafeSlow(65_536)
+
+const reading = () => {
+  let take: (chunk: Buffer) => void = () => {}
+  const callback = (bytes: number): boolean => {
+    take(buffer.subarray(0, bytes))
+    return true
+  }
+  return {
+    onread: { buffer, callback },
+    read: (given: typeof take) => {
+      take = given
+    },
+  }
 }
 
 export type TunnelParts = MeshParts & { readonly targetPort: number }
@@ -58,7 +81,11 @@ export const startBarePipe = async (
     running,
     open: withTls
       ? () => tlsTo(port, parts)
-      : () => connected(connect(port, '127.0.0.1'), 'connect'),
+      : async () => {
+          const { onread, read } = reading()
+          const socket = connect({ port, host: '127.0.0.1', onread })
+          return { socket: await connected(socket, 'connect'), read }
+        },
   }
 }
 
@@ -124,19 +151,19 @@ export const startSquid = async (name: string, parts: TunnelParts): Promise<Tunn
   return { name, running, open: () => tunnelBy(port, parts) }
 }
 
-const tlsTo = async (port: number, { certificates }: TunnelParts): Promise<TLSSocket> => {
+const tlsTo = async (port: number, { certificates }: TunnelParts): Promise<OpenTunnel> => {
   const { edgeRoot, rival } = certificates
-  return connected(
-    connectTls({
-      port,
-      host: '127.0.0.1',
-      servername: 'localhost',
-      ca: textOf(edgeRoot),
-      cert: textOf(rival.certificate),
-      key: textOf(rival.key),
-    }),
-    'secureConnect',
-  )
+  const { onread, read } = reading()
+  const options = {
+    port,
+    host: '127.0.0.1',
+    servername: 'localhost',
+    ca: textOf(edgeRoot),
+    cert: textOf(rival.certificate),
+    key: textOf(rival.key),
+    onread, // Node takes it, its types do not know
+  }
+  return { socket: await connected(connectTls(options), 'secureConnect'), read }
 }
 
 const texts = new Map<string, string>()
@@ -146,14 +173,14 @@ const textOf = (file: string): string => {
   return known
 }
 
-const tunnelBy = async (port: number, parts: TunnelParts): Promise<Socket> => {
-  const socket = await tlsTo(port, parts)
+const tunnelBy = async (port: number, parts: TunnelParts): Promise<OpenTunnel> => {
+  const { socket, read } = await tlsTo(port, parts)
   const place = `127.0.0.1:${parts.targetPort}`
   socket.write(`CONNECT ${place} HTTP/1.1\r\nHost: ${place}\r\n\r\n`)
   return new Promise((resolve, reject) => {
     socket.once('close', () => reject(new Error('closed instead of an answer')))
-    socket.once('data', (head: Buffer) => {
-      if (/^HTTP\/1\.1 200 [^]*\r\n\r\n$/.test(head.toString('latin1'))) resolve(socket)
+    read((head) => {
+      if (/^HTTP\/1\.1 200 [^]*\r\n\r\n$/.test(head.toString('latin1'))) resolve({ socket, read })
       else reject(new Error(`no tunnel: ${head.toString('latin1')}`))
     })
   })
