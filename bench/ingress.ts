@@ -8,13 +8,15 @@
  * Run: npm run bench -- ingress [--rounds 3] [--seconds 3] [--only gateway-h2,haproxy-h2] [--connections 64]
  *      [--load repeated,fresh,each-route,kib-1,kib-100] [--routes 10,10000] [--issuers 1,1000] [--workers 1,2]
  *      [--cpu-prof FOLDER] [--tree FOLDER,FOLDER] [--base NAME] [--attempts 3]
- *      [--warm-ups 15]
+ *      [--warm-ups 15] [--built]
  *
  * Loads: one token; a new one with each request; every request to another route (gateways only); bodies of so many KiB
  * each way. `--routes`, `--issuers` and `--workers` add gateways with more of them than the first that is named, to
  * HTTP/2: what they cost beside it says whether it grows. Workers share the core, so that it is their CPU that is
  * compared, with as many connections for each: N of them on N cores carry N divided by that as much, or more, for there
  * they need not take turns in one core's caches.
+ *
+ * With `--built` gateways and exchange are what is published, not the sources.
  *
  * `--tree` measures the gateways of other checkouts beside this one, each by the name of its folder: the way to judge a
  * change is within one run.
@@ -31,6 +33,7 @@ import { startFloor, startPlainProxy } from './rig/floor.ts'
 import { startExchange, startGateway, type GatewayOptions } from './rig/gateway.ts'
 import { measure, type Round } from './rig/measure.ts'
 import { makeCertificates } from './rig/mesh.ts'
+import { builtTree } from './rig/parts.ts'
 import { medians, ratio, ratios, table, type Results } from './rig/report.ts'
 import type { Running } from './rig/processes.ts'
 import { startRedis } from './rig/redis.ts'
@@ -55,6 +58,7 @@ const { values } = parseArgs({
     base: { type: 'string' },
     attempts: { type: 'string', default: '3' },
     'warm-ups': { type: 'string', default: '15' },
+    built: { type: 'boolean', default: false },
   },
 })
 
@@ -106,7 +110,8 @@ const run = async () => {
   ending.push(upstream.running.stop)
   const profile = values['cpu-prof']
   const nodeOptions = profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`]
-  const exchange = await startExchange({ folder, certificates, tokens }, { nodeOptions })
+  const own = values.built ? { nodeOptions, tree: builtTree() } : { nodeOptions }
+  const exchange = await startExchange({ folder, certificates, tokens }, own)
   ending.push(exchange.running.stop)
   const parts = { folder, certificates, tokens, upstream, exchange }
 
@@ -119,9 +124,7 @@ const run = async () => {
   }
   for (const protocol of upstreamProtocols) {
     const on = (name: string) => `${name}-${protocol}`
-    await start(on('gateway'), (name) =>
-      startGateway(name, { ...usual, protocol, nodeOptions }, parts),
-    )
+    await start(on('gateway'), (name) => startGateway(name, { ...usual, protocol, ...own }, parts))
     for (const tree of values.tree?.split(',') ?? [])
       await start(on(basename(tree)), (name) =>
         startGateway(name, { ...usual, protocol, tree }, parts),
@@ -139,7 +142,7 @@ const run = async () => {
     : undefined
   for (const { name, what, count } of larger)
     await start(name, () =>
-      startGateway(name, { ...usual, redisUrl, protocol: 'h2', nodeOptions, [what]: count }, parts),
+      startGateway(name, { ...usual, redisUrl, protocol: 'h2', ...own, [what]: count }, parts),
     )
   await sleep(3000) // until the health checks of the others are through
   for (const contender of contenders)
