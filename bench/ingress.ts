@@ -22,13 +22,13 @@
  * change is within one run.
  */
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { cpus, tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { oncePer } from '#contract/once-per'
-import { upstreamProtocols, type Contender } from './rig/contender.ts'
+import { badOne, upstreamProtocols, type Contender } from './rig/contender.ts'
 import { startFloor, startPlainProxy } from './rig/floor.ts'
 import { startExchange, startGateway, type GatewayOptions } from './rig/gateway.ts'
 import { measure, type Round } from './rig/measure.ts'
@@ -266,12 +266,6 @@ const warmUp = async (
   for (let tries = 0; tries < maxWarmUps && requests < enough; tries++)
     requests += (await wrk(asked)).requests
 }
-
-/** A record of what was not answered as it should be. */
-const badOne = ({ records }: Contender): string =>
-  readFileSync(records, 'utf8')
-    .split('\n')
-    .find((line) => /"problem":"(?!none)/.test(line)) ?? 'none in its records'
 
 /** A round that others disturb is made again; the quietest of a few counts. */
 const quietRound = async (make: () => Promise<Round>): Promise<Round> => {

@@ -1,7 +1,9 @@
 /**
  * Do two workers carry twice as much as one? A core with everything on it (load, service, a gateway of one worker) beside
- * two cores that each have as much (a load and a service each, a gateway of two workers): what two carry together, divided
- * by what one carries, is 2 if they do not stand in each other's way. Rounds take turns; medians. Ends with one line of JSON.
+ * two cores that each have as much (a load and a service each): once with a gateway of two workers, and once with two
+ * gateways that know nothing of each other, which is what the machine can do, for two cores of a virtual one may be one real
+ * core, and waking the other one costs. Either load asks both, and both use both services. Rounds take turns; medians. Ends
+ * with one line of JSON.
  *
  * Run: npm run bench -- workers [--rounds 5] [--seconds 5] [--connections 32]
  */
@@ -9,13 +11,14 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { badOne, type Contender } from './rig/contender.ts'
 import { startGateway } from './rig/gateway.ts'
 import { median } from './rig/report.ts'
 import { startParts } from './rig/parts.ts'
-import { childrenOf, moveTo, type Running } from './rig/processes.ts'
+import { childrenOf, moveTo } from './rig/processes.ts'
 import { startRedis } from './rig/redis.ts'
 import { lastLine, rounded, table } from './rig/summary.ts'
-import { startUpstream } from './rig/upstream.ts'
+import { startUpstream, type Upstream } from './rig/upstream.ts'
 import { wrk } from './rig/wrk.ts'
 
 const { values } = parseArgs({
@@ -29,6 +32,7 @@ const cores = [0, 1] as const
 const folder = mkdtempSync(join(tmpdir(), 'bench-workers-'))
 const ending: (() => Promise<void>)[] = []
 
+type Taken = Readonly<Record<'one' | 'apart' | 'two', Round>>
 type Round = { readonly perSecond: number; readonly cpuMicros: number; readonly p99Ms: number }
 
 const run = async () => {
@@ -41,11 +45,18 @@ const run = async () => {
   moveTo([0], parts.upstream.running.pid)
   moveTo([1], other.running.pid)
 
-  const one = await startGateway('one-worker', { protocol: 'h2' }, parts)
-  ending.push(one.running.stop)
-  moveTo([0], one.running.pid)
+  const alone = async (name: string, core: 0 | 1, services: readonly Upstream[]) => {
+    const endpoint = services.map(({ h2Port }) => `https://127.0.0.1:${h2Port}`)
+    const gateway = await startGateway(name, { protocol: 'h2', endpoint }, parts)
+    ending.push(gateway.running.stop)
+    moveTo([core], gateway.running.pid)
+    return gateway
+  }
+  const both = [parts.upstream, other]
+  const one = await alone('one', 0, [parts.upstream])
+  const apart = [await alone('apart-0', 0, both), await alone('apart-1', 1, both)]
   const redisUrl = await startRedis(folder, ending)
-  const endpoint = [parts.upstream, other].map(({ h2Port }) => `https://127.0.0.1:${h2Port}`)
+  const endpoint = both.map(({ h2Port }) => `https://127.0.0.1:${h2Port}`)
   const shared = { protocol: 'h2', workers: 2, redisUrl, endpoint } as const
   const two = await startGateway('two-workers', shared, parts)
   ending.push(two.running.stop)
@@ -54,48 +65,59 @@ const run = async () => {
 
   const headers = [`Authorization: Bearer ${parts.tokens.token()}`]
   const connections = Number(values.connections)
-  const load = async (url: string, running: Running, on: readonly number[]): Promise<Round> => {
-    const before = running.cpuMicros()
-    const asked = { url: `${url}/orders/1`, seconds: Number(values.seconds), connections, headers }
-    const seen = await Promise.all(on.map((core) => wrk({ ...asked, core })))
-    const requests = seen.reduce((sum, each) => sum + each.requests, 0)
-    if (seen.some(({ bad }) => bad > 0)) throw new Error('not all were answered as they should be')
+  const seconds = Number(values.seconds)
+  const load = async (on: readonly number[], gateways: readonly Contender[]): Promise<Round> => {
+    const cpu = () =>
+      [...new Set(gateways)].reduce((sum, { running }) => sum + running.cpuMicros(), 0)
+    const before = cpu()
+    const asked = { seconds, connections: connections / gateways.length, headers }
+    const seen = await Promise.all(
+      on.flatMap((core) =>
+        gateways.map(({ url }) => wrk({ ...asked, url: `${url}/orders/1`, core })),
+      ),
+    )
+    if (seen.some(({ bad }) => bad > 0))
+      throw new Error(`not all were answered as they should be: ${gateways.map(badOne).join('\n')}`)
     return {
       perSecond: seen.reduce((sum, each) => sum + each.perSecond, 0),
-      cpuMicros: (running.cpuMicros() - before) / requests,
+      cpuMicros: (cpu() - before) / seen.reduce((sum, each) => sum + each.requests, 0),
       p99Ms: Math.max(...seen.map(({ p99Ms }) => p99Ms)),
     }
   }
-  const rounds: { readonly one: Round; readonly two: Round }[] = []
+  const rounds: Taken[] = []
   for (let round = -2; round < Number(values.rounds); round++) {
     const taken = {
-      one: await load(one.url, one.running, [0]),
-      two: await load(two.url, two.running, cores),
+      one: await load([0], [one]),
+      apart: await load(cores, apart),
+      two: await load(cores, [two, two]),
     }
     if (round >= 0) rounds.push(taken) // before, the code is cold
   }
   report(rounds)
 }
 
-const report = (rounds: readonly { readonly one: Round; readonly two: Round }[]) => {
-  const of = (who: 'one' | 'two', what: keyof Round) =>
-    median(rounds.map((each) => each[who][what]))
-  const line = (name: string, who: 'one' | 'two') => [
+const report = (rounds: readonly Taken[]) => {
+  const of = (who: keyof Taken, what: keyof Round) => median(rounds.map((each) => each[who][what]))
+  const line = (name: string, who: keyof Taken) => [
     name,
     of(who, 'perSecond').toFixed(0),
     of(who, 'cpuMicros').toFixed(0),
     of(who, 'p99Ms').toFixed(0),
   ]
-  const times = rounds.map(({ one, two }) => two.perSecond / one.perSecond)
-  console.log(
-    table(
-      ['', 'requests/s', 'CPU µs', 'p99 ms'],
-      [line('one worker, one core', 'one'), line('two workers, two cores', 'two')],
-    ),
-  )
-  console.log(`\ntwo carry ${rounded(median(times))} times as much as one`)
-  const figures = { times: rounded(median(times)), least: rounded(Math.min(...times)), goal: 1.8 }
-  console.log(`\n${lastLine('workers', figures)}`)
+  const times = (who: keyof Taken, than: keyof Taken) =>
+    rounded(median(rounds.map((each) => each[who].perSecond / each[than].perSecond)))
+  const lines = [
+    line('one worker, one core', 'one'),
+    line('two gateways, two cores', 'apart'),
+    line('two workers, two cores', 'two'),
+  ]
+  console.log(table(['', 'requests/s', 'CPU µs', 'p99 ms'], lines))
+  const figures = {
+    twoWorkersToOne: times('two', 'one'),
+    twoGatewaysToOne: times('apart', 'one'),
+    twoWorkersToTwoGateways: times('two', 'apart'),
+  }
+  console.log(`\n${lastLine('workers', { ...figures, goal: 1.8 })}`)
 }
 
 try {

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import type { Running } from './processes.ts'
 
 export const upstreamProtocols = ['http1', 'h2'] as const
@@ -12,3 +13,9 @@ export type Contender = {
   /** What grows with each request and is emptied between rounds. */
   readonly records: string
 }
+
+/** A record of what was not answered as it should be. */
+export const badOne = ({ records }: Contender): string =>
+  readFileSync(records, 'utf8')
+    .split('\n')
+    .find((line) => /"problem":"(?!none)/.test(line)) ?? 'none in its records'
