@@ -51,7 +51,7 @@ type Lasting = {
 
 const lastingTexts = (): ((event: Lasting) => string) => {
   const texts = new WeakMap<object, string>()
-  /** The last one of each caller. */
+  /** The last one of each caller who came again. */
   const last = new WeakMap<object, { readonly of: Lasting; readonly text: string }>()
 
   const shared = (name: keyof Lasting, part: object | undefined): string => {
@@ -78,6 +78,8 @@ const lastingTexts = (): ((event: Lasting) => string) => {
     if (caller === undefined) return textOf(event)
     const known = last.get(caller)
     if (known !== undefined && lastsIn(known.of, event)) return known.text
+    // Of a caller who comes but once nothing is kept.
+    if (!texts.has(caller)) return textOf(event)
     const made = inOnePiece(textOf(event), 'utf8')
     if (lastingParts.every((name) => event[name] === undefined || Object.isFrozen(event[name])))
       last.set(caller, { of: pick(event), text: made })
