@@ -39,6 +39,7 @@ const run = async () => {
     'gateway',
     {
       protocol: 'http1',
+      nodeOptions: ['--import', join(import.meta.dirname, 'rig/collect-garbage.ts')],
       endpoint: service.url,
       ingress: { limits: { headersTimeoutMs: 2000 } },
       route: { websocket: {} },
