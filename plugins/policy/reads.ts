@@ -1,6 +1,6 @@
 import type { PolicyInput, PolicyReads } from '#contract/policy'
 
-/** Each of them is a bit of one number. */
+/** Each of them is a digit of one number, of three values. */
 const maxPaths = 30
 const pathShape = /^[a-zA-Z]\w*(?:\.[a-zA-Z]\w*)*$/
 
@@ -40,12 +40,18 @@ export const textOfReads = ({ values, strings }: PolicyReads): ((input: PolicyIn
     let there = 0
     for (const path of read) {
       const value = at(input, path)
-      there = there * 2 + (value === undefined ? 0 : 1)
+      there = there * 3 + (value === undefined ? 0 : 1)
       found.push(value)
     }
-    for (const path of asked) there = there * 2 + (typeof at(input, path) === 'string' ? 1 : 0)
+    for (const path of asked) there = there * 3 + stringness(at(input, path))
     return `${there}${JSON.stringify(found)}`
   }
+}
+
+/** Asked of what is not there, a policy gets no answer, which it can tell from "no". */
+const stringness = (value: unknown): 0 | 1 | 2 => {
+  if (value === undefined) return 0
+  return typeof value === 'string' ? 2 : 1
 }
 
 const at = (input: unknown, path: readonly string[]): unknown => {
@@ -54,8 +60,9 @@ const at = (input: unknown, path: readonly string[]): unknown => {
   return value
 }
 
+/** Of a JSON object: a list has no members by name, its length neither. */
 const memberOf = (value: unknown, name: string): unknown =>
-  typeof value === 'object' && value !== null && Object.hasOwn(value, name)
+  typeof value === 'object' && value !== null && !Array.isArray(value) && Object.hasOwn(value, name)
     ? (value as Readonly<Record<string, unknown>>)[name]
     : undefined
 

@@ -161,10 +161,21 @@ suite('what a policy reads', () => {
       { ...base, exchange: { actor: ['a'] } },
       { ...base, route: { ...base.route, team: 'a","b' } },
       { ...base, subject: { ...base.subject, issuer: null } },
+      { ...base, subject: {} }, // no answer to the question is not the answer "no"
     ].map((input) => textOf(input as unknown as PolicyInput))
     assert.equal(texts[0], texts[1]) // the policy sees neither
     assert.equal(new Set(texts).size, texts.length - 1)
     assert.equal(textOf({ ...base, subject: { ...base.subject, issuer: 'another' } }), texts[0])
+  })
+
+  test('a list has no member by name, its length neither', () => {
+    const textOf = textOfReads({ values: ['subject.claims.groups.length'], strings: [] })
+    const base = inputOf()
+    const [none, list, object] = [undefined, ['a', 'b'], { length: 2 }].map((groups) =>
+      textOf({ ...base, subject: { ...base.subject, claims: { groups } } }),
+    )
+    assert.equal(list, none)
+    assert.notEqual(list, object)
   })
 
   test('is all that makes a difference: who looks alike is decided as if nothing were remembered', () => {
@@ -256,9 +267,10 @@ suite('what OPA finds that a policy reads', needsOpa, () => {
   for (const [rego, values, strings] of [
     ['decision if { input.net.address == "a" }', ['net.address'], []],
     ['decision := x if { s := input.subject; x := s.spiffeId }', ['subject.spiffeId'], []],
-    ['decision if { is_string(input.subject.spiffeId) }', [], ['subject.spiffeId']],
+    ['decision if {\n\tis_string(input.subject.spiffeId)\n}', [], ['subject.spiffeId']],
+    ['# `not`\ndecision if {\n\tnot is_string(input.net.a)\n}', [], ['net.a']],
     [
-      'decision if { is_string(input.subject.spiffeId); input.subject.spiffeId != "a" }',
+      'decision if {\nis_string(input.subject.spiffeId)\ninput.subject.spiffeId != "a"\n}',
       ['subject.spiffeId'],
       ['subject.spiffeId'],
     ],
@@ -269,14 +281,18 @@ suite('what OPA finds that a policy reads', needsOpa, () => {
       ['net.address', 'request.segments'],
       [],
     ],
+    // Not the question whether it is a string, or another than it seems:
     [
-      'decision if { g with input.net.address as input.tls.version }\ng if input.net.address == "a"',
-      ['net.address', 'tls.version'],
+      'decision if { data.sallyport.is_string(input.net.address) }\nis_string(x) if x == "a"',
+      ['net.address'],
       [],
     ],
+    ['decision if { input.net["is_string(input.a)"] }', ['net'], []],
+    ['decision := net[`\nis_string(input.a)\n`]\nnet := input.net', ['net'], []],
+    ['is_string(x) if x == "a"\ndecision if {\nis_string(input.net.a)\n}', ['net.a'], []],
     [
-      'decision if { f(1) with f as g }\nf(n) if n == 1\ng(n) if input.tls.version == n',
-      ['tls.version'],
+      'import data.sallyport.f as is_string\nf(x) if x == "a"\ndecision if {\nis_string(input.net.a)\n}',
+      ['net.a'],
       [],
     ],
   ] as const)
@@ -287,6 +303,11 @@ suite('what OPA finds that a policy reads', needsOpa, () => {
     'decision := [v | some k; v := input[k]]',
     'decision := object.get(input, ["subject", "spiffeId"], null)',
     'decision := z if { {"subject": {"spiffeId": z}} = input }',
+    // OPA misses what `f` reads, and `net` but for its address.
+    'decision if { data.lib.q with data.lib.f as g }\ng(_) := input.net.address',
+    'decision if { net := input.net; net.address == "a"; g with input as net }\ng if input.b',
+    'decision if { g with input.net.address as input.tls.version }\ng if input.net.address == "a"',
+    'decision if { every x in [1] { g with input as x } }\ng if input.b',
     'decision if { g with is_string as f }\ng if is_string(input.a)\nf(x) if x == "b"',
     'decision := [', // which OPA cannot read
   ])
