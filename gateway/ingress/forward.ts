@@ -28,10 +28,16 @@ export const forward = (
     endpoint.done('says nothing')
     return end(forwarding.refuse(cutBy))
   }
+  /** Called by a connection that others share, or by the caller's: what is thrown here would not come to us. */
   const over = ({ sent, result }: Relayed) => {
-    endpoint.done(outcomeOf(result, sent))
-    forwarding.ended(route.upstream.name, result)
-    end(sent)
+    let told = sent
+    try {
+      endpoint.done(outcomeOf(result, sent))
+      forwarding.ended(route.upstream.name, result)
+    } catch (cause) {
+      told = forwarding.refuse({ tag: 'internal', cause })
+    }
+    end(told)
   }
   try {
     relay(request, res, forwarding, over, agreed)
