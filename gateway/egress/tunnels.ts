@@ -49,6 +49,9 @@ type Watched = Omit<Tunnel, 'watch'> & {
   bytesIn: number
   activeMs: number
   watch: TunnelWatch | undefined
+  /** Who was the first to end its side. */
+  firstEnd: 'workload' | 'destination' | undefined
+  /** What ended it, where that was not just its two ends. */
   by: TunnelEnd | undefined
   problem: Problem | undefined
   isOver: boolean
@@ -92,7 +95,7 @@ export const tunnels = (accounts: Accounts, clock: Clock): Tunnels => {
     account(watched, performance.now(), clock())
     all.delete(watched)
     const { bytesRead, bytesWritten } = watched.destination
-    const { by = 'error', problem } = watched
+    const { firstEnd = 'error', by = firstEnd, problem } = watched
     const ended = { by, bytesOut: bytesWritten, bytesIn: bytesRead }
     watched.resolve(problem ? { ...ended, problem } : ended)
   }
@@ -109,6 +112,7 @@ export const tunnels = (accounts: Accounts, clock: Clock): Tunnels => {
         bytesIn: 0,
         activeMs: nowMs,
         watch: tunnel.watch,
+        firstEnd: undefined,
         by: undefined,
         problem: undefined,
         isOver: false,
@@ -225,20 +229,24 @@ function resumeOther(this: End): void {
 
 function endOther(this: End): void {
   const watched = tunnelOf(this)
-  watched.by ??= nameOf(this)
+  watched.firstEnd ??= nameOf(this)
   const rest = this === watched.destination ? watched.watch?.rest?.() : undefined
   if (rest && rest.length > 0) watched.workload.end(rest)
   else otherOf(this).end()
 }
 
+/** One of whom all has come, or who is left by the destination, has nothing to break off. */
 function failed(this: End): void {
-  tunnelOf(this).by ??= 'error'
+  const watched = tunnelOf(this)
+  const isDestination = this === watched.destination
+  if (watched.firstEnd === undefined || (isDestination && !this.readableEnded))
+    watched.by ??= 'error'
 }
 
 /** The other side gets what is under way to it, and then its end. */
 function closed(this: End): void {
   const watched = tunnelOf(this)
-  watched.by ??= nameOf(this)
+  watched.firstEnd ??= nameOf(this)
   const other = otherOf(this)
   if (other.writableFinished || other.destroyed) other.destroy()
   else other.end(() => other.destroy())

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { connect as connectTls, type SecureVersion } from 'node:tls'
 import { pass } from '#contract/problem'
 import { helloOf } from './hello.ts'
-import { certificates, runRig, shop } from './rig.ts'
+import { certificates, runRig, shop, trustDomain } from './rig.ts'
 
 const certs = certificates()
 /** What the next connection is served by; each test says it. */
@@ -34,6 +34,7 @@ const quota = {
   resetSeconds: 1,
 } as const
 const opens = ['127.0.0.0/8']
+const hurried = `spiffe://${trustDomain}/ns/hurried/sa/hurried`
 const rig = await runRig(certs, {
   rules: [
     {
@@ -43,6 +44,12 @@ const rig = await runRig(certs, {
         { hosts: ['tls.lan'], ports: [port], protocol: 'tls', opens },
       ],
       limits: { requests: { points: 1, windowSeconds: 1, slots: 1 } as never },
+    },
+    {
+      id: 'hurried',
+      workloads: [hurried],
+      destinations: [{ hosts: ['db.lan'], ports: [port], protocol: 'tcp', opens }],
+      limits: { idleSeconds: 1 },
     },
   ],
   ports: {
@@ -55,8 +62,8 @@ const rig = await runRig(certs, {
 })
 for (const name of ['db.lan', 'tls.lan']) rig.dns.set(name, [{ type: 'A', address: '127.0.0.1' }])
 
-const workload = certs.workload(shop)
-const toProxy = async (version: SecureVersion = 'TLSv1.3') => {
+const toProxy = async (version: SecureVersion = 'TLSv1.3', as = shop) => {
+  const workload = certs.workload(as)
   const socket = connectTls({
     port: rig.port,
     host: '127.0.0.1',
@@ -221,6 +228,34 @@ suite('an end in one direction of an open tunnel', () => {
     const socket = await open('tls.lan')
     socket.end(hello, 'latin1')
     assert.equal(await allOf(socket), `got ${hello}`)
+    assert.equal((await closedRecord()).egress?.closedBy, 'workload')
+  })
+  suite('is not what ended a tunnel whose other direction', () => {
+    const closedBy = async () => (await closedRecord()).egress?.closedBy
+    test('is silent for too long', async () => {
+      reset()
+      serve = (to) => to.resume().on('close', () => to.destroy())
+      const socket = await toProxy('TLSv1.3', hurried)
+      socket.resume().end(`${headTo('db.lan')}all of it`)
+      assert.equal(await closedBy(), 'idle')
+    })
+    test('its destination breaks off', async () => {
+      serve = (to) =>
+        to.resume().on('end', () => to.write('half of an answer', () => to.resetAndDestroy()))
+      const socket = await open('db.lan')
+      socket.resume().end('asked')
+      assert.equal(await closedBy(), 'error')
+    })
+    test('is cut off', async () => {
+      const ended = Promise.withResolvers<void>()
+      serve = (to) => to.resume().on('end', ended.resolve)
+      const socket = await open('db.lan')
+      socket.resume().end('asked')
+      await ended.promise
+      rig.live.sweep(() => ({ tag: 'quarantined' }))
+      assert.equal(await closedBy(), 'cut')
+      assert.equal((await closedRecord()).problem, 'quarantined')
+    })
   })
   test('nothing of this was a bug of ours, nor is anything left open', async () => {
     for (let i = 0; i < 200 && rig.live.size() > 0; i += 1) await sleep(20)
