@@ -26,6 +26,24 @@ export const discardUntilClosed = (socket: Duplex): void => {
   discard(socket, () => {})
 }
 
+/** How long a caller has to take the last that is written to it, before there is room for all of that on its way. */
+export const takingMs = 10_000
+
+/**
+ * Writes the last, and ends our side. A caller that reads nothing would have it wait for ever, where nobody looks at how
+ * long a connection is idle any more: it is cut off.
+ *
+ * @param written Told once all of it is on its way.
+ */
+export const endWith = (socket: Duplex, last: string | Buffer, written: () => void): void => {
+  const cutOff = setTimeout(() => socket.destroy(), takingMs)
+  socket.once('close', () => clearTimeout(cutOff))
+  socket.end(last, () => {
+    clearTimeout(cutOff)
+    written()
+  })
+}
+
 const discard = (from: Readable, enough: () => void): void => {
   let discardedBytes = 0
   const forget = (chunk: Buffer) => {

@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream'
 import { problemDetails, problemMediaType } from '#contract/problem-details'
 import { problems, type Problem, type ProblemTag } from '#contract/problem'
 import type { CallerRequest, CallerResponse } from './caller.ts'
-import { discardRest, discardUntilClosed, lingerMs } from './discard.ts'
+import { discardRest, discardUntilClosed, endWith, lingerMs } from './discard.ts'
 import { replyGrpc } from './grpc-reply.ts'
 
 /** What went over the wire, for the record. */
@@ -90,7 +90,7 @@ export const replyProblemOnSocket = (
   let head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Error'}\r\n`
   for (let i = 0; i + 1 < headers.length; i += 2) head += `${headers[i]}: ${headers[i + 1]}\r\n`
   socket.on('error', () => {}) // a reset while we write; 'close' follows
-  socket.end(`${head}\r\n${text}`, 'utf8', () => discardUntilClosed(socket))
+  endWith(socket, `${head}\r\n${text}`, () => discardUntilClosed(socket))
   return { status, bytesOut }
 }
 

@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream'
 import type { ServerNameVerdict } from '#contract/audit-event'
 import type { Problem } from '#contract/problem'
+import { endWith } from '#http/discard'
 import type { Sent } from '../answer.ts'
 import type { TunnelNotes } from './audit-record.ts'
 import type { EgressFigures } from './figures.ts'
@@ -89,7 +90,7 @@ const afterPeek = (
       : pass(admitted, socket, peeked, tunnelling)
   connection.socket.destroy()
   const alert = alertOf(peeked.verdict)
-  if (socket.writable) socket.end(alert, () => socket.destroy())
+  if (socket.writable) endWith(socket, alert, () => socket.destroy())
   else socket.destroy()
   return Promise.resolve({
     status: establishedStatus,
