@@ -87,7 +87,8 @@ export const replyProblemOnSocket = (
   const text = JSON.stringify(problemDetails(problem, decisionId))
   const bytesOut = Buffer.byteLength(text)
   const headers = [...headersOf(problem, bytesOut, decisionId), 'connection', 'close']
-  let head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Error'}\r\n`
+  // Of an answer to CONNECT many clients show these words and nothing else.
+  let head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Error'}: ${problem.tag}\r\n`
   for (let i = 0; i + 1 < headers.length; i += 2) head += `${headers[i]}: ${headers[i + 1]}\r\n`
   socket.on('error', () => {}) // a reset while we write; 'close' follows
   endWith(socket, `${head}\r\n${text}`, () => discardUntilClosed(socket))

@@ -142,7 +142,7 @@ print(session.get(sys.argv[4], verify=sys.argv[1], timeout=10).text)
   test('is refused elsewhere', async () => {
     const { code, out } = await ask(refusedUrl)
     assert.notEqual(code, 0)
-    assert.match(out, /403/)
+    assert.match(out, /403 Forbidden: destination-denied/)
   })
 })
 
@@ -179,6 +179,6 @@ func main() {
   test('is refused elsewhere', async () => {
     const { code, out } = await ask(refusedUrl)
     assert.notEqual(code, 0)
-    assert.match(out, /Forbidden/)
+    assert.match(out, /Forbidden: destination-denied/)
   })
 })
