@@ -1,5 +1,5 @@
 import { inOnePiece } from '#contract/in-one-piece'
-import { isFieldName, isFieldValue } from './h2-client/field-rules.ts'
+import { isFieldName, isFieldValue } from './field-rules.ts'
 
 /** Headers as HTTP/1.1 writes them, each line with its CRLF. */
 export type HeaderLines = { readonly text: string; readonly hasDate: boolean }

@@ -1,4 +1,4 @@
-import { contentLengthOf, isFieldValue, isToken } from '../h2-client/field-rules.ts'
+import { contentLengthOf, isFieldValue, isToken } from '../field-rules.ts'
 import { connectionOptions, isHopByHop, withoutNames } from '../hop-by-hop.ts'
 
 /** The head of an answer, and what it says of the octets behind it. Shared between answers, so never changed. */

@@ -1,4 +1,4 @@
-import { isFieldValue, isToken } from '../h2-client/field-rules.ts'
+import { isFieldValue, isToken } from '../field-rules.ts'
 import { latin1 } from '../h2-client/latin1.ts'
 import type { AnswerHead } from './answer-head.ts'
 

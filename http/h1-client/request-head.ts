@@ -1,6 +1,6 @@
 import { inOnePiece } from '#contract/in-one-piece'
 import { oncePer } from '#contract/once-per'
-import { contentLengthOf, isFieldName, isFieldValue } from '../h2-client/field-rules.ts'
+import { contentLengthOf, isFieldName, isFieldValue } from '../field-rules.ts'
 import { remembering } from '../remembering.ts'
 import type { UpstreamRequest } from '../upstream-client.ts'
 

@@ -1,4 +1,4 @@
-import { contentLengthOf } from './field-rules.ts'
+import { contentLengthOf } from '../field-rules.ts'
 import type { BlockFault, DecodedBlock } from './hpack-decode.ts'
 
 /** A field block of an answer: a head, or trailers. */

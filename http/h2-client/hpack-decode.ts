@@ -1,5 +1,5 @@
 import type { Field, FieldMemo } from './field-memo.ts'
-import { isFieldName, isFieldValue, isPseudoName } from './field-rules.ts'
+import { isFieldName, isFieldValue, isPseudoName } from '../field-rules.ts'
 import { huffmanDecode } from './huffman.ts'
 import { staticTable } from './static-table.ts'
 import { latin1 } from './latin1.ts'

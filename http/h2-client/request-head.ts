@@ -2,7 +2,7 @@ import { inOnePiece } from '#contract/in-one-piece'
 import { oncePer } from '#contract/once-per'
 import { remembering } from '../remembering.ts'
 import type { UpstreamRequest } from '../upstream-client.ts'
-import { contentLengthOf, isFieldName, isFieldValue } from './field-rules.ts'
+import { contentLengthOf, isFieldName, isFieldValue } from '../field-rules.ts'
 import { encodeIndexed, encodeLiteralName, encodeShortest, encodeString } from './hpack-encode.ts'
 
 export type RequestHead = {

@@ -37,7 +37,7 @@ export type LineWriterWatch = {
   readonly recovered: () => void
 }
 
-type Chunk = { readonly bytes: Buffer; readonly lines: number; offset: number }
+type Chunk = { readonly bytes: Buffer; readonly from: Filling; offset: number }
 /** What is being filled, line by line: each is brought into bytes while it is at hand, not all at the end. */
 type Filling = { readonly buffer: Buffer; bytes: number; chars: number; lines: number }
 
@@ -62,7 +62,6 @@ export const lineWriter = (
   /** Of full ones and that which is being filled. */
   let pendingBytes = 0
   let chunk: Chunk | undefined
-  let writing: Filling | undefined
   let draining: Promise<void> | undefined
   let isDue = false
   let isFailing = false
@@ -88,13 +87,8 @@ export const lineWriter = (
       fillAnother(0)
     }
     pendingBytes -= taken.bytes
-    writing = taken
     const bytes = shownAsTheyAre(taken.buffer.subarray(0, taken.bytes), taken.chars)
-    return { bytes, lines: taken.lines, offset: 0 }
-  }
-  const recycle = () => {
-    if (writing?.buffer.length === usualBytes) spare = emptied(writing)
-    writing = undefined
+    return { bytes, from: taken, offset: 0 }
   }
 
   const writeChunk = async (): Promise<void> => {
@@ -108,9 +102,10 @@ export const lineWriter = (
     }
     checksWhileWriting = 0
     if (chunk.offset < chunk.bytes.length) return
-    watch.written(chunk.lines)
+    const { from } = chunk
     chunk = undefined
-    recycle()
+    watch.written(from.lines)
+    if (from.buffer.length === usualBytes) spare = emptied(from)
   }
 
   const openAnew = async (): Promise<void> => {
@@ -191,7 +186,7 @@ export const lineWriter = (
       await Promise.race([draining, end])
       clearInterval(check)
       const pendingLines = [...full, filling].reduce((sum, { lines }) => sum + lines, 0)
-      const left = pendingLines + (chunk?.lines ?? 0)
+      const left = pendingLines + (chunk?.from.lines ?? 0)
       if (left > 0) watch.lost(left)
       await Promise.race([destination.close(), end])
     },

@@ -75,17 +75,16 @@ export const policyEngine = (
   const decide = (input: PolicyInput): Result<PolicyDecision> => {
     const beganMs = performance.now()
     try {
-      // Two callers whom the policy cannot tell apart are decided alike.
       const read = textOfRead?.(input)
       const isSure = read !== undefined && isSurelySound(input, read)
-      const alike = isSure ? memo.get(read) : undefined
-      if (alike !== undefined) return count(alike)
-      const text = JSON.stringify(input)
-      const fault = isSure ? undefined : faultOf(text, maxInputBytes)
-      const key = fault === undefined && read !== undefined ? read : text
-      const known = isSure ? undefined : memo.get(key)
+      let whole: string | undefined
+      const text = () => (whole ??= JSON.stringify(input))
+      const fault = isSure ? undefined : faultOf(text(), maxInputBytes)
+      // Two callers whom the policy cannot tell apart are decided alike.
+      const key = read !== undefined && fault === undefined ? read : text()
+      const known = memo.get(key)
       if (known !== undefined) return count(known)
-      const decided = fault === undefined ? decideAnew(text) : conclude(fault)
+      const decided = fault ? conclude(fault) : decideAnew(text())
       memo.set(key, decided)
       duration((performance.now() - beganMs) / 1000)
       return count(decided)

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { connect as connectTls, type SecureVersion } from 'node:tls'
 import { pass } from '#contract/problem'
 import { helloOf } from './hello.ts'
-import { certificates, runRig, shop, trustDomain } from './rig.ts'
+import { aQuota, certificates, runRig, shop, trustDomain } from './rig.ts'
 
 const certs = certificates()
 /** What the next connection is served by; each test says it. */
@@ -25,14 +25,6 @@ const { port } = destination.address() as AddressInfo
 /** Closed: who has asked waits before its name is looked up. */
 let gate = Promise.resolve()
 let atGate = Promise.withResolvers<void>()
-const quota = {
-  name: 'caller',
-  mode: 'enforce',
-  limit: 1,
-  windowSeconds: 1,
-  remaining: 1,
-  resetSeconds: 1,
-} as const
 const opens = ['127.0.0.0/8']
 const hurried = `spiffe://${trustDomain}/ns/hurried/sa/hurried`
 const rig = await runRig(certs, {
@@ -56,7 +48,7 @@ const rig = await runRig(certs, {
     limit: () => async () => {
       atGate.resolve()
       await gate
-      return pass(quota)
+      return pass(aQuota)
     },
   },
 })

@@ -132,6 +132,16 @@ const ruleOf = (rule: Rule, i: number): Egress['rules'][number] => ({
   ),
 })
 
+/** Whom no limit stops. */
+export const aQuota = {
+  name: 'caller',
+  mode: 'enforce',
+  limit: 1,
+  windowSeconds: 1,
+  remaining: 1,
+  resetSeconds: 1,
+} as const
+
 /** An egress listener as a gateway runs it, with a name server of its own; it ends with the tests of the file. */
 export const runRig = async (certs: Certificates, options: RigOptions) => {
   const folder = mkdtempSync(join(tmpdir(), 'sallyport-egress-'))
@@ -250,15 +260,7 @@ export const runRig = async (certs: Certificates, options: RigOptions) => {
     stampOf: fileStamp,
     openPolicy: (policy) => policyEngine(loadPolicyBundle(policy), policy, shared),
     mint: async () => refuse('identity-unavailable', { cause: 'the rig has no exchange' }),
-    limit: () => () =>
-      pass({
-        name: 'caller',
-        mode: 'enforce',
-        limit: 1,
-        windowSeconds: 1,
-        remaining: 1,
-        resetSeconds: 1,
-      }),
+    limit: () => () => pass(aQuota),
     clock: systemClock,
     randomBytes,
     sleep: systemSleep,

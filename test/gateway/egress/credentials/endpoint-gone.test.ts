@@ -10,6 +10,7 @@ import { undiciClient } from '#gateway/upstream/undici-client'
 import { startTestExchange } from '#test/exchange/running-exchange'
 import { runHttps } from '#test/fakes/https-server'
 import { certificates, exchangeId, gatewayId, refusalOf, runRig } from '../rig.ts'
+import { aPathForEach } from './a-path-for-each.ts'
 
 /** Before a server: what can die as `refuses` or `is silent`, and come back at the same port. */
 const mortal = async (behind: number) => {
@@ -126,20 +127,7 @@ const pass = (seconds: number) => {
   exchange.passTime(seconds * 1000)
 }
 const rig = await runRig(certs, {
-  rules: [
-    {
-      id: 'people',
-      workloads: ['spiffe://mesh.example/user/*'],
-      destinations: Object.keys(credentials).map((credential) => ({
-        hosts: ['api.lan'],
-        protocol: 'https' as const,
-        ports: [api.port],
-        opens,
-        paths: [`/${credential}`],
-        credential,
-      })),
-    },
-  ],
+  rules: [aPathForEach(credentials, api.port, opens)],
   dns: { hosts: { 'api.lan': ['127.0.0.1'], 'sts.lan': ['127.0.0.1'] } },
   more: { credentials, connectTimeoutMs: 500 },
   exchangeUrl: exchange.urls.exchange,

@@ -12,6 +12,7 @@ import { startTestExchange } from '#test/exchange/running-exchange'
 import { runHttps } from '#test/fakes/https-server'
 import { runOidcIssuer } from '#test/fakes/oidc-issuer'
 import { certificates, exchangeId, gatewayId, refusalOf, runRig } from '../rig.ts'
+import { aPathForEach } from './a-path-for-each.ts'
 
 const certs = certificates()
 const audience = 'https://orders.example.com'
@@ -114,20 +115,7 @@ const credentials = {
   },
 }
 const rules = {
-  rules: [
-    {
-      id: 'people',
-      workloads: ['spiffe://mesh.example/user/*'],
-      destinations: Object.keys(credentials).map((credential) => ({
-        hosts: ['api.lan'],
-        protocol: 'https' as const,
-        ports: [api.port],
-        opens,
-        paths: [`/${credential}`],
-        credential,
-      })),
-    },
-  ],
+  rules: [aPathForEach(credentials, api.port, opens)],
   dns: { hosts: { 'api.lan': ['127.0.0.1'], 'sts.lan': ['127.0.0.1'], localhost: ['127.0.0.1'] } },
 }
 const rig = await runRig(certs, {

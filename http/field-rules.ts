@@ -1,4 +1,4 @@
-/** What a field may look like in HTTP/2: stricter than the RFC where a lenient peer would be the one to suffer. */
+/** What a field may look like, by the rules of HTTP/2: stricter than the RFC where a lenient peer would be the one to suffer. */
 
 const token = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/
 const pseudo = /^:[a-z-]+$/
