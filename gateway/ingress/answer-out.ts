@@ -3,6 +3,7 @@ import { oncePer } from '#contract/once-per'
 import type { CallerResponse } from '#http/caller'
 import { dateLines, headerLines } from '#http/header-lines'
 import { perTurn } from '#http/per-turn'
+import { faultOf } from '#http/socket-fault'
 import type { AnswerHeaders } from './answer-headers.ts'
 
 /** One answer on its way to the caller. */
@@ -65,7 +66,8 @@ export const answerWriter = (clock: Clock) => {
       if (!head) return
       const { status, headers } = head
       head = undefined
-      if (res.headersSent || res.destroyed) return
+      // Where the connection ends for what came behind this request, its caller has been told so already.
+      if (res.headersSent || res.destroyed || faultOf(res.req) !== undefined) return
       try {
         if (hasEnded && first && trailers.length === 0 && endWhole(res, status, headers, first)) {
           bytesOut += first.length

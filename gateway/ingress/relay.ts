@@ -104,6 +104,7 @@ export const relay = (
   const closed = () => {
     if (!isAnswered) return stop(goneOf(res))
     const problem = stopped ?? (res.writableFinished ? undefined : goneOf(res))
+    if (problem && !res.headersSent) return settle(refused(problem), 'ok') // it waited to go out
     const sent = {
       status: res.statusCode,
       bytesOut: out.bytesOut(),

@@ -4,6 +4,7 @@ import { createServer, request, type ServerResponse as Response } from 'node:htt
 import type { AddressInfo } from 'node:net'
 import { setImmediate as turn } from 'node:timers/promises'
 import { after, suite, test } from 'node:test'
+import { markFault } from '#http/socket-fault'
 import { wholeAnswers } from '#http/whole-answer'
 import { answerWriter, type AnswerOut } from '#gateway/ingress/answer-out'
 
@@ -133,6 +134,24 @@ suite('an answer on its way to the caller', async () => {
       await turn()
     })
     assert.deepEqual([status, body.toString(), bytesOut], [502, 'no!', 0])
+  })
+
+  test('does not go out where its caller was told otherwise on the connection', async () => {
+    const said = 'HTTP/1.1 400 Bad Request\r\ncontent-length: 3\r\nconnection: close\r\n\r\nno!'
+    for (const theirs of [[], Object.freeze(['content-type', 'text/plain'])]) {
+      const { status, body, bytesOut, writes, broken } = await heard(async (out, res) => {
+        out.head(200, { theirs, ours: ['content-length', '4'] })
+        out.data(Buffer.from('late'))
+        out.end()
+        assert.ok(res.socket)
+        markFault(res.socket, 'request-malformed')
+        res.socket.end(said)
+        await turn()
+        assert.equal(res.headersSent, false)
+      })
+      assert.deepEqual([status, body.toString(), bytesOut, writes], [400, 'no!', 0, 0])
+      assert.deepEqual(broken, [])
+    }
   })
 
   test('that Node will not write is told of, and goes nowhere', async () => {
