@@ -24,6 +24,13 @@ export type Body = {
    */
   readonly peek: (maxBytes: number) => Soon<Result<Peek>>
   /**
+   * Keeps what is here by the end of this turn of the event loop, if that could be all: most small bodies come along with
+   * their head, and one that is whole is cheaper to send than a stream. Asks for no body, and never waits for the caller.
+   *
+   * @param maxBytes Of one that says itself that it is longer, nothing is kept.
+   */
+  readonly keepSmall: (maxBytes: number) => Promise<void> | undefined
+  /**
    * Hands over the whole body: null if there is none, a Buffer if all of it is here, else a stream. A stream that cannot
    * be read to its end is destroyed with an error, and `fault` says why; look at that at once, too. A second call is a bug
    * and throws.
@@ -55,6 +62,7 @@ type Response = Pick<CallerResponse, 'writeContinue' | 'once'>
 const noBody: Body = {
   expected: false,
   peek: () => pass({ bytes: Buffer.alloc(0), whole: true }),
+  keepSmall: () => undefined,
   take: () => null,
   fault: () => undefined,
   bytesIn: () => 0,
@@ -107,7 +115,7 @@ const expectedBody = (
     const isWanted = () => !hasEnded && !problem && (stream ? streamWantsMore : peeksWantMore())
     while (isWanted()) {
       const chunk = req.read() as Buffer | null
-      if (chunk === null) return isTimed ? watch.waiting() : undefined
+      if (chunk === null) return isTimed && !isAllHere() ? watch.waiting() : undefined
       receivedBytes += chunk.length
       if (receivedBytes > maxBodyBytes) return fail({ tag: 'body-too-large' })
       if (stream) streamWantsMore = stream.push(chunk)
@@ -120,8 +128,10 @@ const expectedBody = (
     heldBytes += chunk.length
     for (const { wantedBytes, settle } of peeks) if (isEnoughFor(wantedBytes)) settle()
   }
-  // Of a body that is here to its last announced byte the end is sure to follow: waiting for it tells that it is whole.
-  const isEnoughFor = (bytes: number) => heldBytes >= bytes && heldBytes !== declaredBytes
+  /** Here to its last announced byte: its end is sure to follow. */
+  const isAllHere = () => receivedBytes === declaredBytes
+  /** Waiting for the end, where it is near, tells that it is whole. */
+  const isEnoughFor = (bytes: number) => heldBytes >= bytes && !isAllHere()
   const peeksWantMore = () => [...peeks].some(({ wantedBytes }) => !isEnoughFor(wantedBytes))
 
   const onEnd = () => {
@@ -188,6 +198,24 @@ const expectedBody = (
     })
   }
 
+  const keepSmall = (maxBytes: number): Promise<void> | undefined => {
+    const wantedBytes = Math.min(maxBytes, declaredBytes ?? maxBytes)
+    const isAwaited = req.headers.expect !== undefined && !isAsked
+    if (hasEnded || problem || isAwaited || (declaredBytes ?? 0) > maxBytes) return undefined
+    startReading()
+    return new Promise((resolve) => {
+      const settle = () => {
+        clearImmediate(turnOver)
+        peeks.delete(waiting)
+        resolve()
+      }
+      const turnOver = setImmediate(settle)
+      const waiting = { wantedBytes, settle }
+      peeks.add(waiting)
+      if (problem) settle()
+    })
+  }
+
   const take = (
     lowerMaxBodyBytes: number = maxBodyBytes,
     mayTakeLong = false,
@@ -222,7 +250,14 @@ const expectedBody = (
     return stream
   }
 
-  return { expected: true, peek, take, fault: () => problem, bytesIn: () => receivedBytes }
+  return {
+    expected: true,
+    peek,
+    keepSmall,
+    take,
+    fault: () => problem,
+    bytesIn: () => receivedBytes,
+  }
 }
 
 const unreadable = ({ tag }: Problem) => new Error(`the body cannot be read: ${tag}`)

@@ -5,6 +5,7 @@ import type { Body } from '#http/body'
 export const noBody: Body = {
   expected: false,
   peek: () => pass({ bytes: Buffer.alloc(0), whole: true }),
+  keepSmall: () => undefined,
   take: () => null,
   fault: () => undefined,
   bytesIn: () => 0,

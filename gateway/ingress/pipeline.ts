@@ -9,6 +9,7 @@ import { clientCertificate } from './client-certificate.ts'
 import { grpcOverHttp2 } from './grpc.ts'
 import { identify } from './identify.ts'
 import { inspect } from './inspect.ts'
+import { keepSmallBody } from './keep-small-body.ts'
 import { limitAddress, limitCaller, limitRoute } from './limit.ts'
 import type { IngressParts } from './parts.ts'
 import { quarantinedCaller, quarantinedHere } from './quarantined.ts'
@@ -38,6 +39,7 @@ export const ingress = (parts: IngressParts) =>
     .learn('inspection', inspect) // the WAF: head, then a bounded beginning of the body
     .learn('decision', authorise(parts.policy, parts.trustDomain, parts.issuers))
     .learn('identity', assumeIdentity(parts.mints))
+    .guard('small body', keepSmallBody) // of one that came along with its head
     .learn('endpoint', chooseEndpoint)
 
 /** What is known of a request that passed. */

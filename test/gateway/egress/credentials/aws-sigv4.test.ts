@@ -24,6 +24,7 @@ const bodyOf = (text: string | undefined): Body => ({
     const bytes = Buffer.from(text ?? '')
     return pass({ bytes: bytes.subarray(0, max), whole: bytes.length <= max })
   },
+  keepSmall: () => undefined,
   take: () => null,
   fault: () => undefined,
   bytesIn: () => 0,
