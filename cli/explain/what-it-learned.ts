@@ -48,6 +48,7 @@ const sentences = {
     identity
       ? `the exchange would mint for ${identity.minted.subject}, audience ${identity.minted.audience}`
       : 'no token: the caller is anonymous',
+  'small body': () => 'none is sent here',
   endpoint: ({ endpoint }) => endpoint?.endpoint,
 } as const satisfies Record<string, (facts: Facts) => string | undefined>
 
