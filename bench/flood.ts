@@ -1,25 +1,33 @@
 /**
  * What does a bad request cost beside a good one, and what do valid callers notice of a flood? CPU time of the gateway for
- * a request of each kind; then the latency of 4 valid callers while 32 connections send that kind as fast as they get
- * answers; and the memory that it takes.
+ * a request of each kind, medians of rounds that take turns, once all kinds have been seen; then the latency of 4 valid
+ * callers while 32 connections send that kind as fast as they get answers; and the memory that it takes.
  *
- * Run: npm run bench -- flood [--seconds 3] [--only garbage,unknown-kid]
+ * Run: npm run bench -- flood [--rounds 3] [--seconds 3] [--only good,garbage,unknown-kid] [--tree FOLDER] [--built]
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { floods } from './rig/flood-load.ts'
+import { floods, type Flood } from './rig/flood-load.ts'
 import { footprintOf } from './rig/footprint.ts'
 import { startGateway } from './rig/gateway.ts'
-import { measure } from './rig/measure.ts'
-import { startParts } from './rig/parts.ts'
+import { measure, type Round } from './rig/measure.ts'
+import { builtTree, startParts } from './rig/parts.ts'
+import { median } from './rig/report.ts'
 import { wrk } from './rig/wrk.ts'
 
 const { values } = parseArgs({
-  options: { seconds: { type: 'string', default: '3' }, only: { type: 'string', default: '' } },
+  options: {
+    rounds: { type: 'string', default: '3' },
+    seconds: { type: 'string', default: '3' },
+    only: { type: 'string', default: '' },
+    tree: { type: 'string' },
+    built: { type: 'boolean', default: false },
+  },
 })
 const seconds = Number(values.seconds)
+const tree = values.built ? { tree: builtTree() } : values.tree ? { tree: values.tree } : {}
 const floodConnections = 32
 const validConnections = 4
 
@@ -41,7 +49,7 @@ const run = async () => {
   const { tokens, upstream, exchange } = parts
   const gateway = await startGateway(
     'gateway',
-    { protocol: 'h2', ingress: { trustedProxies: ['127.0.0.0/8'] } },
+    { protocol: 'h2', ingress: { trustedProxies: ['127.0.0.0/8'] }, ...tree },
     parts,
   )
   ending.push(gateway.running.stop)
@@ -52,17 +60,23 @@ const run = async () => {
   const kinds = floods(folder, tokens).filter(({ name }) => asked?.includes(name) ?? true)
 
   for (let i = 0; i < 6; i += 1) await wrk({ url, seconds: 2, connections: 64, ...valid })
+  const alone = ({ script }: Flood) =>
+    measure(
+      gateway,
+      { path: '/orders/1', seconds, connections: floodConnections, script },
+      [exchange.running],
+      [upstream.running],
+    )
+  for (const kind of kinds) await alone(kind) // Node compiles what is new in it
+  const rounds = new Map<string, Round[]>()
+  for (let round = 0; round < Number(values.rounds); round += 1)
+    for (const kind of kinds)
+      rounds.set(kind.name, [...(rounds.get(kind.name) ?? []), await alone(kind)])
+  const medianOf = (name: string, what: 'cpuMicros' | 'perSecond') =>
+    median((rounds.get(name) ?? []).map((round) => round[what]))
+
   const lines: Line[] = []
   for (const { name, script } of [{ name: 'nobody', script: undefined }, ...kinds]) {
-    const alone =
-      script === undefined
-        ? undefined
-        : await measure(
-            gateway,
-            { path: '/orders/1', seconds, connections: floodConnections, script },
-            [exchange.running],
-            [upstream.running],
-          )
     const [beside] = await Promise.all([
       wrk({ url, seconds, connections: validConnections, ...valid }),
       script === undefined
@@ -71,8 +85,8 @@ const run = async () => {
     ])
     lines.push({
       name,
-      cpuMicros: alone?.cpuMicros ?? Number.NaN,
-      perSecond: alone?.perSecond ?? 0,
+      cpuMicros: medianOf(name, 'cpuMicros'),
+      perSecond: medianOf(name, 'perSecond'),
       validP50Ms: beside.p50Ms,
       validP99Ms: beside.p99Ms,
       validBad: beside.bad,

@@ -1,3 +1,4 @@
+import type { ProblemTag } from '#contract/problem'
 import type { LabelsOf, Meter } from '#contract/telemetry'
 import type { Ending } from '../answer.ts'
 import type { Watch } from '../compose.ts'
@@ -22,7 +23,7 @@ export const ingressFigures = (meter: Meter, stepNames: readonly string[]) => {
     ]),
   )
   const routes = new Map<string, RouteFigures>()
-  const refusals = new Map<string, () => void>()
+  const refusals = new Map<string, Map<ProblemTag, () => void>>()
   const upstreams = new Map<string, Map<UpstreamResult, () => void>>()
 
   const watch: Watch = (step, elapsedMs) => stepSeconds.get(step)?.(elapsedMs / 1000)
@@ -57,11 +58,12 @@ export const ingressFigures = (meter: Meter, stepNames: readonly string[]) => {
     seconds(durationMs / 1000)
     const problem = sent.problem?.tag
     if (problem === undefined) return
-    const key = `${step} ${problem}`
-    let refused = refusals.get(key)
+    let ofStep = refusals.get(step)
+    if (!ofStep) refusals.set(step, (ofStep = new Map()))
+    let refused = ofStep.get(problem)
     if (!refused) {
       const labels = { direction: 'ingress', step, problem } as const
-      refusals.set(key, (refused = meter.counter('sallyport_refusals_total', labels)))
+      ofStep.set(problem, (refused = meter.counter('sallyport_refusals_total', labels)))
     }
     refused()
   }

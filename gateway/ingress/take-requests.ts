@@ -106,9 +106,10 @@ export const takeRequests = (taking: Taking): Taken => {
   const request = (req: CallerRequest, res: CallerResponse) => {
     const serving = enter()
     const received = receive('request', req, res, newDecisionId(), taking)
-    const refuse = once((problem) =>
-      replyProblem(res, readable(problem, received as Partial<Admitted>), received.decisionId),
-    )
+    const refuse = once((problem) => {
+      const told = readable(problem, received as Partial<Admitted>)
+      return replyProblem(res, told, received.decisionId, taking.clock())
+    })
     const cut = cutting(refuse)
     if (req.method === 'OPTIONS' && serving.preflights?.isOne(req))
       return runAlong(

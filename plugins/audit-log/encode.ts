@@ -11,7 +11,8 @@ import { scrub, scrubPath } from './scrub.ts'
  */
 export const eventEncoder = (): ((event: AuditEvent) => string) => {
   const lastingOf = lastingTexts()
-  const [host, protocol, address, tls] = [lastQuoted(), lastQuoted(), lastQuoted(), lastQuoted()]
+  const [host, protocol, address, tls] = [last(quoted), last(quoted), last(quoted), last(quoted)]
+  const [detailText, causeText] = [last(scrubbed), last(scrubbed)] // a flood is refused for one thing again and again
 
   const requestText = (request: NonNullable<AuditEvent['request']>): string => {
     const always = `"method":${quoted(request.method)},"host":${host(request.host)},"path":${quoted(scrubPath(request.path))},"protocol":${protocol(request.protocol)},"address":${address(request.address)}`
@@ -22,8 +23,8 @@ export const eventEncoder = (): ((event: AuditEvent) => string) => {
   return (event) => {
     const { detail, cause, request, quarantine } = event
     let line = `{"version":${event.version},"kind":"${event.kind}","time":${quoted(event.time)}${text('traceId', event.traceId)},"decisionId":${quoted(event.decisionId)},"outcome":"${event.outcome}","step":${quoted(event.step)},"problem":"${event.problem}"`
-    if (detail !== undefined) line += `,"detail":${JSON.stringify(scrub(detail))}`
-    if (cause !== undefined) line += `,"cause":${JSON.stringify(scrub(cause))}`
+    if (detail !== undefined) line += `,"detail":${detailText(detail)}`
+    if (cause !== undefined) line += `,"cause":${causeText(cause)}`
     line += `,"status":${event.status}`
     if (event.grpcStatus !== undefined) line += `,"grpcStatus":${event.grpcStatus}`
     line += `,"durationMs":${thousandths(event.durationMs)},"bytesIn":${event.bytesIn},"bytesOut":${event.bytesOut}`
@@ -52,7 +53,7 @@ type Lasting = {
 const lastingTexts = (): ((event: Lasting) => string) => {
   const texts = new WeakMap<object, string>()
   /** The last one of each caller who came again. */
-  const last = new WeakMap<object, { readonly of: Lasting; readonly text: string }>()
+  const lastOf = new WeakMap<object, { readonly of: Lasting; readonly text: string }>()
 
   const shared = (name: keyof Lasting, part: object | undefined): string => {
     if (part === undefined) return ''
@@ -76,13 +77,13 @@ const lastingTexts = (): ((event: Lasting) => string) => {
   return (event) => {
     const { caller } = event
     if (caller === undefined) return textOf(event)
-    const known = last.get(caller)
+    const known = lastOf.get(caller)
     if (known !== undefined && lastsIn(known.of, event)) return known.text
     // Of a caller who comes but once nothing is kept.
     if (!texts.has(caller)) return textOf(event)
     const made = inOnePiece(textOf(event), 'utf8')
     if (lastingParts.every((name) => event[name] === undefined || Object.isFrozen(event[name])))
-      last.set(caller, { of: pick(event), text: made })
+      lastOf.set(caller, { of: pick(event), text: made })
     return made
   }
 }
@@ -119,14 +120,16 @@ const text = (name: keyof AuditEvent | 'tls' | 'clientSpiffeId', value: string |
 const plain = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/
 const quoted = (value: string): string => (plain.test(value) ? `"${value}"` : JSON.stringify(value))
 
-/** The same, of a field that seldom changes from one record to the next. */
-const lastQuoted = (): ((value: string) => string) => {
-  let last = ''
-  let made = quoted(last)
+const scrubbed = (value: string): string => JSON.stringify(scrub(value))
+
+/** For a field that seldom changes from one record to the next. */
+const last = (make: (value: string) => string): ((value: string) => string) => {
+  let of = ''
+  let made = make(of)
   return (value) => {
-    if (value !== last) {
-      last = value
-      made = quoted(value)
+    if (value !== of) {
+      of = value
+      made = make(value)
     }
     return made
   }

@@ -67,6 +67,37 @@ suite('a refusal', () => {
       wire.destroy()
     })
 
+  test('written in one piece says the same', async () => {
+    const told: Problem[] = [
+      { tag: 'token-missing', headers: { 'WWW-Authenticate': 'Bearer\r\nx-injected: 1' } },
+      { tag: 'token-malformed', detail: 'größer' },
+      { tag: 'path-invalid' },
+    ]
+    for (const sent of [
+      get,
+      head('HEAD /a HTTP/1.1'),
+      head('GET /a HTTP/1.1', 'Connection: close'),
+    ])
+      for (const given of told) {
+        const seen = []
+        for (const nowMs of [undefined, Date.UTC(2026, 10, 26)]) {
+          request = (_req, res) => {
+            replied = replyProblem(res, given, 'id-1', nowMs)
+          }
+          const wire = await dial(edge.port)
+          wire.write(sent)
+          const text = await wire.until(sent.startsWith('HEAD') ? /\r\n\r\n$/ : /\}$/)
+          wire.destroy()
+          const lines = text
+            .toLowerCase()
+            .replace(/date: [^\r]+gmt/, 'date')
+            .split('\r\n')
+          seen.push([lines.toSorted(), replied])
+        }
+        assert.deepEqual(seen[1], seen[0], `${sent} ${given.tag}`)
+      }
+  })
+
   test('without a decision id has no such header', async () => {
     problem = { tag: 'policy-denied' }
     const wire = await dial(edge.port)
