@@ -21,14 +21,19 @@ export type MeshParts = {
   readonly tokens: TokenMaker
 }
 
-export type Exchange = { readonly running: Running; readonly url: string }
+export type Exchange = {
+  readonly running: Running
+  readonly url: string
+  /** File of what it says. */
+  readonly output: string
+}
 
 const ownTree = join(import.meta.dirname, '../..')
 
 /** A real exchange, which mints for the gateways. */
 export const startExchange = async (
   parts: MeshParts,
-  options: Pick<GatewayOptions, 'tree' | 'nodeOptions'> = {},
+  options: Pick<GatewayOptions, 'tree' | 'nodeOptions'> & { readonly core?: number } = {},
 ): Promise<Exchange> => {
   const { folder, certificates } = parts
   const [port = 0, adminPort = 0] = await freePorts(2)
@@ -53,8 +58,8 @@ export const startExchange = async (
       audit: { file: join(folder, 'exchange-audit.jsonl') },
     }),
   )
-  const running = await start('exchange', file, adminPort, { ...options, core: otherCore, folder })
-  return { running, url }
+  const running = await start('exchange', file, adminPort, { core: otherCore, ...options, folder })
+  return { running, url, output: outputOf(file) }
 }
 
 export type Service = { readonly endpoint: string; readonly path: string; readonly route?: object }
@@ -279,7 +284,7 @@ const start = async (
   adminPort: number,
   { core, folder, tree = ownTree, nodeOptions = [] }: Starting,
 ): Promise<Running> => {
-  const output = `${file}.out`
+  const output = outputOf(file)
   const command = [process.execPath, ...nodeOptions, programIn(tree), kind, file]
   const running = startOn(core, command, { output, folder })
   const until = performance.now() + readyWithinMs
@@ -290,6 +295,8 @@ const start = async (
   }
   return running
 }
+
+const outputOf = (configFile: string): string => `${configFile}.out`
 
 /** Of a checkout, or of what was built from one. */
 const programIn = (tree: string): string => {

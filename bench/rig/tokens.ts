@@ -17,6 +17,8 @@ export type TokenMaker = {
   /** PEM. */
   readonly publicKeyFile: string
   readonly token: (claims?: object) => string
+  /** So many tokens of which no two are alike, and which nobody else is sent. */
+  readonly freshList: (count: number, name: string) => readonly string[]
   /** A script for wrk that sends another token with each request, `count` of them in turn, which nobody else is sent. */
   readonly freshTokens: (count: number, name: string) => string
 }
@@ -30,15 +32,17 @@ export const tokenMaker = (folder: string): TokenMaker => {
     return file
   }
   const token = (claims: object = {}) => signToken(privateKey, { ...usualClaims(), ...claims })
+  const freshList = (count: number, name: string) =>
+    Array.from({ length: count }, (_, i) =>
+      token({ sub: `user-${i % people}`, jti: `${name}-${i}` }),
+    )
   return {
     jwksFile: save('jwks.json', JSON.stringify({ keys: [jwk] })),
     publicKeyFile: save('issuer.pem', publicKey.export({ type: 'spki', format: 'pem' }).toString()),
     token,
+    freshList,
     freshTokens: (count, name) => {
-      const tokens = Array.from({ length: count }, (_, i) =>
-        token({ sub: `user-${i % people}`, jti: `${name}-${i}` }),
-      )
-      const file = save(`tokens-${name}.txt`, tokens.join('\n'))
+      const file = save(`tokens-${name}.txt`, freshList(count, name).join('\n'))
       return save(`tokens-${name}.lua`, scriptFor(file))
     },
   }
