@@ -6,6 +6,7 @@ import {
   type TokenType,
 } from '#contract/token-exchange'
 import { legacyCredentialType } from '#contract/legacy'
+import { inOnePiece } from '#contract/in-one-piece'
 import { secret, type Secret } from '#contract/secret'
 import { parseStrictObject, type JsonObject } from '#identity/json-strict'
 import { clientParameters } from '../clients/authenticate.ts'
@@ -178,7 +179,8 @@ export const readTarget = (
   if (target.length > maxAudienceBytes) return invalidTarget('the target is too long')
   if (resources.length > 0 && (target.includes('#') || !URL.canParse(target)))
     return invalidTarget('resource is not an absolute URI without a fragment')
-  return grantedAs(target)
+  // A copy, for the register keeps it: a part of a text has the whole in memory, and in this one there is a token.
+  return grantedAs(inOnePiece(target, 'utf8'))
 }
 
 /** JSON objects as plain form values; of Txn-Tokens alone. */

@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import type { InspectionRecord } from '#contract/inspection'
 import { waf } from '#plugins/waf/guard'
 import { loadRuleSet, type RuleSet } from '#plugins/waf/rule-set'
+import { collectGarbage } from '#test/collect-garbage'
 import { inspectionInput, wafOptions } from '#test/plugins/waf/support'
 import { without } from '#test/tools'
 import { crsFolder, debianCrs, needsCrs } from './crs-folder.ts'
@@ -74,10 +73,3 @@ suite('Loading a Core Rule Set', () => {
     assert.ok(growth < 10_000_000, `${growth} bytes more after four loads`)
   })
 })
-
-const collectGarbage = (): void => {
-  setFlagsFromString('--expose-gc')
-  const collect: unknown = runInNewContext('gc')
-  // What native objects hold goes with the second.
-  for (let i = 0; i < 3; i += 1) if (typeof collect === 'function') collect()
-}

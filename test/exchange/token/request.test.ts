@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import { exchangeParameters, parseExchangeRequest, readForm } from '#exchange/token/request'
 import { tokenExchangeGrant, tokenTypes } from '#contract/token-exchange'
+import { collectGarbage } from '../../collect-garbage.ts'
 import { orders } from '../fixtures.ts'
 
 const whole = {
@@ -40,6 +41,25 @@ suite('a request for a token', () => {
   test('may leave a parameter empty, which is as if it were not there', () => {
     const request = parse(form({ scope: '', actor_token: '', resource: '' }))
     assert.ok(request.ok)
+  })
+
+  test('leaves nothing else in memory with its audience, which is kept', () => {
+    const token = 'x'.repeat(16_000)
+    const audiences: unknown[] = []
+    const heapWith = (count: number): number => {
+      for (let i = 0; i < count; i++) {
+        // As gateways write it: nothing in it is percent-encoded, so nothing has to be copied to be read.
+        const text = form({ audience: undefined, subject_token: `${i}.${token}` })
+        const request = parse(`${text}&audience=${orders}`)
+        audiences.push(request.ok && request.value.audience)
+      }
+      collectGarbage()
+      return process.memoryUsage().heapUsed
+    }
+    const before = heapWith(100)
+    const growth = heapWith(500) - before
+    assert.ok(audiences.every((audience) => audience === orders))
+    assert.ok(growth < 2_000_000, `${growth} bytes for 500 audiences`) // with their forms 8,000,000
   })
 
   test('shows its token to nobody who prints it', () => {
