@@ -80,7 +80,7 @@ export const upkeepOf = (parts: UpkeepParts): Upkeep => {
 /** Upkeep, and gauges that nobody sets when they change. */
 export const everySoOften = (
   tick: () => Promise<void>,
-  showIssued: () => void,
+  showIssued: () => Promise<void>,
   [listener, admin]: readonly [Listener, Listener],
   meter: Meter,
 ) => {
@@ -89,7 +89,7 @@ export const everySoOften = (
   const timer = setInterval(() => {
     showExchange(listener.connections())
     showAdmin(admin.connections())
-    showIssued()
+    void showIssued()
     void tick()
   }, upkeepEveryMs).unref()
   return () => clearInterval(timer)

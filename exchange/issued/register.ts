@@ -1,4 +1,5 @@
 import type { Clock } from '#contract/clock'
+import { inSlices } from '#contract/in-slices'
 import type { Issued } from './issued.ts'
 import { noIssuedJournal, type IssuedJournal } from './journal.ts'
 import { noRevocations, type Revocations, type Revoked } from './revocations.ts'
@@ -14,6 +15,8 @@ export type IssuedRegister = {
   readonly add: (issued: Issued) => Promise<Registered>
   /** What has not ended, the earliest end first. */
   readonly list: (filter: IssuedFilter) => readonly (Issued & { readonly revoked: boolean })[]
+  /** The same in no order, in several turns: a list of a hundred thousand would hold up whoever waits for a token. */
+  readonly each: (show: (issued: Issued, isRevoked: boolean) => void) => Promise<void>
   /** Undefined for what is not known, or not known any more. */
   readonly find: (id: string) => Issued | undefined
   /**
@@ -58,14 +61,18 @@ export const issuedRegister = (
   /** Fingerprints of what was revoked since the start, by their end: for what is being made of it at that moment. */
   const revokedPrints = new Map<string, number>()
   let forgotten = 0
-  /** One iterator for good: a new one would walk over all that was deleted before it finds the oldest. */
-  let fromOldest = entries.keys()
+  /**
+   * One iterator for many: a new one would walk over all that was deleted before it finds the oldest. Not for good: one that
+   * stands still keeps every table that the map has had since, with all that was in it.
+   */
+  let fromOldest: Iterator<string> | undefined
   let prunedAtMs = 0
 
   const prune = () => {
     const nowMs = clock()
     if (nowMs - prunedAtMs < pruneEveryMs) return
     prunedAtMs = nowMs
+    fromOldest = undefined
     for (const [id, { expiresAtMs }] of entries) if (expiresAtMs <= nowMs) entries.delete(id)
     for (const ended of [revoked, revokedPrints])
       for (const [id, expiresAtMs] of ended) if (expiresAtMs <= nowMs) ended.delete(id)
@@ -73,6 +80,7 @@ export const issuedRegister = (
 
   const keep = (issued: Issued) => {
     if (entries.size >= maxEntries) {
+      fromOldest ??= entries.keys()
       let oldest = fromOldest.next()
       if (oldest.done) {
         fromOldest = entries.keys()
@@ -115,6 +123,12 @@ export const issuedRegister = (
         .filter((one) => kind === undefined || one.kind === kind)
         .toSorted((one, other) => one.expiresAtMs - other.expiresAtMs)
         .map((one) => ({ ...one, revoked: revoked.has(one.id) }))
+    },
+    each: (show) => {
+      const nowMs = clock()
+      return inSlices(entries.values(), (one) => {
+        if (one.expiresAtMs > nowMs) show(one, revoked.has(one.id))
+      })
     },
     find: (id) => entries.get(id),
     revoke: async (id, expiresAtMs, fingerprint = entries.get(id)?.fingerprint ?? '') => {

@@ -15,21 +15,24 @@ const spans = [
 
 /** Shows how much is out and when it will end: without names, which would make a series of each. */
 export const issuedTimeline = (register: IssuedRegister, meter: Meter, clock: Clock) => {
-  const shows = issuedKinds.flatMap((kind) =>
-    spans.map(([span]) => ({
+  const rows = new Map(
+    issuedKinds.map((kind) => [
       kind,
-      span,
-      show: meter.gauge('sallyport_issued_live', { kind, ends_within: span }),
-    })),
+      spans.map(([span, withinMs]) => ({
+        withinMs,
+        count: 0,
+        show: meter.gauge('sallyport_issued_live', { kind, ends_within: span }),
+      })),
+    ]),
   )
-  return (): void => {
+  return async (): Promise<void> => {
     const nowMs = clock()
-    const counts = new Map<string, number>()
-    for (const { kind, expiresAtMs, revoked } of register.list({})) {
-      if (revoked) continue
-      const [span] = spans.find(([, ms]) => expiresAtMs - nowMs <= ms) ?? ['later']
-      counts.set(`${kind} ${span}`, (counts.get(`${kind} ${span}`) ?? 0) + 1)
-    }
-    for (const { kind, span, show } of shows) show(counts.get(`${kind} ${span}`) ?? 0)
+    const all = [...rows.values()].flat()
+    for (const row of all) row.count = 0
+    await register.each(({ kind, expiresAtMs }, isRevoked) => {
+      const row = rows.get(kind)?.find(({ withinMs }) => expiresAtMs - nowMs <= withinMs)
+      if (row && !isRevoked) row.count += 1
+    })
+    for (const { count, show } of all) show(count)
   }
 }

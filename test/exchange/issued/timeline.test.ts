@@ -43,7 +43,7 @@ test('what is out is shown by kind and by when it ends, and who holds it is not'
   await issue('long', 'x509-svid', 24 * hourMs + 1)
   await register.revoke('revoked', clock() + 30 * secondMs)
 
-  show()
+  await show()
   const lines = await shownIn(scrape)
   assert.equal(
     lines.length,
@@ -69,7 +69,7 @@ test('what is out is shown by kind and by when it ends, and who holds it is not'
     assert.ok(!lines.join('\n').includes(named), named)
 
   pass(4 * minuteMs + 1)
-  show()
+  await show()
   const later = await shownIn(scrape)
   assert.equal(later.length, lines.length)
   assert.ok(
