@@ -16,11 +16,15 @@ export type Visits = {
   readonly of: (request: FastifyRequest) => Visit
 }
 
-/** Keeps what belongs to each request beside it, from the first hook on. */
+/**
+ * Keeps what belongs to each request with it, from the first hook on. On the request itself: what a `WeakMap` holds outlives
+ * its key until the next full collection of garbage, and a record holds all of its question.
+ */
 export const visitsOf = (
   parts: RecordParts & { readonly kind: 'exchange' | 'admin'; readonly peerOf: PeerOf },
 ): Visits => {
-  const visits = new WeakMap<FastifyRequest, Visit>()
+  const key = Symbol('visit')
+  type Visited = FastifyRequest & { [key]?: Visit }
   return {
     begin: (request, reply) => {
       const nowMs = parts.clock()
@@ -28,11 +32,11 @@ export const visitsOf = (
       const proven = peer.kind === 'proven' ? peer.spiffeId : undefined
       const record = beginRecord(request, reply, proven, parts.kind, parts)
       const visit = { record, peer, nowMs, beganAt: performance.now() }
-      visits.set(request, visit)
+      ;(request as Visited)[key] = visit
       return visit
     },
     of: (request) => {
-      const visit = visits.get(request)
+      const visit = (request as Visited)[key]
       if (visit === undefined) throw new TypeError('this request was not begun')
       return visit
     },

@@ -4,6 +4,7 @@ import { Readable } from 'node:stream'
 import type { CallerRequest } from '../caller.ts'
 import { markFault } from '../socket-fault.ts'
 import { requestHead } from './request-head.ts'
+import { followBody } from './stream-events.ts'
 
 /**
  * A request of HTTP/2, as the pipeline knows requests.
@@ -51,21 +52,20 @@ export class H2Request extends Readable implements CallerRequest {
     this.headers = aboutBody(head.rawHeaders)
     this.socket = socket
     this.complete = stream.endAfterHeaders
-    const broken = () => this.#broken()
-    stream.once('aborted', broken).once('close', broken)
   }
 
   override _read(): void {
     if (this.#isReading) return void this.#stream.resume()
     this.#isReading = true
     // One that ends without a byte says so before anyone reads it, and not again.
-    if (this.#stream.readableEnded) return this.#ended()
-    this.#stream
-      .on('data', (chunk: Buffer) => {
-        this.bodyBytes += chunk.length
-        if (!this.push(chunk)) this.#stream.pause()
-      })
-      .on('end', () => this.#ended())
+    if (this.#stream.readableEnded) return this.bodyEnded()
+    followBody(this.#stream)
+  }
+
+  /** A part of its body has arrived. */
+  bodyCame(chunk: Buffer): void {
+    this.bodyBytes += chunk.length
+    if (!this.push(chunk)) this.#stream.pause()
   }
 
   mayTakeLong(): void {
@@ -92,13 +92,16 @@ export class H2Request extends Readable implements CallerRequest {
     this.headers = headers
   }
 
-  #ended(): void {
-    if (this.#stream.aborted || this.#stream.closed) return this.#broken()
+  /** Its stream has no more to read. */
+  bodyEnded(): void {
+    clearTimeout(this.arrivalTimer)
+    if (this.#stream.aborted || this.#stream.closed) return this.streamGone()
     this.complete = true
     this.push(null)
   }
 
-  #broken(): void {
+  /** Its stream was aborted, or has closed. */
+  streamGone(): void {
     const { rstCode, session } = this.#stream
     // Whoever only left had its streams cancelled, or broken off with the line; anything else is what nghttp2 ended the
     // whole connection for.

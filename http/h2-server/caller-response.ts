@@ -2,7 +2,9 @@ import type { OutgoingHttpHeader } from 'node:http'
 import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from 'node:http2'
 import { Writable } from 'node:stream'
 import type { CallerResponse } from '../caller.ts'
+import { ignoreError } from '../ignore-error.ts'
 import type { H2Request } from './caller-request.ts'
+import { followTrailers } from './stream-events.ts'
 
 type Done = (error?: Error | null) => void
 
@@ -28,9 +30,7 @@ export class H2Response extends Writable implements CallerResponse {
     super()
     this.#stream = stream
     this.req = req
-    this.on('error', () => {}) // its 'close' follows
-    stream.on('error', () => {})
-    stream.once('aborted', () => this.destroy())
+    this.on('error', ignoreError) // its 'close' follows
   }
 
   /**
@@ -67,7 +67,7 @@ export class H2Response extends Writable implements CallerResponse {
     this.statusCode = status
     this.headersSent = true
     const waitForTrailers = this.req.acceptsTrailers && !isAll
-    if (waitForTrailers) this.#stream.once('wantTrailers', () => this.#sendTrailers())
+    if (waitForTrailers) followTrailers(this.#stream)
     this.#stream.respond(kept as string[], { endStream: isAll, waitForTrailers })
     return this
   }
@@ -134,7 +134,8 @@ export class H2Response extends Writable implements CallerResponse {
     done()
   }
 
-  #sendTrailers(): void {
+  /** Its stream has sent all but them. */
+  sendTrailers(): void {
     if (this.#stream.destroyed) return
     try {
       this.#stream.sendTrailers(asFields(this.#trailers)) // without any, only the end

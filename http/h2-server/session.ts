@@ -9,6 +9,8 @@ import { H2Request } from './caller-request.ts'
 import { H2Response } from './caller-response.ts'
 import { endAbusive } from './end-abusive.ts'
 import type { Http2Limits } from './limits.ts'
+import { places } from './places.ts'
+import { followStream } from './stream-events.ts'
 
 export type SessionOptions = {
   readonly limits: ListenerLimits & Http2Limits
@@ -47,7 +49,7 @@ export const serveSession = (
   { limits, request, refusedStreams, abused }: SessionOptions,
 ): Session => {
   const { maxHeaderBytes } = limits
-  const open = new Set<H2Response>()
+  const open = places<H2Response>()
   const control = budget(limits.controlFrameBurst, limits.controlFramesPerSecond)
   const isSlow = slowReaderJudge(limits)
   const stillness = stillnessOf(socket)
@@ -90,17 +92,17 @@ export const serveSession = (
   /** Frames that ask for nothing cost little each; so may they, in proportion to what is asked and answered. */
   const judgeIdleTalk = () => {
     let bytes = broughtBytes
-    for (const { req } of open) bytes += req.headBytes + req.bodyBytes
+    for (const { req } of open.all()) bytes += req.headBytes + req.bodyBytes
     const unasked = socket.bytesRead - socket.bytesWritten - limits.receiveWindowBytes - bytes
     if (unasked <= accountedBytes) return
     if (!idleTalk.spend(unasked - accountedBytes))
       abuse('more frames that ask for nothing than a connection may send')
     accountedBytes = unasked
   }
-  const ended = (res: H2Response) => {
-    open.delete(res)
-    broughtBytes += res.req.headBytes + res.req.bodyBytes
-    if (open.size > 0 || session.destroyed) return
+  const ended = ({ headBytes, bodyBytes }: H2Request, place: number) => {
+    open.leave(place)
+    broughtBytes += headBytes + bodyBytes
+    if (open.count() > 0 || session.destroyed) return
     if (isClosingSoon) close()
     else idle = setTimeout(close, limits.idleTimeoutMs)
   }
@@ -112,9 +114,22 @@ export const serveSession = (
     control.refill()
     const req = new H2Request(stream, { headers, raw, maxHeaderBytes }, socket)
     const res = new H2Response(stream, req)
-    open.add(res)
-    stream.once('close', () => ended(res))
-    if (!req.complete) limitArrival(stream, req, res, limits.requestTimeoutMs)
+    const place = open.take(res)
+    followStream(stream, {
+      data: (chunk) => req.bodyCame(chunk),
+      ended: () => req.bodyEnded(),
+      aborted: () => {
+        req.streamGone()
+        res.destroy()
+      },
+      wantsTrailers: () => res.sendTrailers(),
+      closed: () => {
+        clearTimeout(req.arrivalTimer)
+        req.streamGone()
+        ended(req, place)
+      },
+    })
+    if (!req.complete) limitArrival(req, res, limits.requestTimeoutMs)
     streams += 1
     if (streams >= limits.maxRequestsPerConnection) close()
     request(req, res)
@@ -149,14 +164,14 @@ export const serveSession = (
     sweep: (nowMs) => {
       const still = stillness(nowMs)
       // It can be told of nothing any more, for what was written last does not go out.
-      const isOver = session.closed || session.destroyed || [...open].some((res) => res.destroyed)
+      const isOver = session.closed || session.destroyed || open.all().some((res) => res.destroyed)
       if (isOver && still.forMs > allowedMs(limits, still.writtenBytes)) return end()
       if (session.destroyed) return
       const { stalledTimeoutMs } = limits
-      if (open.size > 0 && stalledTimeoutMs > 0 && still.forMs > stalledTimeoutMs) return end()
+      if (open.count() > 0 && stalledTimeoutMs > 0 && still.forMs > stalledTimeoutMs) return end()
       countRefused(session.state.lastProcStreamID ?? 0)
       judgeIdleTalk()
-      for (const res of open) if (isSlow(res, nowMs)) res.destroy()
+      for (const res of open.all()) if (isSlow(res, nowMs)) res.destroy()
     },
   }
 }
@@ -171,12 +186,7 @@ const brokenBy: ReadonlySet<string> = new Set([
 ])
 
 /** A body must be here in time. */
-const limitArrival = (
-  stream: ServerHttp2Stream,
-  req: H2Request,
-  res: H2Response,
-  timeoutMs: number,
-): void => {
+const limitArrival = (req: H2Request, res: H2Response, timeoutMs: number): void => {
   if (timeoutMs === 0) return
   const tooLate = () => {
     if (req.complete) return
@@ -185,9 +195,7 @@ const limitArrival = (
     else if (res.headersSent) res.destroy()
     else replyProblem(res, { tag: 'request-timeout' })
   }
-  const timer = setTimeout(tooLate, timeoutMs)
-  req.arrivalTimer = timer
-  stream.once('end', () => clearTimeout(timer)).once('close', () => clearTimeout(timer))
+  req.arrivalTimer = setTimeout(tooLate, timeoutMs)
 }
 
 type Still = {
