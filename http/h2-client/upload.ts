@@ -78,10 +78,13 @@ const listen = (connection: Connection, upload: Upload, source: Readable): void 
   // Not taken off again: without a listener, an error that comes later would end the process.
   source.on('error', broken)
   source.on('readable', readable).on('end', end).on('close', broken)
-  upload.detach = () => {
+  const detach = () => {
     source.off('readable', readable).off('end', end).off('close', broken)
     upload.detach = nothing
   }
+  // Named first: V8 makes a function that is written where a property is set among its old objects at once, and all that
+  // it knows would outlive each collection of young ones.
+  upload.detach = detach
   if (source.readableEnded) upload.sourceEnded = true
   else if (source.destroyed) setImmediate(broken)
 }
