@@ -23,13 +23,16 @@ type Writable<T> = { -readonly [Key in keyof T]: T[Key] }
 
 /**
  * Makes the one record of a request: every fact that was learned before it ended, and how it ended. What is said of a route,
- * a token, a minted identity or an endpoint is the same, frozen object in all records of it.
+ * an endpoint, a token or a minted identity is the same, frozen object in all records of it; of a token only once its
+ * identity comes from the cache, for many come but once.
  */
 export const auditRecords = (): ((ending: Ending<Received, Admitted>) => AuditEvent) => {
   const timeOf = isoTimes()
   const routeOf = oncePer(({ id, team }: CompiledRoute) => Object.freeze({ id, team }))
-  const callerOf = oncePer(describerOfTokens())
-  const mintedOf = oncePer(describerOfMints())
+  const describeToken = describerOfTokens()
+  const callerOf = oncePer((token: VerifiedToken) => Object.freeze(describeToken(token)))
+  const describeMint = describerOfMints()
+  const mintedOf = oncePer((mint: Mint) => Object.freeze(describeMint(mint)))
   const upstreamOf = oncePer(upstreamsOf)
 
   return ({ facts, step, sent, durationMs }) => {
@@ -53,7 +56,9 @@ export const auditRecords = (): ((ending: Ending<Received, Admitted>) => AuditEv
     if (facts.trace) event.traceId = facts.trace.traceId(facts)
     if (sent.grpcStatus !== undefined) event.grpcStatus = sent.grpcStatus
     if (route) event.route = routeOf(route)
-    if (caller?.kind === 'token') event.caller = callerOf(caller.token)
+    const isNew = identity?.fromCache === false
+    if (caller?.kind === 'token')
+      event.caller = isNew ? describeToken(caller.token) : callerOf(caller.token)
     if (caller?.kind === 'legacy') event.credential = caller.method
     if (subject) {
       event.spiffeId = subject.spiffeId
@@ -64,7 +69,7 @@ export const auditRecords = (): ((ending: Ending<Received, Admitted>) => AuditEv
     const found = inspection?.record()
     if (found && (found.rules.length > 0 || found.partly)) event.waf = found // only where a rule had something to say
     if (decision) event.policy = decision
-    if (identity) event.minted = mintedOf(identity)
+    if (identity) event.minted = isNew ? describeMint(identity) : mintedOf(identity)
     if (route) event.upstream = upstreamOf(route)(endpoint?.endpoint ?? 'none')
     if (problem) addWhy(event, problem)
     return event
@@ -116,15 +121,14 @@ const pathSent = (url: string): string =>
 
 const describerOfTokens = () => {
   const timeOf = isoTimes()
-  return (token: VerifiedToken): NonNullable<AuditEvent['caller']> =>
-    Object.freeze({
-      issuer: token.issuerName,
-      subject: token.subject,
-      tokenFingerprint: token.fingerprint.slice(0, fingerprintChars),
-      kid: token.kid,
-      ...(token.jti === undefined ? {} : { jti: token.jti }),
-      expiresAt: timeOf(token.expiresAtMs),
-    })
+  return (token: VerifiedToken): NonNullable<AuditEvent['caller']> => ({
+    issuer: token.issuerName,
+    subject: token.subject,
+    tokenFingerprint: token.fingerprint.slice(0, fingerprintChars),
+    kid: token.kid,
+    ...(token.jti === undefined ? {} : { jti: token.jti }),
+    expiresAt: timeOf(token.expiresAtMs),
+  })
 }
 
 const describeQuota = ({ limit, remaining, reportOnly }: Quota): NonNullable<AuditEvent['quota']> =>
@@ -132,16 +136,15 @@ const describeQuota = ({ limit, remaining, reportOnly }: Quota): NonNullable<Aud
 
 const describerOfMints = () => {
   const timeOf = isoTimes()
-  return ({ minted, fromCache }: Mint): NonNullable<AuditEvent['minted']> =>
-    Object.freeze({
-      tokenType: minted.tokenType,
-      subject: minted.subject,
-      audience: minted.audience,
-      jti: minted.jti,
-      kid: minted.kid,
-      expiresAt: timeOf(minted.expiresAtMs),
-      fromCache,
-    })
+  return ({ minted, fromCache }: Mint): NonNullable<AuditEvent['minted']> => ({
+    tokenType: minted.tokenType,
+    subject: minted.subject,
+    audience: minted.audience,
+    jti: minted.jti,
+    kid: minted.kid,
+    expiresAt: timeOf(minted.expiresAtMs),
+    fromCache,
+  })
 }
 
 /** By endpoint: as many as the configuration names, and their addresses. */

@@ -53,10 +53,12 @@ export const authorise = (
       engine.stands(last.decided)
       return last.decided
     }
+    const hasComeBefore = memo.subject !== undefined // of many it is the only time
     memo.subject ??= describe(caller.token, subject, issuers)
     const input = inputOf(request, trustDomain, memo.subject)
     const decided = engine.decide(input)
-    if (!(decided instanceof Promise) && decided.ok && route.config.policy.headers.length === 0)
+    const mayLast = hasComeBefore && route.config.policy.headers.length === 0
+    if (mayLast && !(decided instanceof Promise) && decided.ok)
       memo.last = { route, input, decided }
     return decided
   }
