@@ -3,6 +3,7 @@ import { pass, type Problem, type Result } from '#contract/problem'
 import type { Soon } from '#contract/step'
 import type { CallerRequest, CallerResponse } from './caller.ts'
 import { discardRest } from './discard.ts'
+import { ignoreError } from './ignore-error.ts'
 import { slownessWatch, type SlownessLimits } from './slow-body.ts'
 import { faultOf } from './socket-fault.ts'
 
@@ -244,7 +245,7 @@ const expectedBody = (
         done(error)
       },
     })
-    stream.on('error', () => {}) // whoever reads it listens too, unless it is done with it by then
+    stream.on('error', ignoreError) // whoever reads it listens too, unless it is done with it by then
     if (heldBytes > 0) stream.push(joined())
     held.length = 0
     return stream

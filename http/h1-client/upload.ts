@@ -1,4 +1,5 @@
 import type { Readable, Writable } from 'node:stream'
+import { ignoreFurtherErrors } from '../ignore-error.ts'
 
 /** A request's body on its way out. */
 export type Upload = {
@@ -35,6 +36,7 @@ export const startUpload = (
     if (!isSending()) return
     state = as
     source.off('readable', pump).off('end', finish).off('close', onBroken)
+    ignoreFurtherErrors(source, onBroken)
   }
   const fail = (cause: Error) => {
     if (!isSending()) return
@@ -75,9 +77,7 @@ export const startUpload = (
   }
   const onBroken = (cause?: Error) => fail(cause ?? new Error('the body of the request broke off'))
 
-  // Not taken off again: without a listener, an error that comes later would end the process.
-  source.on('error', onBroken)
-  source.on('readable', pump).on('end', finish).on('close', onBroken)
+  source.on('error', onBroken).on('readable', pump).on('end', finish).on('close', onBroken)
   if (source.readableEnded) finish()
   else if (source.destroyed) setImmediate(onBroken)
   else pump()

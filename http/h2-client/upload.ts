@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream'
+import { ignoreFurtherErrors } from '../ignore-error.ts'
 import type { Connection } from './connection.ts'
 import type { Exchange } from './exchange.ts'
 import { frameHeader } from './frame-writer.ts'
@@ -75,11 +76,10 @@ const listen = (connection: Connection, upload: Upload, source: Readable): void 
     if (!upload.sourceEnded && !upload.finished)
       upload.onBroken(cause ?? new Error('the body of the request broke off'))
   }
-  // Not taken off again: without a listener, an error that comes later would end the process.
-  source.on('error', broken)
-  source.on('readable', readable).on('end', end).on('close', broken)
+  source.on('error', broken).on('readable', readable).on('end', end).on('close', broken)
   const detach = () => {
     source.off('readable', readable).off('end', end).off('close', broken)
+    ignoreFurtherErrors(source, broken)
     upload.detach = nothing
   }
   // Named first: V8 makes a function that is written where a property is set among its old objects at once, and all that
