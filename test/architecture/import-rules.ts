@@ -121,6 +121,12 @@ const globals = [
     why: 'take RandomBytes (contract/clock.ts)',
   },
   {
+    name: 'a function written where a property is set',
+    pattern: / \. \w+ (?:\? \? )?= (?:async )?(?:\( [^()]*\) = >|\w+ = >|function )/,
+    allowed: /^(http\/h2-client\/open-connection\.ts$|cli\/|test\/|bench\/|config\/)/, // one a connection
+    why: 'name it first (docs/decisions/0020)',
+  },
+  {
     name: 'a default export',
     pattern: / export default /,
     allowed: /^(test|bench)\//,

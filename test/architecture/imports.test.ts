@@ -137,6 +137,9 @@ suite('a planted violation is caught', () => {
     ['gateway/a.ts', 'const a = Date.now()', /take a Clock/],
     ['identity/a.ts', 'const a = new Date()', /take a Clock/],
     ['gateway/a.ts', 'const a = Math.random()', /take RandomBytes/],
+    ['http/a.ts', 'upload.detach = () => {}', /name it first/],
+    ['http/a.ts', 'this.end ??= async function () {}', /name it first/],
+    ['exchange/a.ts', 'one.show = (a, b) => a + b', /name it first/],
     ['gateway/a.ts', 'export default {}', /a name is the same/],
   ]
   for (const [file, source, said] of rows)
@@ -162,6 +165,7 @@ suite('what is no violation is none', () => {
     ['config/schema/a.ts', "import { WafOptions } from '#plugins/waf/options'"],
     ['gateway/a.ts', 'const a = new Date(nowMs).toISOString()'],
     ['gateway/a.ts', 'export const from = 1, b = 2 / 3 / 4'],
+    ['gateway/a.ts', 'const end = () => {}\na.end = end\na.is = b === (c) ? d : e'],
     ['cli/a.ts', "const x = await import('#exchange/main')"],
   ]
   for (const [file, source] of rows)
