@@ -16,7 +16,7 @@ import { parseArgs } from 'node:util'
 import { gatherGarbage, type Garbage } from './rig/garbage.ts'
 import { startExchange, type Exchange } from './rig/gateway.ts'
 import { makeCertificates, type Certificates } from './rig/mesh.ts'
-import { mintAsker, type MintAsker } from './rig/mint-asker.ts'
+import { mintAsker } from './rig/mint-asker.ts'
 import { measuredCore, moveTo, otherCore } from './rig/processes.ts'
 import { median } from './rig/report.ts'
 import { tokenMaker } from './rig/tokens.ts'
@@ -35,7 +35,7 @@ const rounds = Number(values.rounds)
 const mints = Number(values.mints)
 const atOnce = Number(values['at-once'])
 const warmUp = Number(values['warm-up'])
-/** More than its cache holds, so that each is new when it comes again. */
+/** Each exchange is sent all of them in turn: more than its cache holds, so that each is new when it comes again. */
 const freshTokenCount = 20_000
 
 const folder = mkdtempSync(join(tmpdir(), 'bench-exchange-'))
@@ -46,13 +46,11 @@ type Contender = {
   readonly exchange: Exchange
   /** Where it tells of its garbage. */
   readonly output: string
-  readonly asker: MintAsker
+  readonly mint: (count: number) => Promise<readonly number[]>
 }
 
 const tokens = tokenMaker(folder)
 const freshTokens = tokens.freshList(freshTokenCount, 'exchange')
-let place = 0
-const nextToken = (): string => freshTokens[place++ % freshTokenCount] ?? ''
 
 const start = async (name: string, tree: string | undefined): Promise<Contender> => {
   // Keys and what was issued are each one's own.
@@ -67,7 +65,10 @@ const start = async (name: string, tree: string | undefined): Promise<Contender>
   ending.push(exchange.running.stop)
   const asker = mintAsker(exchange.url, certificates)
   ending.push(asker.close)
-  return { name, exchange, output: exchange.output, asker }
+  let place = 0
+  const nextToken = () => freshTokens[place++ % freshTokenCount] ?? ''
+  const mint = (count: number) => asker.mint(count, atOnce, nextToken)
+  return { name, exchange, output: exchange.output, mint }
 }
 
 type Round = Garbage & {
@@ -76,10 +77,10 @@ type Round = Garbage & {
   readonly p99Ms: number
 }
 
-const measure = async ({ exchange, output, asker }: Contender): Promise<Round> => {
+const measure = async ({ exchange, output, mint }: Contender): Promise<Round> => {
   const said = readFileSync(output, 'utf8').length
   const before = exchange.running.cpuMicros()
-  const tookMs = (await asker.mint(mints, atOnce, nextToken)).toSorted((a, b) => a - b)
+  const tookMs = (await mint(mints)).toSorted((a, b) => a - b)
   const cpuMicros = (exchange.running.cpuMicros() - before) / mints
   const share = (part: number) => tookMs[Math.floor(tookMs.length * part)] ?? Number.NaN
   const garbage = gatherGarbage(readFileSync(output, 'utf8').slice(said), mints)
@@ -134,7 +135,7 @@ const run = async () => {
   for (const tree of values.tree?.split(',') ?? [])
     contenders.push(await start(basename(tree), tree))
   // Node has compiled what is hot only after some ten thousand.
-  for (const { asker } of contenders) await asker.mint(warmUp, atOnce, nextToken)
+  for (const { mint } of contenders) await mint(warmUp)
   const results = new Map<string, Round[]>(contenders.map(({ name }) => [name, []]))
   for (let round = 0; round < rounds; round++)
     for (const contender of contenders) results.get(contender.name)?.push(await measure(contender))
