@@ -58,11 +58,10 @@ export const beginRecord = (
   request: FastifyRequest,
   reply: FastifyReply,
   peer: SpiffeId | undefined,
-  kind: 'exchange' | 'admin',
-  { audit, clock, newDecisionId, gateways }: RecordParts,
+  time: string,
+  { audit, kind, newDecisionId, gateways }: RecordParts & { readonly kind: 'exchange' | 'admin' },
 ): ExchangeRecord => {
   const beganAt = performance.now()
-  const time = isoTime(clock())
   const mayTell = peer !== undefined && gateways.has(peer)
   const decisionId = (mayTell ? decisionIdIn(request) : undefined) ?? newDecisionId()
   const traceId = mayTell ? traceIdIn(request) : undefined

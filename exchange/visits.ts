@@ -1,3 +1,4 @@
+import { isoTimes } from '#contract/clock'
 import type { FastifyReply, FastifyRequest } from '#http/listen'
 import type { Peer, PeerOf } from './peer.ts'
 import { beginRecord, type ExchangeRecord, type RecordParts } from './record.ts'
@@ -24,13 +25,14 @@ export const visitsOf = (
   parts: RecordParts & { readonly kind: 'exchange' | 'admin'; readonly peerOf: PeerOf },
 ): Visits => {
   const key = Symbol('visit')
+  const timeOf = isoTimes()
   type Visited = FastifyRequest & { [key]?: Visit }
   return {
     begin: (request, reply) => {
       const nowMs = parts.clock()
       const peer = parts.peerOf(request.socket, nowMs)
       const proven = peer.kind === 'proven' ? peer.spiffeId : undefined
-      const record = beginRecord(request, reply, proven, parts.kind, parts)
+      const record = beginRecord(request, reply, proven, timeOf(nowMs), parts)
       const visit = { record, peer, nowMs, beganAt: performance.now() }
       ;(request as Visited)[key] = visit
       return visit

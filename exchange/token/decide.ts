@@ -1,5 +1,6 @@
 import { policyContractVersion, type PolicyEngine, type PolicyInput } from '#contract/policy'
 import type { Problem } from '#contract/problem'
+import type { Soon } from '#contract/step'
 import type { PolicyDecision } from '#contract/policy'
 import { awsIssuerName } from '../aws/callers.ts'
 import type { VerifiedToken } from '#identity/jwt/verified-token'
@@ -36,12 +37,21 @@ export type Decided = {
 }
 
 /** What the policy says; its decision is for the record whether it allows or denies. */
-export const decideExchange = async (
-  { engine, requires, trustDomain, issuers }: ExchangePolicy,
+export const decideExchange = (
+  policy: ExchangePolicy,
+  question: PolicyQuestion,
+  nowMs: number,
+): Soon<Decided> =>
+  policy.engine === undefined
+    ? { decision: undefined, problem: undefined }
+    : decideBy(policy.engine, policy, question, nowMs)
+
+const decideBy = async (
+  engine: PolicyEngine,
+  { requires, trustDomain, issuers }: ExchangePolicy,
   { path, address, tlsVersion, clientSpiffeId, subject, grant, asked }: PolicyQuestion,
   nowMs: number,
 ): Promise<Decided> => {
-  if (engine === undefined) return { decision: undefined, problem: undefined }
   const decided = await engine.decide({
     version: policyContractVersion,
     nowMs: nowMs - (nowMs % 1000),

@@ -1,5 +1,6 @@
 import type { SpendOnce } from '#contract/replay'
 import type { Secret } from '#contract/secret'
+import type { Soon } from '#contract/step'
 import { awsCallerIdentityType, tokenExchangeGrant } from '#contract/token-exchange'
 import { verifyDpop } from '#identity/jwt/dpop'
 import type { VerifiedToken } from '#identity/jwt/verified-token'
@@ -127,7 +128,9 @@ export const exchangeToken =
     const mayHave = await admit(
       parts,
       {
-        ...question,
+        path: question.path,
+        address: question.address,
+        tlsVersion: question.tlsVersion,
         clientSpiffeId: peer.kind === 'proven' ? peer.spiffeId : undefined,
         subject: subject.value,
         grant: allowedBy,
@@ -205,12 +208,18 @@ const partyOf = async (
   return identifyParty(checked.value, mapIdentity, role)
 }
 
-const provenKey = async (
+const provenKey = (
   { dpop }: TokenQuestion,
+  parts: TokenExchangeParts,
+  nowMs: number,
+): Soon<OAuthResult<string | undefined>> =>
+  dpop === undefined ? grantedAs(undefined) : keyOfProof(dpop, parts, nowMs)
+
+const keyOfProof = async (
+  dpop: string,
   { tokenEndpoints, spendOnce }: TokenExchangeParts,
   nowMs: number,
-): Promise<OAuthResult<string | undefined>> => {
-  if (dpop === undefined) return grantedAs(undefined)
+): Promise<OAuthResult<string>> => {
   const proven = await verifyDpop(dpop, { method: 'POST', urls: tokenEndpoints }, spendOnce, nowMs)
   if (proven.ok) return grantedAs(proven.value)
   const { tag, detail, cause } = proven.problem
@@ -221,13 +230,19 @@ const provenKey = async (
 }
 
 /** After all else, so that a request that was refused has spent nothing. */
-const spendSubject = async (
+const spendSubject = (
   asker: Asker,
-  { issuerName, fingerprint, expiresAtMs }: VerifiedToken,
+  token: VerifiedToken,
   { oneTimeIssuers, spendOnce }: Pick<TokenExchangeParts, 'oneTimeIssuers' | 'spendOnce'>,
+): Soon<OAuthResult<undefined>> => {
+  const isGoodOnce = oneTimeIssuers.has(token.issuerName) || token.issuerName === awsIssuerName
+  return asker.kind === 'self' && isGoodOnce ? spend(token, spendOnce) : grantedAs(undefined)
+}
+
+const spend = async (
+  { fingerprint, expiresAtMs }: VerifiedToken,
+  spendOnce: SpendOnce,
 ): Promise<OAuthResult<undefined>> => {
-  const isGoodOnce = oneTimeIssuers.has(issuerName) || issuerName === awsIssuerName
-  if (asker.kind !== 'self' || !isGoodOnce) return grantedAs(undefined)
   const spent = await spendOnce('subject-token', fingerprint, expiresAtMs + maxSkewMs)
   return spent.ok ? grantedAs(undefined) : oauthRefusalOf(spent.problem, 'subject_token')
 }

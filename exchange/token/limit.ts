@@ -6,12 +6,12 @@ import { grantedAs, oauthRefuse, type OAuthResult } from './oauth-error.ts'
 export type TakeOne = (key: string) => Soon<Result<unknown>>
 
 /** Counts one question, and says in the words of the endpoint if it is one too many. */
-export const takeOne = async (
-  limit: TakeOne | undefined,
-  key: string,
-): Promise<OAuthResult<undefined>> => {
-  const taken = limit && (await limit(key))
-  if (taken === undefined || taken.ok) return grantedAs(undefined)
+export const takeOne = (limit: TakeOne | undefined, key: string): Soon<OAuthResult<undefined>> =>
+  limit === undefined ? grantedAs(undefined) : takeOneOf(limit, key)
+
+const takeOneOf = async (limit: TakeOne, key: string): Promise<OAuthResult<undefined>> => {
+  const taken = await limit(key)
+  if (taken.ok) return grantedAs(undefined)
   const retryAfter = Number(taken.problem.headers?.['retry-after'] ?? 1)
   return oauthRefuse('temporarily_unavailable', taken.problem.tag, 'too many requests', {
     status: 429,

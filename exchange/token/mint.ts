@@ -55,12 +55,19 @@ export const mint = (
       'nothing can be signed at the moment',
       { cause: `key ${key.kid} is over and no other is active`, retryAfterSeconds: 10 },
     )
-  const { kind, transaction } = granted
+  const { kind, subject, audience, scopes, confirmation, transaction } = granted
+  const { issuedAtSeconds, expiresAtSeconds } = granted
   const txn = transaction && (transaction.txn ?? randomBytes(txnBytes).toString('base64url'))
-  const content = { issuer, ...granted, more: claimsOf(granted, txn) }
+  const times = { issuedAtSeconds, expiresAtSeconds }
+  const content = { issuer, subject, audience, ...times, more: claimsOf(granted, txn) }
   const signed = sign(granted, content, key, randomBytes)
   return grantedAs({
-    ...granted,
+    kind,
+    subject,
+    audience,
+    scopes,
+    confirmation,
+    ...times,
     token: secret(signed.token),
     tokenType: typeOf[kind],
     jti: signed.jti,

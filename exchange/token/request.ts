@@ -42,6 +42,11 @@ export const subjectTokenTypes = {
 } as const
 export type SubjectTokenType = (typeof subjectTokenTypes)[keyof typeof subjectTokenTypes]
 
+const allTokenTypes: ReadonlySet<TokenType> = new Set(Object.values(tokenTypes))
+const allSubjectTokenTypes: ReadonlySet<SubjectTokenType> = new Set(
+  Object.values(subjectTokenTypes),
+)
+
 /** Parameters of RFC 8693 §2.1 and of Txn-Tokens. What is not here could be a restriction: it is refused, not ignored. */
 export const exchangeParameters: ReadonlySet<string> = new Set([
   ...clientParameters,
@@ -79,9 +84,12 @@ export const readForm = (
 ): OAuthResult<Form> => {
   const form = parseForm(body)
   if (!form.ok) return invalid(`the form is not well-formed: ${form.problem.detail ?? ''}`)
-  for (const [name, values] of form.value)
+  let foreign: string | undefined
+  for (const [name, values] of form.value) {
     if (values.length > 1 && !repeatable.has(name))
       return invalid(`${inDescription(name)} came more than once`)
+    if (!known.has(name)) foreign ??= name
+  }
   const grantType = form.value.get('grant_type')?.[0]
   if (grantTypes && grantType && !grantTypes.has(grantType))
     return oauthRefuse(
@@ -89,7 +97,6 @@ export const readForm = (
       'grant-unsupported',
       'this grant is not offered here',
     )
-  const foreign = [...form.value.keys()].find((name) => !known.has(name))
   return foreign === undefined
     ? grantedAs(form.value)
     : invalid(`a parameter is not known here: ${inDescription(foreign)}`)
@@ -102,7 +109,7 @@ export const readForm = (
  */
 export const parseExchangeRequest = (form: Form): OAuthResult<ExchangeRequest> => {
   const all = (name: string) => (form.get(name) ?? []).filter((value) => value !== '')
-  const one = (name: string) => all(name)[0]
+  const one = (name: string) => form.get(name)?.find((value) => value !== '')
 
   const grantType = one('grant_type')
   if (grantType === undefined) return invalid('grant_type is missing')
@@ -124,8 +131,8 @@ export const parseExchangeRequest = (form: Form): OAuthResult<ExchangeRequest> =
     return invalid('subject_issuer does not go with this subject_token_type')
 
   const requestedTokenType = one('requested_token_type') ?? tokenTypes.accessToken
-  if (!isOneOf(tokenTypes, requestedTokenType))
-    return invalid(`requested_token_type must be ${Object.values(tokenTypes).join(' or ')}`)
+  if (!isOneOf(allTokenTypes, requestedTokenType))
+    return invalid(`requested_token_type must be ${[...allTokenTypes].join(' or ')}`)
   const audience = readTarget(all('audience'), all('resource'))
   if (!audience.ok) return audience
   const scope = one('scope')
@@ -163,9 +170,9 @@ const readToken = (
     return type === undefined ? grantedAs(undefined) : invalid(`${name}_type came without ${name}`)
   if (type === undefined) return invalid(`${name}_type is missing`)
   if (token.length > maxTokenBytes) return invalid(`${name} is too long`)
-  return isOneOf(subjectTokenTypes, type)
+  return isOneOf(allSubjectTokenTypes, type)
     ? grantedAs({ token: secret(token), type })
-    : invalid(`${name}_type must be ${Object.values(subjectTokenTypes).join(' or ')}`)
+    : invalid(`${name}_type must be ${[...allSubjectTokenTypes].join(' or ')}`)
 }
 
 /** RFC 8693 §2.1: `audience` is a name, `resource` an absolute URI without a fragment. A token is minted for one of them. */
@@ -194,8 +201,8 @@ const readContext = (text: string, isTxn: boolean): OAuthResult<JsonObject> => {
     : invalid('request_context or request_details is not a JSON object')
 }
 
-const isOneOf = <T extends string>(types: Readonly<Record<string, T>>, text: string): text is T =>
-  (Object.values(types) as readonly string[]).includes(text)
+const isOneOf = <T extends string>(types: ReadonlySet<T>, text: string): text is T =>
+  (types as ReadonlySet<string>).has(text)
 
 const invalid = (description: string) =>
   oauthRefuse('invalid_request', 'exchange-request-invalid', description)

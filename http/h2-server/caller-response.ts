@@ -40,7 +40,7 @@ export class H2Response extends Writable implements CallerResponse {
   writeHead(status: number, headers: string[] | OutgoingHttpHeaders = []): this {
     return this.#respond(
       status,
-      Array.isArray(headers) ? headers : flat({ ...this.#set, ...headers }),
+      Array.isArray(headers) ? headers : flat(this.#set ? { ...this.#set, ...headers } : headers),
       this.req.method === 'HEAD' || status === 204 || status === 304,
     )
   }

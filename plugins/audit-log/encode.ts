@@ -1,5 +1,6 @@
 import type { AuditEvent } from '#contract/audit-event'
 import { inOnePiece } from '#contract/in-one-piece'
+import { twoGenerations } from '#contract/two-generations'
 import { scrub, scrubPath } from './scrub.ts'
 
 /**
@@ -11,6 +12,7 @@ import { scrub, scrubPath } from './scrub.ts'
  */
 export const eventEncoder = (): ((event: AuditEvent) => string) => {
   const lastingOf = lastingTexts()
+  const scrubOf = scrubOnce()
   const [host, protocol, address, tls] = [last(quoted), last(quoted), last(quoted), last(quoted)]
   const [detailText, causeText] = [last(scrubbed), last(scrubbed)] // a flood is refused for one thing again and again
 
@@ -35,7 +37,8 @@ export const eventEncoder = (): ((event: AuditEvent) => string) => {
     if (event.waf !== undefined) line += `,"waf":${JSON.stringify(event.waf)}`
     if (event.egress !== undefined) line += `,"egress":${JSON.stringify(event.egress)}`
     line += text('parent', event.parent) + text('client', event.client)
-    if (event.asked !== undefined) line += `,"asked":${JSON.stringify(askedOf(event.asked))}`
+    if (event.asked !== undefined)
+      line += `,"asked":${JSON.stringify(askedOf(event.asked, scrubOf))}`
     line += text('actor', event.actor) + text('grant', event.grant)
     if (quarantine !== undefined)
       line += `,"quarantine":${JSON.stringify({ ...quarantine, reason: scrub(quarantine.reason) })}`
@@ -104,11 +107,28 @@ const lastsIn = (of: Lasting, event: Lasting): boolean =>
   of.credential === event.credential
 
 /** The caller's own words. */
-const askedOf = ({ tokenType, audience, scope }: NonNullable<AuditEvent['asked']>) => ({
+const askedOf = (
+  { tokenType, audience, scope }: NonNullable<AuditEvent['asked']>,
+  scrubOf: (text: string) => string,
+) => ({
   tokenType,
-  audience: scrub(audience),
-  ...(scope === undefined ? {} : { scope: scrub(scope) }),
+  audience: scrubOf(audience),
+  ...(scope === undefined ? {} : { scope: scrubOf(scope) }),
 })
+
+const maxClean = 256
+const maxCleanChars = 256
+
+/** Scrubs texts of which most come again. Only of those with nothing to scrub any is remembered. */
+const scrubOnce = (): ((text: string) => string) => {
+  const clean = twoGenerations<true>(maxClean)
+  return (text) => {
+    if (clean.get(text)) return text
+    const scrubbed = scrub(text)
+    if (scrubbed === text && text.length <= maxCleanChars) clean.set(inOnePiece(text, 'utf8'), true)
+    return scrubbed
+  }
+}
 
 const quotaText = ({ limit, remaining, reportOnly }: NonNullable<AuditEvent['quota']>): string =>
   `{"limit":${limit},"remaining":${remaining}${reportOnly ? ',"reportOnly":true' : ''}}`
