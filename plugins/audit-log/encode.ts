@@ -124,9 +124,9 @@ const scrubOnce = (): ((text: string) => string) => {
   const clean = twoGenerations<true>(maxClean)
   return (text) => {
     if (clean.get(text)) return text
-    const scrubbed = scrub(text)
-    if (scrubbed === text && text.length <= maxCleanChars) clean.set(inOnePiece(text, 'utf8'), true)
-    return scrubbed
+    const shown = scrub(text)
+    if (shown === text && text.length <= maxCleanChars) clean.set(inOnePiece(text, 'utf8'), true)
+    return shown
   }
 }
 
