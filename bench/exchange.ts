@@ -10,7 +10,7 @@
  * `--tree` measures the exchanges of other checkouts beside this one, each by the name of its folder.
  */
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { cpus, tmpdir } from 'node:os'
+import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { gatherGarbage, type Garbage } from './rig/garbage.ts'
@@ -19,6 +19,7 @@ import { makeCertificates, type Certificates } from './rig/mesh.ts'
 import { mintAsker } from './rig/mint-asker.ts'
 import { measuredCore, moveTo, otherCore } from './rig/processes.ts'
 import { median } from './rig/report.ts'
+import { lastLine, machine, percentile, rounded, table } from './rig/summary.ts'
 import { tokenMaker } from './rig/tokens.ts'
 
 const { values } = parseArgs({
@@ -80,11 +81,10 @@ type Round = Garbage & {
 const measure = async ({ exchange, output, mint }: Contender): Promise<Round> => {
   const said = readFileSync(output, 'utf8').length
   const before = exchange.running.cpuMicros()
-  const tookMs = (await mint(mints)).toSorted((a, b) => a - b)
+  const tookMs = await mint(mints)
   const cpuMicros = (exchange.running.cpuMicros() - before) / mints
-  const share = (part: number) => tookMs[Math.floor(tookMs.length * part)] ?? Number.NaN
   const garbage = gatherGarbage(readFileSync(output, 'utf8').slice(said), mints)
-  return { cpuMicros, p50Ms: share(0.5), p99Ms: share(0.99), ...garbage }
+  return { cpuMicros, p50Ms: percentile(tookMs, 0.5), p99Ms: percentile(tookMs, 0.99), ...garbage }
 }
 
 const columns: readonly (readonly [title: string, digits: number, pick: (of: Round) => number])[] =
@@ -101,33 +101,30 @@ const columns: readonly (readonly [title: string, digits: number, pick: (of: Rou
 
 const report = (results: ReadonlyMap<string, readonly Round[]>) => {
   const [first = []] = results.values()
-  const head = columns.map(([title]) => title.padStart(11)).join('')
-  console.log(
-    `${new Date().toISOString().slice(0, 10)}, ${cpus()[0]?.model ?? 'unknown'}, ${cpus().length} cores, Node ${process.version}`,
-  )
+  // Round by round, since what disturbs one disturbs the next, too.
+  const timesOf = (all: readonly Round[]) =>
+    rounded(median(all.map(({ cpuMicros }, i) => cpuMicros / (first[i]?.cpuMicros ?? Number.NaN))))
+  const { date, machine: of, node } = machine()
+  console.log(`${date}, ${of}, Node ${node}`)
   console.log(
     `${rounds} rounds of ${mints} tokens, ${atOnce} at once; medians; all but times of answers and the longest pause by token\n`,
   )
-  console.log(`${''.padEnd(16)}${head}   × first (least CPU)`)
-  const figures = [...results].map(([name, all]) => {
-    const cpu = all.map((round) => round.cpuMicros)
-    // Round by round, since what disturbs one disturbs the next, too.
-    const times = median(cpu.map((micros, i) => micros / (first[i]?.cpuMicros ?? Number.NaN)))
-    const shown = columns.map(([, digits, pick]) => median(all.map(pick)).toFixed(digits))
-    console.log(
-      `${name.padEnd(16)}${shown.map((text) => text.padStart(11)).join('')}   ${times.toFixed(3)} (${Math.min(...cpu).toFixed(1)})`,
-    )
-    return [name, { ...named(all), times: Number(times.toFixed(3)) }]
-  })
-  console.log(
-    `\n${JSON.stringify({ bench: 'exchange', node: process.version, date: new Date().toISOString().slice(0, 10), ...Object.fromEntries(figures) })}`,
-  )
+  const lines = [...results].map(([name, all]) => [
+    name,
+    ...columns.map(([, digits, pick]) => median(all.map(pick)).toFixed(digits)),
+    String(timesOf(all)),
+    Math.min(...all.map(({ cpuMicros }) => cpuMicros)).toFixed(1),
+  ])
+  console.log(table(['', ...columns.map(([title]) => title), '× first', 'least CPU µs'], lines))
+  const figures = [...results].map(([name, all]) => [
+    name,
+    Object.fromEntries([
+      ...columns.map(([title, digits, pick]) => [title, rounded(median(all.map(pick)), digits)]),
+      ['times', timesOf(all)],
+    ]),
+  ])
+  console.log(`\n${lastLine('exchange', Object.fromEntries(figures))}`)
 }
-
-const named = (all: readonly Round[]): Readonly<Record<string, number>> =>
-  Object.fromEntries(
-    columns.map(([title, digits, pick]) => [title, Number(median(all.map(pick)).toFixed(digits))]),
-  )
 
 const run = async () => {
   moveTo([otherCore], process.pid)

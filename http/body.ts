@@ -60,7 +60,8 @@ export const defaultBodyLimits: BodyLimits = {
 
 type Response = Pick<CallerResponse, 'writeContinue' | 'once'>
 
-const noBody: Body = {
+/** Of a request that announces none. */
+export const noBody: Body = {
   expected: false,
   peek: () => pass({ bytes: Buffer.alloc(0), whole: true }),
   keepSmall: () => undefined,

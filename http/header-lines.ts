@@ -22,6 +22,14 @@ export const headerLines = (headers: readonly string[]): HeaderLines | undefined
   return { text: inOnePiece(text, 'latin1'), hasDate }
 }
 
+/** The same of headers that are known to be well-formed, as they are. */
+export const writtenLines = (headers: readonly string[]): string => {
+  let lines = ''
+  for (let at = 0; at + 1 < headers.length; at += 2)
+    lines += `${headers[at]}: ${headers[at + 1]}\r\n`
+  return lines
+}
+
 /** A Date header for an answer that has none, written once a second (RFC 9110 §6.6.1). */
 export const dateLines = (): ((nowMs: number) => string) => {
   let second = Number.NaN

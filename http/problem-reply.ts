@@ -5,6 +5,7 @@ import { problems, type Problem, type ProblemTag } from '#contract/problem'
 import type { CallerRequest, CallerResponse } from './caller.ts'
 import { discardRest, discardUntilClosed, endWith, lingerMs } from './discard.ts'
 import { replyGrpc } from './grpc-reply.ts'
+import { writtenLines } from './header-lines.ts'
 
 /** What went over the wire, for the record. */
 export type Replied = {
@@ -95,10 +96,9 @@ export const replyProblemOnSocket = (
   const bytesOut = Buffer.byteLength(text)
   const headers = [...headersOf(problem, bytesOut, decisionId), 'connection', 'close']
   // Of an answer to CONNECT many clients show these words and nothing else.
-  let head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Error'}: ${problem.tag}\r\n`
-  for (let i = 0; i + 1 < headers.length; i += 2) head += `${headers[i]}: ${headers[i + 1]}\r\n`
+  const first = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Error'}: ${problem.tag}\r\n`
   socket.on('error', () => {}) // a reset while we write; 'close' follows
-  endWith(socket, `${head}\r\n${text}`, () => discardUntilClosed(socket))
+  endWith(socket, `${first}${writtenLines(headers)}\r\n${text}`, () => discardUntilClosed(socket))
   return { status, bytesOut }
 }
 
@@ -113,12 +113,8 @@ const headersOf = (problem: Problem, bytes: number, decisionId: string | undefin
 }
 
 /** The same, written out, with a date and without the length. */
-const linesOf = (problem: Problem, decisionId: string | undefined, nowMs: number): string => {
-  let lines = `content-type: ${problemMediaType}\r\n`
-  const headers = aboutProblem(problem, decisionId)
-  for (let at = 0; at < headers.length; at += 2) lines += `${headers[at]}: ${headers[at + 1]}\r\n`
-  return `${lines}Date: ${new Date(nowMs).toUTCString()}\r\n`
-}
+const linesOf = (problem: Problem, decisionId: string | undefined, nowMs: number): string =>
+  `content-type: ${problemMediaType}\r\n${writtenLines(aboutProblem(problem, decisionId))}Date: ${new Date(nowMs).toUTCString()}\r\n`
 
 const aboutProblem = (problem: Problem, decisionId: string | undefined): string[] => {
   const headers = ['cache-control', 'no-store', 'x-sallyport-problem', problem.tag]

@@ -1,7 +1,7 @@
 import type { SpiffeId } from '#contract/spiffe-id'
 import type { EgressReceived } from '#gateway/egress/received'
 import { canonicalAddress } from '#http/networks'
-import { noBody } from './no-body.ts'
+import { noBody } from '#http/body'
 
 /** What somebody wants to have explained. */
 export type AskedOut = {

@@ -19,7 +19,7 @@ import { quotaHeaders } from '#plugins/rate-limit/quota'
 import { whatItLearned, type Facts } from './what-it-learned.ts'
 import { keptBundles } from './kept-bundles.ts'
 import { whyRefused } from './why-refused.ts'
-import { noBody } from './no-body.ts'
+import { noBody } from '#http/body'
 
 export type AskedRequest = {
   readonly method: string

@@ -20,19 +20,18 @@ export const issuedTimeline = (register: IssuedRegister, meter: Meter, clock: Cl
       kind,
       spans.map(([span, withinMs]) => ({
         withinMs,
-        count: 0,
         show: meter.gauge('sallyport_issued_live', { kind, ends_within: span }),
       })),
     ]),
   )
   return async (): Promise<void> => {
     const nowMs = clock()
-    const all = [...rows.values()].flat()
-    for (const row of all) row.count = 0
+    // Of this pass alone: a slow one may still be under way when the next begins.
+    const counts = new Map([...rows.values()].flat().map((row) => [row, 0]))
     await register.each(({ kind, expiresAtMs }, isRevoked) => {
       const row = rows.get(kind)?.find(({ withinMs }) => expiresAtMs - nowMs <= withinMs)
-      if (row && !isRevoked) row.count += 1
+      if (row && !isRevoked) counts.set(row, (counts.get(row) ?? 0) + 1)
     })
-    for (const { count, show } of all) show(count)
+    for (const [{ show }, count] of counts) show(count)
   }
 }

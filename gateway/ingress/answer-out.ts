@@ -1,7 +1,7 @@
 import type { Clock } from '#contract/clock'
 import { oncePer } from '#contract/once-per'
 import type { CallerResponse } from '#http/caller'
-import { dateLines, headerLines } from '#http/header-lines'
+import { dateLines, headerLines, writtenLines } from '#http/header-lines'
 import { perTurn } from '#http/per-turn'
 import { faultOf } from '#http/socket-fault'
 import type { AnswerHeaders } from './answer-headers.ts'
@@ -41,9 +41,8 @@ export const answerWriter = (clock: Clock) => {
     if (!res.endWhole || body.length > maxBytesWithHead || !Object.isFrozen(theirs)) return false
     const lines = linesOf(theirs)
     if (!lines) return false
-    let text = lines.hasDate ? lines.text : lines.text + dateLine(clock())
-    for (let at = 0; at + 1 < ours.length; at += 2) text += `${ours[at]}: ${ours[at + 1]}\r\n`
-    return res.endWhole(status, text, body.toString('latin1'))
+    const date = lines.hasDate ? '' : dateLine(clock())
+    return res.endWhole(status, lines.text + date + writtenLines(ours), body.toString('latin1'))
   }
 
   /** @param broken Told of what Node does not let us write: a bug of ours, or the upstream's header. */

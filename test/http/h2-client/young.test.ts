@@ -2,15 +2,12 @@ import assert from 'node:assert/strict'
 import { Readable } from 'node:stream'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { getHeapStatistics, setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
+import { getHeapStatistics } from 'node:v8'
 import { flag, frameType } from '#http/h2-client/protocol'
+import { collectYoung } from '../../collect-garbage.ts'
 import { ask, clientOf } from './ask.ts'
 import { answer, scriptedPeer } from './scripted-peer.ts'
 
-setFlagsFromString('--expose-gc')
-/** A collection of what is young to V8, and no more than that: `--expose-gc` shows it to contexts that are made later. */
-const collectYoung = runInNewContext('() => gc({ type: "minor" })') as () => void
 const usedBytes = (): number => {
   collectYoung()
   collectYoung()
