@@ -9,7 +9,7 @@ import { H2Request } from './caller-request.ts'
 import { H2Response } from './caller-response.ts'
 import { endAbusive } from './end-abusive.ts'
 import type { Http2Limits } from './limits.ts'
-import { places } from './places.ts'
+import { places } from '#contract/places'
 import { followStream } from './stream-events.ts'
 
 export type SessionOptions = {

@@ -17,7 +17,7 @@ type Followed = ServerHttp2Stream & { [followerKey]?: StreamFollower | undefined
  * Tells one follower of a stream until it has closed, of its body once that is asked for (`followBody`).
  *
  * The listeners are the same functions for all streams, and find the follower on the stream. So it can be let go at the end:
- * Node's own list of streams is a `Map`, of which the garbage collector takes for alive what has gone long ago (`places.ts`),
+ * Node's own list of streams is a `Map`, of which the garbage collector takes for alive what has gone long ago (`contract/places.ts`),
  * and by listeners that know them a request, its answer and all that hangs on them would stay with it.
  */
 export const followStream = (stream: ServerHttp2Stream, follower: StreamFollower): void => {

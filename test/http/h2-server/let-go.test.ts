@@ -3,7 +3,7 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { CallerRequest, CallerResponse } from '#http/caller'
-import { places } from '#http/h2-server/places'
+import { places } from '#contract/places'
 import { collectGarbage } from '../../collect-garbage.ts'
 import { askH2, h2Client, h2Edge } from './h2-edge.ts'
 
