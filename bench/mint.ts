@@ -29,7 +29,7 @@ import { exchangeToken } from '#exchange/token/exchange-token'
 import { grantsOf } from '#exchange/token/grants'
 import { ownTokenVerifier } from '#exchange/token/own-token'
 import { checkToken } from '#exchange/token/party'
-import { mintCache } from '#gateway/mint-cache'
+import { mintCache, parentOf } from '#gateway/mint-cache'
 import { createCsr } from '#identity/svid/csr'
 import type { VerifiedToken } from '#identity/jwt/verified-token'
 import { identityMapping } from '#identity/mapping'
@@ -89,6 +89,7 @@ const verified: VerifiedToken = {
   issuedAtMs: seconds * 1000,
   expiresAtMs: (seconds + 3600) * 1000,
   fingerprint: 'f'.repeat(43),
+  comesAgain: true,
 }
 const verifyOwn = ownTokenVerifier({
   issuer,
@@ -192,11 +193,10 @@ const cache = mintCache(
   2 * cached,
   noMeter,
 )
-const parents = Array.from({ length: cached }, (_, i) => ({
-  fingerprint: String(i).padStart(43, 'f'),
-  expiresAtMs: (seconds + 3600) * 1000,
-  subject: caller,
-}))
+const expiresAtMs = (seconds + 3600) * 1000
+const parents = Array.from({ length: cached }, (_, i) =>
+  parentOf({ fingerprint: String(i).padStart(43, 'f'), expiresAtMs }, caller),
+)
 const request = {
   subjectToken: secret('x'),
   audience: orders,

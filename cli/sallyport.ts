@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs'
 import { enableCompileCache } from 'node:module'
+import { setFlagsFromString } from 'node:v8'
 import { nearest } from '#config/nearest'
 import { exitCodes, type Command } from './command.ts'
 
@@ -86,6 +87,9 @@ const main = async ([name, ...args]: readonly string[]): Promise<number> => {
   return exitCodes.usage
 }
 
+// V8 makes objects old from the start that come from where most lived long before. With caches nearly all do: what they know
+// then stays, too, though both may be dead soon (docs/decisions/0020).
+setFlagsFromString('--no-allocation-site-pretenuring')
 // Commands are loaded after this, and at the next start without compiling their sources again.
 enableCompileCache()
 process.exitCode = await main(process.argv.slice(2))

@@ -7,6 +7,7 @@ import type { Soon } from '#contract/step'
 import type { Meter } from '#contract/telemetry'
 import type { MintedToken, MintRequest, TokenType } from '#contract/token-exchange'
 import { twoGenerations } from '#contract/two-generations'
+import { underWay } from '#contract/under-way'
 import type { Mint } from './mint-cache.ts'
 
 /** What a token is asked for, besides by whom. */
@@ -75,7 +76,7 @@ export const legacyIdentities = ({
   const refused = twoGenerations<{ readonly refusal: Refusal; readonly untilMs: number }>(
     maxEntries,
   )
-  const asking = new Map<string, Promise<Result<Mint>>>()
+  const asking = underWay<Result<Mint>>()
 
   const keyOf = (evidence: LegacyEvidence, { audience, requestedTokenType }: LegacyWish) =>
     createHmac('sha256', hashKey)
@@ -96,30 +97,28 @@ export const legacyIdentities = ({
     wish: LegacyWish,
     nowMs: number,
   ): Promise<Result<Mint>> => {
-    const already = asking.get(key)
-    if (already) return already
-    if (asking.size >= maxAsking)
+    if (asking.get(key) === undefined && asking.size() >= maxAsking)
       return Promise.resolve(
         refuse('identity-unavailable', {
           cause: `${maxAsking} credentials are asked about already`,
           headers: { 'Retry-After': '1' },
         }),
       )
-    const asked = question(evidence, wish)
-      .then((result): Result<Mint> => {
-        if (result.ok) {
-          known.set(key, knownOf(result.value, nowMs))
-          return pass({ minted: result.value, fromCache: false })
-        }
-        if (result.problem.tag === 'credential-refused') {
-          known.delete(key)
-          refused.set(key, { refusal: result, untilMs: nowMs + refusedForMs })
-        }
-        return result
-      })
-      .finally(() => asking.delete(key))
-    asking.set(key, asked)
-    return asked
+    return asking.share(key, (answered) =>
+      question(evidence, wish)
+        .then((result): Result<Mint> => {
+          if (result.ok) {
+            known.set(key, knownOf(result.value, nowMs))
+            return pass({ minted: result.value, fromCache: false })
+          }
+          if (result.problem.tag === 'credential-refused') {
+            known.delete(key)
+            refused.set(key, { refusal: result, untilMs: nowMs + refusedForMs })
+          }
+          return result
+        })
+        .finally(answered),
+    )
   }
 
   return {

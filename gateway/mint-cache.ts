@@ -1,24 +1,30 @@
 import { isPast } from '#contract/clock'
-import { oncePer } from '#contract/once-per'
 import { pass, type Result } from '#contract/problem'
 import type { SpiffeId } from '#contract/spiffe-id'
 import type { Soon } from '#contract/step'
 import type { Meter } from '#contract/telemetry'
 import type { MintedToken, MintRequest } from '#contract/token-exchange'
 import { twoGenerations } from '#contract/two-generations'
+import { underWay } from '#contract/under-way'
 
 /** A minted token, and whether it came without a question. */
 export type Mint = { readonly minted: MintedToken; readonly fromCache: boolean }
 
 /**
  * The token that it is minted from, and who its caller is in the mesh by the mapping of the gateway. The same object for the
- * same token is found faster.
+ * same token is found faster, by the key that it was found by before.
  */
 export type Parent = {
   readonly fingerprint: string
   readonly expiresAtMs: number
   readonly subject: SpiffeId
+  readonly last: { audience: string; type: string; key: string }
 }
+
+export const parentOf = (
+  { fingerprint, expiresAtMs }: Pick<Parent, 'fingerprint' | 'expiresAtMs'>,
+  subject: SpiffeId,
+): Parent => ({ fingerprint, expiresAtMs, subject, last: { audience: '', type: '', key: '' } })
 
 export type MintCache = {
   /** From the cache, or asked for; those who want the same at once share one question. */
@@ -55,34 +61,30 @@ export const mintCache = (ask: Ask, maxEntries: number, meter: Meter): MintCache
     stale: meter.counter('sallyport_mint_cache_total', { result: 'stale-while-down' }),
   }
   const known = twoGenerations<Entry>(maxEntries)
-  const keyOf = keysOfParents()
-  const asking = new Map<string, Promise<Result<Mint>>>()
+  const asking = underWay<Result<Mint>>()
 
   const fetch = (
     key: string,
     parent: Parent,
     request: MintRequest,
     nowMs: number,
-  ): Promise<Result<Mint>> => {
-    const already = asking.get(key)
-    if (already) return already
-    // One promise for all of it: this is on the way of every new token.
-    const question = ask(request).then(
-      (result): Result<Mint> => {
-        asking.delete(key)
-        if (!result.ok) return result
-        const minted = result.value
-        if (minted.subject === parent.subject) known.set(key, entryOf(minted, parent, nowMs))
-        return pass({ minted, fromCache: false })
-      },
-      (cause: unknown) => {
-        asking.delete(key)
-        throw cause
-      },
+  ): Promise<Result<Mint>> =>
+    asking.share(key, (answered) =>
+      // One promise for all of it: this is on the way of every new token.
+      ask(request).then(
+        (result): Result<Mint> => {
+          answered()
+          if (!result.ok) return result
+          const minted = result.value
+          if (minted.subject === parent.subject) known.set(key, entryOf(minted, parent, nowMs))
+          return pass({ minted, fromCache: false })
+        },
+        (cause: unknown) => {
+          answered()
+          throw cause
+        },
+      ),
     )
-    asking.set(key, question)
-    return question
-  }
 
   const refreshAhead = (
     key: string,
@@ -114,18 +116,16 @@ export const mintCache = (ask: Ask, maxEntries: number, meter: Meter): MintCache
 }
 
 /** Most tokens are used for one audience: its key is put together, and hashed by the map, once. */
-const keysOfParents = () => {
-  type Last = { audience: string; type: string; key: string }
-  const lastOf = oncePer((_parent: Parent): Last => ({ audience: '', type: '', key: '' }))
-  return (parent: Parent, { audience, requestedTokenType: type }: MintRequest): string => {
-    const last = lastOf(parent)
-    if (last.key === '' || last.audience !== audience || last.type !== type) {
-      last.audience = audience
-      last.type = type
-      last.key = `${parent.fingerprint} ${type} ${audience}`
-    }
-    return last.key
+const keyOf = (
+  { fingerprint, last }: Parent,
+  { audience, requestedTokenType: type }: MintRequest,
+): string => {
+  if (last.key === '' || last.audience !== audience || last.type !== type) {
+    last.audience = audience
+    last.type = type
+    last.key = `${fingerprint} ${type} ${audience}`
   }
+  return last.key
 }
 
 const entryOf = (minted: MintedToken, parent: Parent, nowMs: number): Entry => ({

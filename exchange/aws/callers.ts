@@ -148,6 +148,7 @@ const asToken = (
   issuedAtMs: signedAtMs,
   expiresAtMs,
   fingerprint,
+  comesAgain: false,
 })
 
 const unavailable = (cause: string): OAuthRefusal =>

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { admitted, refuse, type Refusal, type Result } from '#contract/problem'
 import type { Log, Meter } from '#contract/telemetry'
+import { underWay } from '#contract/under-way'
 import type { ExchangeConfig, Issuer } from '#config/schema'
 import { boundedFetch } from '#http/bounded-fetch'
 import { answerCache } from '#identity/introspection/answer-cache'
@@ -50,7 +51,7 @@ export const tokenReviewer = (
   const ca = caFile === undefined ? {} : { ca: readFileSync(caFile, 'utf8') }
   const fetcher = boundedFetch({ ...ca, timeoutMs, maxBodyBytes: maxAnswerBytes })
   const known = answerCache<Reviewed>(maxCached)
-  const underWay = new Map<string, Promise<Result<void>>>()
+  const asking = underWay<Result<void>>()
   const count = (result: 'good' | 'refused' | 'failed' | 'cached') =>
     meter.counter('sallyport_token_reviews_total', { issuer: name, result })()
   let restUntilMs = 0
@@ -109,13 +110,11 @@ export const tokenReviewer = (
         count('cached')
         return judge(before)
       }
-      const already = underWay.get(key)
+      const already = asking.get(key)
       if (already !== undefined) return already
       if (uptimeMs() < restUntilMs) return unavailable(name, 'the API server was away a moment ago')
-      if (underWay.size >= maxUnderWay) return unavailable(name, 'too many questions are under way')
-      const question = askOnce(token, verified, nowMs).finally(() => underWay.delete(key))
-      underWay.set(key, question)
-      return question
+      if (asking.size() >= maxUnderWay) return unavailable(name, 'too many questions are under way')
+      return asking.share(key, (answered) => askOnce(token, verified, nowMs).finally(answered))
     },
     fault: () => fault,
     close: fetcher.close,

@@ -98,6 +98,7 @@ export const ownTokenVerifier = ({
         issuedAtMs: times.value.iat === undefined ? undefined : times.value.iat * 1000,
         expiresAtMs: times.value.exp * 1000,
         fingerprint: hash('sha256', signingInput, 'base64url'),
+        comesAgain: false,
       }),
     })
   }

@@ -1,6 +1,7 @@
 import { Resolver } from 'node:dns/promises'
 import { pass, refuse, type Result } from '#contract/problem'
 import type { Meter } from '#contract/telemetry'
+import { underWay } from '#contract/under-way'
 import type { Egress } from '#config/schema'
 
 export type Resolved = {
@@ -56,7 +57,7 @@ export const nameResolver = (
   })
   if (servers.length > 0) resolver.setServers([...servers])
   const known = new Map<string, Known>()
-  const underWay = new Map<string, Promise<Result<Resolved>>>()
+  const asking = underWay<Result<Resolved>>()
   const count = (result: 'known' | 'asked' | 'none' | 'failed' | 'timeout') =>
     meter.counter('sallyport_egress_lookups_total', { result })
   const counters = {
@@ -121,11 +122,7 @@ export const nameResolver = (
         counters.known()
         return Promise.resolve(remembered.answer)
       }
-      const before = underWay.get(host)
-      if (before) return before
-      const asking = ask(host).finally(() => underWay.delete(host))
-      underWay.set(host, asking)
-      return asking
+      return asking.share(host, (answered) => ask(host).finally(answered))
     },
     size: () => known.size,
   }

@@ -3,7 +3,7 @@ import type { RequestHead } from '#contract/request-head'
 import type { Step } from '#contract/step'
 import { tokenTypes, type MintedToken } from '#contract/token-exchange'
 import type { VerifiedToken } from '#identity/jwt/verified-token'
-import type { Mint, MintCache, Parent } from '../mint-cache.ts'
+import { parentOf, type Mint, type MintCache, type Parent } from '../mint-cache.ts'
 import type { Caller } from './authenticate.ts'
 import type { CompiledRoute } from './compiled-route.ts'
 import type { Subject } from './identify.ts'
@@ -24,13 +24,12 @@ type Needs = Received & {
  */
 export const assumeIdentity = (mints: MintCache): Step<Needs, Mint | null> => {
   const parents = new WeakMap<VerifiedToken, Parent>()
-  /** One of its token, as long as its subject is the same. */
-  const parentOf = (token: VerifiedToken, subject: Subject): Parent => {
-    const known = parents.get(token)
-    if (known?.subject === subject.spiffeId) return known
-    const { fingerprint, expiresAtMs } = token
-    const parent = { fingerprint, expiresAtMs, subject: subject.spiffeId }
-    parents.set(token, parent)
+  /** One of a token that comes again, as long as its subject is the same. */
+  const parentFor = (token: VerifiedToken, { spiffeId }: Subject): Parent => {
+    const known = token.comesAgain ? parents.get(token) : undefined
+    if (known?.subject === spiffeId) return known
+    const parent = parentOf(token, spiffeId)
+    if (token.comesAgain) parents.set(token, parent)
     return parent
   }
   return (request) => {
@@ -40,7 +39,7 @@ export const assumeIdentity = (mints: MintCache): Step<Needs, Mint | null> => {
     const tokenType =
       route.config.identity.token === 'jwt-svid' ? tokenTypes.jwt : tokenTypes.accessToken
     const soon = mints.take(
-      parentOf(caller.token, subject),
+      parentFor(caller.token, subject),
       {
         subjectToken: caller.bearer,
         ...(caller.token.kid === ''

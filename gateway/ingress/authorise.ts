@@ -4,11 +4,11 @@ import {
   type PolicyEngine,
   type PolicyInput,
 } from '#contract/policy'
-import { oncePer } from '#contract/once-per'
 import type { Result } from '#contract/problem'
 import { headerOf, type RequestHead } from '#contract/request-head'
 import type { Step } from '#contract/step'
 import type { Origin } from '#http/forwarded'
+import { oncePerToken } from '#identity/jwt/once-per-token'
 import type { VerifiedToken } from '#identity/jwt/verified-token'
 import type { Caller } from './authenticate.ts'
 import type { CompiledRoute } from './compiled-route.ts'
@@ -40,7 +40,7 @@ export const authorise = (
   trustDomain: string,
   issuers: ReadonlyMap<string, IssuerForPolicy>,
 ): Step<Needs, PolicyDecision> => {
-  const memoOf = oncePer((_token: VerifiedToken): Memo => ({ subject: undefined, last: undefined }))
+  const memoOf = oncePerToken((): Memo => ({ subject: undefined, last: undefined }))
   return (request) => {
     const { caller, subject, route } = request
     if (caller.kind !== 'token' || !subject) {
@@ -53,11 +53,10 @@ export const authorise = (
       engine.stands(last.decided)
       return last.decided
     }
-    const hasComeBefore = memo.subject !== undefined // of many it is the only time
     memo.subject ??= describe(caller.token, subject, issuers)
     const input = inputOf(request, trustDomain, memo.subject)
     const decided = engine.decide(input)
-    const mayLast = hasComeBefore && route.config.policy.headers.length === 0
+    const mayLast = caller.token.comesAgain && route.config.policy.headers.length === 0
     if (mayLast && !(decided instanceof Promise) && decided.ok)
       memo.last = { route, input, decided }
     return decided

@@ -1,6 +1,7 @@
 import { pass, type Refusal, type Result } from '#contract/problem'
 import type { Soon } from '#contract/step'
 import type { Log, Meter } from '#contract/telemetry'
+import { underWay } from '#contract/under-way'
 import type { Issuer } from '#config/schema'
 import { clockAhead } from '../jwt/clock-ahead.ts'
 import { checkTimes } from '../jwt/times.ts'
@@ -47,7 +48,7 @@ export const introspector = (
   const { maxCacheSeconds, negativeCacheSeconds, maxCached, maxInFlight } = introspection
   const good = answerCache<Introspected>(maxCached)
   const notGood = answerCache<Refusal>(maxCached)
-  const underWay = new Map<string, Promise<Result<Introspected>>>()
+  const asked = underWay<Result<Introspected>>()
   const count = {
     cached: meter.counter('sallyport_introspections_total', { issuer: name, result: 'cached' }),
     active: meter.counter('sallyport_introspections_total', { issuer: name, result: 'active' }),
@@ -93,14 +94,12 @@ export const introspector = (
   }
 
   const askOnce = (token: string, key: string, nowMs: number): Soon<Result<Introspected>> => {
-    const already = underWay.get(key)
+    const already = asked.get(key)
     if (already) return already
     if (uptimeMs() < restUntilMs) return introspectionUnavailable(name, 'it was away a moment ago')
-    if (underWay.size >= maxInFlight)
+    if (asked.size() >= maxInFlight)
       return introspectionUnavailable(name, `${maxInFlight} questions are under way`)
-    const question = ask(token, key, nowMs).finally(() => underWay.delete(key))
-    underWay.set(key, question)
-    return question
+    return asked.share(key, (answered) => ask(token, key, nowMs).finally(answered))
   }
 
   const timely =

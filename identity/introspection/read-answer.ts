@@ -65,6 +65,7 @@ export const readIntrospection = (
       issuedAtMs: times.value.iat === undefined ? undefined : times.value.iat * 1000,
       expiresAtMs: times.value.exp * 1000,
       fingerprint,
+      comesAgain: true, // what is said of it is kept
     }),
   })
 }

@@ -6,7 +6,7 @@ import type { VerifiedToken } from './verified-token.ts'
 
 /** A token that passed every check, with what the checks that must be repeated need. */
 export type CachedToken = {
-  readonly token: VerifiedToken
+  token: VerifiedToken
   readonly times: TokenTimes
   readonly issuer: TrustedIssuer
   /** Whose signature it was. */

@@ -19,6 +19,11 @@ export type VerifiedToken = {
   /** SHA-256 of its signing input, base64url, 43 characters: the same for every spelling of one signature. Of the whole token
    * where its issuer was asked. */
   readonly fingerprint: string
+  /**
+   * Whether it was shown before, and this very object is what will be given for it from now on: what is made of it may be
+   * kept by the object (`oncePerToken`). Many tokens are shown but once, and what is kept of those is work for nothing.
+   */
+  readonly comesAgain: boolean
 }
 
 /**

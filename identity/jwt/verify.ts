@@ -114,6 +114,8 @@ export const tokenVerifier = ({ issuers, maxTokens, meter }: TokenVerifierOption
     const cached = cache.get(tokenHash, token.length)
     if (cached && isKeyStillThere(cached)) {
       countHit()
+      if (!cached.token.comesAgain)
+        cached.token = Object.freeze({ ...cached.token, comesAgain: true })
       return checkAgain(cached, accepted, nowMs)
     }
     countMiss()
@@ -228,6 +230,7 @@ const verifiedTokenOf = ({ jws, issuer, claims, standard, times }: Read): Verifi
     issuedAtMs: times.iat === undefined ? undefined : times.iat * 1000,
     expiresAtMs: times.exp * 1000,
     fingerprint: hash('sha256', jws.signingInput, 'base64url'),
+    comesAgain: false,
   })
 
 /** No key was found that fits: which of the reasons it is decides what the caller should do. */

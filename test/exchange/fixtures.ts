@@ -100,5 +100,6 @@ export const verifiedToken = (more: Partial<VerifiedToken> = {}): VerifiedToken 
   issuedAtMs: Date.now() - 1000,
   expiresAtMs: Date.now() + 600_000,
   fingerprint: 'f'.repeat(43),
+  comesAgain: false,
   ...more,
 })

@@ -5,7 +5,7 @@ import { secret } from '#contract/secret'
 import type { SpiffeId } from '#contract/spiffe-id'
 import { noMeter } from '#contract/telemetry'
 import { tokenTypes, type MintedToken, type MintRequest } from '#contract/token-exchange'
-import { mintCache, type Parent } from '#gateway/mint-cache'
+import { mintCache, parentOf, type Parent } from '#gateway/mint-cache'
 
 const minute = 60_000
 const request = (audience = 'spiffe://mesh.test/orders'): MintRequest => ({
@@ -15,11 +15,8 @@ const request = (audience = 'spiffe://mesh.test/orders'): MintRequest => ({
   decisionId: 'd',
 })
 const alice = 'spiffe://mesh.test/alice' as SpiffeId
-const parent = (fingerprint = 'p', expiresAtMs = 60 * minute, subject = alice): Parent => ({
-  fingerprint,
-  expiresAtMs,
-  subject,
-})
+const parent = (fingerprint = 'p', expiresAtMs = 60 * minute, subject = alice): Parent =>
+  parentOf({ fingerprint, expiresAtMs }, subject)
 
 const exchange = (lifeMs = 5 * minute) => {
   let nowMs = 0

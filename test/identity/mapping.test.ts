@@ -22,6 +22,7 @@ const token = (claims: Record<string, unknown>, issuerName = 'idp'): VerifiedTok
   issuedAtMs: undefined,
   expiresAtMs: 0,
   fingerprint: 'f',
+  comesAgain: false,
 })
 
 /** The SPIFFE ID, or why there is none. */

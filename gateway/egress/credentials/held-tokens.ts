@@ -2,6 +2,7 @@ import { isPast } from '#contract/clock'
 import { pass, refuse, type Refusal, type Result } from '#contract/problem'
 import type { Secret } from '#contract/secret'
 import type { Soon } from '#contract/step'
+import { underWay } from '#contract/under-way'
 
 export type HeldToken = {
   readonly token: Secret<string>
@@ -48,7 +49,7 @@ export const heldTokens = (maxEntries: number): HeldTokens => {
   let young = new Map<string, Entry>()
   let old = new Map<string, Entry>()
   const failures = new Map<string, Failed>()
-  const asking = new Map<string, Promise<Result<HeldToken>>>()
+  const asking = underWay<Result<HeldToken>>()
 
   const keep = (key: string, entry: Entry) => {
     if (young.size >= maxEntries / 2) {
@@ -71,21 +72,18 @@ export const heldTokens = (maxEntries: number): HeldTokens => {
     if (failures.size >= maxFailures && oldest !== undefined) failures.delete(oldest)
     failures.set(key, { refusal, untilMs: nowMs + restMs })
   }
-  const ask = (key: string, fetch: FetchToken, nowMs: number): Promise<Result<HeldToken>> => {
-    const already = asking.get(key)
-    if (already) return already
-    const question = fetch()
-      .then((result) => {
-        failures.delete(key)
-        if (!result.ok) noteFailure(key, result, nowMs)
-        else if (result.value.expiresAtMs - safetyMs > nowMs)
-          keep(key, entryOf(result.value, nowMs))
-        return result
-      })
-      .finally(() => asking.delete(key))
-    asking.set(key, question)
-    return question
-  }
+  const ask = (key: string, fetch: FetchToken, nowMs: number): Promise<Result<HeldToken>> =>
+    asking.share(key, (answered) =>
+      fetch()
+        .then((result) => {
+          failures.delete(key)
+          if (!result.ok) noteFailure(key, result, nowMs)
+          else if (result.value.expiresAtMs - safetyMs > nowMs)
+            keep(key, entryOf(result.value, nowMs))
+          return result
+        })
+        .finally(answered),
+    )
 
   return {
     take: (key, fetch, nowMs) => {

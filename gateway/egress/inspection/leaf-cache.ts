@@ -2,6 +2,7 @@ import type { Clock } from '#contract/clock'
 import { pass, refuse, type Refusal, type Result } from '#contract/problem'
 import type { Soon } from '#contract/step'
 import type { LabelsOf, Log, Meter } from '#contract/telemetry'
+import { underWay } from '#contract/under-way'
 import type { Outcome } from '#identity/outcome'
 import type { Leaf } from './request-leaf.ts'
 
@@ -33,7 +34,7 @@ const renewShare = 1 / 3
 export const leafCache = (options: LeafCacheOptions): LeafCache => {
   const { request, maxHosts, clock, uptimeMs, meter, log } = options
   const leaves = new Map<string, Leaf>()
-  const asked = new Map<string, Promise<Result<Leaf>>>()
+  const asking = underWay<Result<Leaf>>()
   const failures = new Map<string, { readonly untilMs: number; readonly fault: string }>()
   const count = (result: LabelsOf<'sallyport_inspection_certificates_total'>['result']) =>
     meter.counter('sallyport_inspection_certificates_total', { result })()
@@ -43,35 +44,32 @@ export const leafCache = (options: LeafCacheOptions): LeafCache => {
     leaves.set(host, leaf)
     forgetOldest(leaves, maxHosts())
   }
-  const ask = (host: string): Promise<Result<Leaf>> => {
-    const waiting = asked.get(host)
-    if (waiting) return waiting
-    const asking = request(host)
-      .then((outcome): Result<Leaf> => {
-        if (outcome.ok) {
-          keep(host, outcome.value)
-          return pass(outcome.value)
-        }
-        failures.delete(host)
-        failures.set(host, { untilMs: uptimeMs() + restMs, fault: outcome.fault })
-        forgetOldest(failures, maxHosts())
-        log.warn({ host, fault: outcome.fault }, 'no certificate for an inspected host')
-        return unavailable(outcome.fault)
-      })
-      .finally(() => asked.delete(host))
-    asked.set(host, asking)
-    return asking
-  }
+  const ask = (host: string): Promise<Result<Leaf>> =>
+    asking.share(host, (answered) =>
+      request(host)
+        .then((outcome): Result<Leaf> => {
+          if (outcome.ok) {
+            keep(host, outcome.value)
+            return pass(outcome.value)
+          }
+          failures.delete(host)
+          failures.set(host, { untilMs: uptimeMs() + restMs, fault: outcome.fault })
+          forgetOldest(failures, maxHosts())
+          log.warn({ host, fault: outcome.fault }, 'no certificate for an inspected host')
+          return unavailable(outcome.fault)
+        })
+        .finally(answered),
+    )
   /** Why nobody is to ask now. */
   const restOf = (host: string): string | undefined => {
     const failure = failures.get(host)
     if (failure && failure.untilMs > uptimeMs()) return `a moment ago: ${failure.fault}`
     failures.delete(host)
-    return asked.size < maxAsked ? undefined : 'too many are being asked for'
+    return asking.size() < maxAsked ? undefined : 'too many are being asked for'
   }
 
   const renewAhead = (host: string) => {
-    if (asked.has(host) || restOf(host) !== undefined) return
+    if (asking.get(host) || restOf(host) !== undefined) return
     ask(host).then(
       ({ ok }) => count(ok ? 'renewed-ahead' : 'kept-while-down'),
       (cause: unknown) => log.error({ err: cause, host }, 'a bug of ours: renewing a certificate'),
@@ -89,7 +87,7 @@ export const leafCache = (options: LeafCacheOptions): LeafCache => {
         return pass(leaf)
       }
       leaves.delete(host)
-      const rest = asked.has(host) ? undefined : restOf(host)
+      const rest = asking.get(host) ? undefined : restOf(host)
       if (rest !== undefined) {
         count('failed')
         return unavailable(rest)

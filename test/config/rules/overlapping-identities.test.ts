@@ -88,6 +88,7 @@ function tokenWith(claims: Readonly<Record<string, unknown>>): VerifiedToken {
     issuedAtMs: undefined,
     expiresAtMs: 0,
     fingerprint: 'f',
+    comesAgain: false,
   }
 }
 

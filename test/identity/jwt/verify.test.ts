@@ -25,6 +25,7 @@ test('a proper token becomes a verified one, at once and frozen', () => {
     issuedAtMs: (now - 10) * 1000,
     expiresAtMs: (now + 290) * 1000,
     fingerprint: hash('sha256', token.slice(0, token.lastIndexOf('.')), 'base64url'),
+    comesAgain: false,
   })
   assert.ok(Object.isFrozen(result.value) && Object.isFrozen(result.value.claims['roles']))
 })
@@ -111,12 +112,16 @@ suite('required claims', async () => {
 })
 
 suite('the cache', () => {
-  test('gives the same object for the same bytes, and checks the times again', async () => {
+  test('gives one object for the same bytes from the second time on, and checks the times again', async () => {
     const token = signToken(key, claims({ jti: 'cached' }))
     const first = await verify(token, accepted, nowMs)
     const second = await verify(token, accepted, nowMs)
-    assert.ok(first.ok && second.ok)
-    assert.equal(second.value, first.value)
+    const third = await verify(token, accepted, nowMs)
+    assert.ok(first.ok && second.ok && third.ok)
+    assert.equal(third.value, second.value)
+    assert.equal(first.value.comesAgain, false)
+    assert.deepEqual(second.value, { ...first.value, comesAgain: true })
+    assert.ok(Object.isFrozen(second.value))
     assert.equal(await outcome(token, nowMs + 286_000), 'token-expires-too-soon')
     assert.equal(await outcome(token, nowMs + 290_000), 'token-expired')
     // A clock that was set back: the token is not valid yet, whatever was found before.
