@@ -6,15 +6,17 @@
  * Run: npm run bench -- flood [--rounds 3] [--seconds 3] [--only good,garbage,unknown-kid] [--tree FOLDER] [--built]
  */
 import { mkdtempSync, rmSync } from 'node:fs'
-import { cpus, tmpdir } from 'node:os'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { floods, type Flood } from './rig/flood-load.ts'
 import { footprintOf } from './rig/footprint.ts'
 import { startGateway } from './rig/gateway.ts'
 import { measure, type Round } from './rig/measure.ts'
+import { totalOf } from './rig/metrics.ts'
 import { builtTree, startParts } from './rig/parts.ts'
 import { median } from './rig/report.ts'
+import { lastLine, table } from './rig/summary.ts'
 import { wrk } from './rig/wrk.ts'
 
 const { values } = parseArgs({
@@ -30,6 +32,17 @@ const seconds = Number(values.seconds)
 const tree = values.built ? { tree: builtTree() } : values.tree ? { tree: values.tree } : {}
 const floodConnections = 32
 const validConnections = 4
+
+const columns = [
+  'flood',
+  'CPU µs',
+  '× good',
+  'requests/s',
+  'valid p50 ms',
+  'p99 ms',
+  'refused',
+  'RSS MB',
+] as const
 
 const folder = mkdtempSync(join(tmpdir(), 'bench-flood-'))
 const ending: (() => Promise<void>)[] = []
@@ -93,37 +106,25 @@ const run = async () => {
       rssMb: await rss(),
     })
   }
-  report(lines, fetchesIn(await metricsAt(gateway.adminPort)))
+  report(lines, await totalOf(gateway.adminPort, 'sallyport_issuer_fetches_total'))
 }
 
-const metricsAt = async (port: number) => (await fetch(`http://127.0.0.1:${port}/metrics`)).text()
-
-const fetchesIn = (text: string): number =>
-  [...text.matchAll(/^sallyport_issuer_fetches_total\{[^}]*\} (\d+)$/gm)].reduce(
-    (sum, [, count]) => sum + Number(count),
-    0,
-  )
-
 const report = (lines: readonly Line[], issuerFetches: number) => {
-  const machine = `${cpus()[0]?.model ?? 'unknown'}, ${cpus().length} cores`
-  const date = new Date().toISOString().slice(0, 10)
   const good = lines.find(({ name }) => name === 'good')?.cpuMicros ?? Number.NaN
-  console.log(`${date}, ${machine}, Node ${process.version}, ${seconds} s each\n`)
-  console.log(
-    `${'flood'.padEnd(22)}CPU µs   × good   requests/s   valid p50 ms   p99 ms   refused   RSS MB`,
-  )
-  for (const line of lines)
-    console.log(
-      line.name.padEnd(20) +
-        line.cpuMicros.toFixed(1).padStart(8) +
-        (line.cpuMicros / good).toFixed(2).padStart(9) +
-        line.perSecond.toFixed(0).padStart(13) +
-        line.validP50Ms.toFixed(2).padStart(15) +
-        line.validP99Ms.toFixed(2).padStart(9) +
-        String(line.validBad).padStart(10) +
-        line.rssMb.toFixed(0).padStart(9),
-    )
-  console.log(`\n${JSON.stringify({ bench: 'flood', date, machine, lines, issuerFetches })}`)
+  const told = (figure: number, digits: number) =>
+    Number.isNaN(figure) ? '' : figure.toFixed(digits)
+  const rows = lines.map((line) => [
+    line.name,
+    told(line.cpuMicros, 1),
+    told(line.cpuMicros / good, 2),
+    told(line.perSecond, 0),
+    told(line.validP50Ms, 2),
+    told(line.validP99Ms, 2),
+    String(line.validBad),
+    told(line.rssMb, 0),
+  ])
+  console.log(table(columns, rows))
+  console.log(`\n${lastLine('flood', { lines, issuerFetches })}`)
   process.exitCode = lines.every(({ validBad }) => validBad === 0) ? 0 : 1
 }
 

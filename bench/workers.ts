@@ -1,25 +1,30 @@
 /**
  * Do two workers carry twice as much as one? A core with everything on it (load, service, a gateway of one worker) beside
- * two cores that each have as much (a load and a service each): once with a gateway of two workers, and once with two
- * gateways that know nothing of each other, which is what the machine can do, for two cores of a virtual one may be one real
- * core, and waking the other one costs. Either load asks both, and both use both services. Rounds take turns; medians. Ends
- * with one line of JSON.
+ * two cores that each have as much. Rounds take turns; medians. Ends with one line of JSON.
+ *
+ * What must not be measured is the machine: to wake a process on the other core costs, above all in a virtual machine. So
+ * each load asks one worker, on its own core, for the service on that core, as the one load asks the one gateway: while it
+ * connects, the other worker is stopped, and takes no connection. Two gateways that know nothing of each other, asked in
+ * the same way, show what the machine can do. Beside them what it is when all goes across: either load asks both workers,
+ * or both gateways, and both use both services.
  *
  * Run: npm run bench -- workers [--rounds 5] [--seconds 5] [--connections 32]
  */
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
-import { badOne, type Contender } from './rig/contender.ts'
+import { badOne } from './rig/contender.ts'
 import { startGateway } from './rig/gateway.ts'
+import { totalOf } from './rig/metrics.ts'
 import { median } from './rig/report.ts'
 import { startParts } from './rig/parts.ts'
 import { childrenOf, moveTo } from './rig/processes.ts'
 import { startRedis } from './rig/redis.ts'
 import { lastLine, rounded, table } from './rig/summary.ts'
 import { startUpstream, type Upstream } from './rig/upstream.ts'
-import { wrk } from './rig/wrk.ts'
+import { wrk, type Seen } from './rig/wrk.ts'
 
 const { values } = parseArgs({
   options: {
@@ -28,94 +33,175 @@ const { values } = parseArgs({
     connections: { type: 'string', default: '32' },
   },
 })
+const seconds = Number(values.seconds)
+const connections = Number(values.connections)
 const cores = [0, 1] as const
+/** Time to connect in. */
+const settleMs = 500
+/** Which service a load asks for: that of its own core, or both in turn. */
+const paths = { 0: '/orders/1', 1: '/beside/1', both: '/both/1' } as const
+
 const folder = mkdtempSync(join(tmpdir(), 'bench-workers-'))
 const ending: (() => Promise<void>)[] = []
+const stopped = new Set<number>()
 
-type Taken = Readonly<Record<'one' | 'apart' | 'two', Round>>
-type Round = { readonly perSecond: number; readonly cpuMicros: number; readonly p99Ms: number }
+type Gateway = Awaited<ReturnType<typeof startGateway>>
+/** One load: on which core, of whom it asks what, and which process must not take its connections. */
+type Asking = {
+  readonly core: 0 | 1
+  readonly gateway: Gateway
+  readonly path: string
+  readonly connections: number
+  readonly notTo?: number | undefined
+}
+type Round = { readonly perSecond: number; readonly cpuMicros: number }
+
+const kinds = {
+  one: 'one worker, one core',
+  apart: 'two gateways, two cores',
+  two: 'two workers, two cores',
+  apartAcross: 'two gateways, all goes across',
+  twoAcross: 'two workers, all goes across',
+} as const
+type Kind = keyof typeof kinds
 
 const run = async () => {
   if (cpus().length < cores.length) throw new Error('it takes two cores')
   const parts = await startParts(folder, ending)
-  const beside = join(folder, 'beside')
-  mkdirSync(beside)
-  const other = await startUpstream(beside, parts.certificates)
-  ending.push(other.running.stop)
+  const besideFolder = join(folder, 'beside')
+  mkdirSync(besideFolder)
+  const beside = await startUpstream(besideFolder, parts.certificates)
+  ending.push(beside.running.stop)
   moveTo([0], parts.upstream.running.pid)
-  moveTo([1], other.running.pid)
+  moveTo([1], beside.running.pid)
+  const endpointOf = ({ h2Port }: Upstream) => `https://127.0.0.1:${h2Port}`
+  const [own, other] = [endpointOf(parts.upstream), endpointOf(beside)]
+  const services = {
+    beside: { path: '/beside', endpoint: other },
+    both: { path: '/both', endpoint: [own, other] },
+  }
 
-  const alone = async (name: string, core: 0 | 1, services: readonly Upstream[]) => {
-    const endpoint = services.map(({ h2Port }) => `https://127.0.0.1:${h2Port}`)
-    const gateway = await startGateway(name, { protocol: 'h2', endpoint }, parts)
+  const options = { protocol: 'h2', endpoint: own, services } as const
+  const alone = async (name: string, core: 0 | 1) => {
+    const gateway = await startGateway(name, options, parts)
     ending.push(gateway.running.stop)
     moveTo([core], gateway.running.pid)
     return gateway
   }
-  const both = [parts.upstream, other]
-  const one = await alone('one', 0, [parts.upstream])
-  const apart = [await alone('apart-0', 0, both), await alone('apart-1', 1, both)]
+  const apart = [await alone('apart-0', 0), await alone('apart-1', 1)] as const
   const redisUrl = await startRedis(folder, ending)
-  const endpoint = both.map(({ h2Port }) => `https://127.0.0.1:${h2Port}`)
-  const shared = { protocol: 'h2', workers: 2, redisUrl, endpoint } as const
-  const two = await startGateway('two-workers', shared, parts)
+  const two = await startGateway('two-workers', { ...options, workers: 2, redisUrl }, parts)
   ending.push(two.running.stop)
   moveTo(cores, two.running.pid)
-  for (const [i, pid] of childrenOf(two.running.pid).entries()) moveTo([i % 2], pid)
+  const workers = childrenOf(two.running.pid)
+  for (const [i, pid] of workers.entries()) moveTo([i % 2], pid)
+
+  const own0 = { core: 0, path: paths[0], connections } as const
+  const own1 = { core: 1, path: paths[1], connections } as const
+  const across = (gateways: readonly Gateway[]): readonly Asking[] =>
+    cores.flatMap((core) =>
+      gateways.map((gateway) => ({
+        core,
+        gateway,
+        path: paths.both,
+        connections: connections / gateways.length,
+      })),
+    )
+  const asked: Readonly<Record<Kind, readonly Asking[]>> = {
+    one: [{ ...own0, gateway: apart[0] }],
+    apart: [
+      { ...own0, gateway: apart[0] },
+      { ...own1, gateway: apart[1] },
+    ],
+    two: [
+      { ...own0, gateway: two, notTo: workers[1] },
+      { ...own1, gateway: two, notTo: workers[0] },
+    ],
+    apartAcross: across(apart),
+    twoAcross: across([two]),
+  }
 
   const headers = [`Authorization: Bearer ${parts.tokens.token()}`]
-  const connections = Number(values.connections)
-  const seconds = Number(values.seconds)
-  const load = async (on: readonly number[], gateways: readonly Contender[]): Promise<Round> => {
-    const cpu = () =>
-      [...new Set(gateways)].reduce((sum, { running }) => sum + running.cpuMicros(), 0)
-    const before = cpu()
-    const asked = { seconds, connections: connections / gateways.length, headers }
-    const seen = await Promise.all(
-      on.flatMap((core) =>
-        gateways.map(({ url }) => wrk({ ...asked, url: `${url}/orders/1`, core })),
-      ),
-    )
+  /** @returns Once it is connected. */
+  const start = async ({ core, gateway, path, connections: count, notTo }: Asking) => {
+    if (notTo !== undefined) signal(notTo, 'SIGSTOP')
+    const seen = wrk({
+      url: `${gateway.url}${path}`,
+      seconds: Math.ceil(seconds + 3 * (settleMs / 1000)) + 1, // longer than is measured
+      connections: count,
+      core,
+      headers,
+    })
+    await sleep(settleMs)
+    if (notTo !== undefined) signal(notTo, 'SIGCONT')
+    return { seen }
+  }
+  const load = async (all: readonly Asking[]): Promise<Round> => {
+    const gateways = [...new Set(all.map(({ gateway }) => gateway))]
+    const counted = async () => {
+      const requests = await Promise.all(
+        gateways.map(({ adminPort }) => totalOf(adminPort, 'sallyport_requests_total')),
+      )
+      return {
+        requests: sum(requests),
+        cpu: sum(gateways.map(({ running }) => running.cpuMicros())),
+        atMs: performance.now(),
+      }
+    }
+    const loads: { readonly seen: Promise<Seen> }[] = []
+    for (const each of all) loads.push(await start(each))
+    const before = await counted()
+    await sleep(seconds * 1000)
+    const after = await counted()
+    const seen = await Promise.all(loads.map((one) => one.seen))
     if (seen.some(({ bad }) => bad > 0))
       throw new Error(`not all were answered as they should be: ${gateways.map(badOne).join('\n')}`)
+    const requests = after.requests - before.requests
     return {
-      perSecond: seen.reduce((sum, each) => sum + each.perSecond, 0),
-      cpuMicros: (cpu() - before) / seen.reduce((sum, each) => sum + each.requests, 0),
-      p99Ms: Math.max(...seen.map(({ p99Ms }) => p99Ms)),
+      perSecond: (requests * 1000) / (after.atMs - before.atMs),
+      cpuMicros: (after.cpu - before.cpu) / requests,
     }
   }
-  const rounds: Taken[] = []
+
+  const rounds: Readonly<Record<Kind, Round>>[] = []
   for (let round = -2; round < Number(values.rounds); round++) {
     const taken = {
-      one: await load([0], [one]),
-      apart: await load(cores, apart),
-      two: await load(cores, [two, two]),
+      one: await load(asked.one),
+      apart: await load(asked.apart),
+      two: await load(asked.two),
+      apartAcross: await load(asked.apartAcross),
+      twoAcross: await load(asked.twoAcross),
     }
     if (round >= 0) rounds.push(taken) // before, the code is cold
   }
   report(rounds)
 }
 
-const report = (rounds: readonly Taken[]) => {
-  const of = (who: keyof Taken, what: keyof Round) => median(rounds.map((each) => each[who][what]))
-  const line = (name: string, who: keyof Taken) => [
-    name,
-    of(who, 'perSecond').toFixed(0),
-    of(who, 'cpuMicros').toFixed(0),
-    of(who, 'p99Ms').toFixed(0),
-  ]
-  const times = (who: keyof Taken, than: keyof Taken) =>
-    rounded(median(rounds.map((each) => each[who].perSecond / each[than].perSecond)))
-  const lines = [
-    line('one worker, one core', 'one'),
-    line('two gateways, two cores', 'apart'),
-    line('two workers, two cores', 'two'),
-  ]
-  console.log(table(['', 'requests/s', 'CPU µs', 'p99 ms'], lines))
+/** A worker that is stopped is let go on whatever happens. */
+const signal = (pid: number, name: 'SIGSTOP' | 'SIGCONT') => {
+  process.kill(pid, name)
+  if (name === 'SIGSTOP') stopped.add(pid)
+  else stopped.delete(pid)
+}
+
+const sum = (figures: readonly number[]): number => figures.reduce((all, one) => all + one, 0)
+
+const report = (rounds: readonly Readonly<Record<Kind, Round>>[]) => {
+  const of = (kind: Kind, what: keyof Round) => median(rounds.map((each) => each[kind][what]))
+  const times = (kind: Kind, than: Kind) =>
+    rounded(median(rounds.map((each) => each[kind].perSecond / each[than].perSecond)))
+  const lines = (Object.keys(kinds) as Kind[]).map((kind) => [
+    kinds[kind],
+    of(kind, 'perSecond').toFixed(0),
+    of(kind, 'cpuMicros').toFixed(0),
+    times(kind, 'one').toFixed(2),
+  ])
+  console.log(table(['', 'requests/s', 'CPU µs', 'of one'], lines))
   const figures = {
     twoWorkersToOne: times('two', 'one'),
     twoGatewaysToOne: times('apart', 'one'),
     twoWorkersToTwoGateways: times('two', 'apart'),
+    twoWorkersToTwoGatewaysAcross: times('twoAcross', 'apartAcross'),
   }
   console.log(`\n${lastLine('workers', { ...figures, goal: 1.8 })}`)
 }
@@ -123,6 +209,7 @@ const report = (rounds: readonly Taken[]) => {
 try {
   await run()
 } finally {
+  for (const pid of stopped) process.kill(pid, 'SIGCONT')
   for (const end of ending.toReversed()) await end()
   rmSync(folder, { recursive: true })
 }

@@ -47,6 +47,10 @@ end
   return [
     { name: 'good', script: each('one', one) },
     { name: 'good-new', script: each('new', valid) },
+    {
+      name: 'good-on-its-own', // as those are whose connection ends with them
+      script: each('own', one, `wrk.headers["Connection"] = "close"`),
+    },
     { name: 'no-token', script: script('none', 'request = function() return wrk.format() end\n') },
     {
       name: 'garbage',

@@ -62,7 +62,11 @@ export const startExchange = async (
   return { running, url, output: outputOf(file) }
 }
 
-export type Service = { readonly endpoint: string; readonly path: string; readonly route?: object }
+export type Service = {
+  readonly endpoint: string | readonly string[]
+  readonly path: string
+  readonly route?: object
+}
 
 export type GatewayOptions = {
   readonly protocol: UpstreamProtocol
@@ -207,7 +211,7 @@ const gatewayConfig = (
       ...Object.fromEntries(
         Object.entries(services).map(([name, { endpoint: at }]) => [
           name,
-          { endpoints: [at], spiffeId: ids.orders },
+          { endpoints: [at].flat(), spiffeId: ids.orders },
         ]),
       ),
     },
