@@ -1,4 +1,5 @@
 import { Resolver } from 'node:dns/promises'
+import { underWay } from '#contract/under-way'
 
 /** Asks a list in the DNS: the address that it answers with, undefined if it names nobody or does not answer. */
 export type AskBlockList = (name: string) => Promise<string | undefined>
@@ -36,10 +37,9 @@ export const rememberedLists = (
   ask: (name: string) => Promise<{ readonly answer: string | undefined; readonly forMs: number }>,
 ): AskBlockList => {
   const known = new Map<string, Known>()
-  const underWay = new Map<string, Promise<string | undefined>>()
+  const asking = underWay<string | undefined>()
   const askAnew = async (name: string): Promise<string | undefined> => {
     const { answer, forMs } = await ask(name)
-    underWay.delete(name)
     known.delete(name)
     const untilMs = performance.now() + Math.min(Math.max(forMs, leastMs), mostMs)
     known.set(name, { answer, untilMs })
@@ -50,12 +50,8 @@ export const rememberedLists = (
   return (name) => {
     const found = known.get(name)
     if (found && found.untilMs > performance.now()) return Promise.resolve(found.answer)
-    const asked = underWay.get(name)
-    if (asked) return asked
-    if (underWay.size >= maxUnderWay) return Promise.resolve(undefined)
-    const asking = askAnew(name)
-    underWay.set(name, asking)
-    return asking
+    if (!asking.get(name) && asking.size() >= maxUnderWay) return Promise.resolve(undefined)
+    return asking.share(name, (answered) => askAnew(name).finally(answered))
   }
 }
 
