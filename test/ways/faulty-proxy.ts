@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 
@@ -36,6 +37,15 @@ export const faultyProxy = async (target: number): Promise<FaultyProxy> => {
     await once(server.listen(port, '127.0.0.1'), 'listening')
     return (server.address() as AddressInfo).port
   }
+  /** Not one that the system gives to whoever asks for any: while it is killed, somebody else would have its port. */
+  const listenAnywhere = async (): Promise<number> => {
+    for (;;)
+      try {
+        return await listen(randomInt(10_000, 32_000))
+      } catch (cause) {
+        if ((cause as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw cause
+      }
+  }
   const cutAll = () => {
     for (const pair of pairs) for (const socket of pair) socket.destroy()
   }
@@ -46,7 +56,7 @@ export const faultyProxy = async (target: number): Promise<FaultyProxy> => {
     cutAll()
     await closed
   }
-  const port = await listen(0)
+  const port = await listenAnywhere()
   return {
     port,
     set: async (next) => {
