@@ -237,10 +237,12 @@ for (const [name, send] of Object.entries(good))
       )
       assert.deepEqual([at.credential, at.mapping], [method, `legacy ${method}`])
       assert.equal(at.minted?.subject, idOf(name))
-      const there = recordsIn(rig.at('exchange-audit.jsonl')).find(
-        ({ spiffeId, outcome }) => spiffeId === idOf(name) && outcome === 'answered',
+      const there = await eventually(() =>
+        recordsIn(rig.at('exchange-audit.jsonl')).find(
+          ({ spiffeId, outcome }) => spiffeId === idOf(name) && outcome === 'answered',
+        ),
       )
-      assert.equal(there?.client, name)
+      assert.equal(there.client, name)
       assert.equal(there.policy?.allow, true)
     })
   })
