@@ -8,6 +8,7 @@ import { problems, type Problem } from '#contract/problem'
 import type { QuarantineEntry } from '#contract/quarantine'
 import type { Quota } from '#contract/quota'
 import type { Peer } from '#http/peer'
+import { oncePerToken } from '#identity/jwt/once-per-token'
 import type { VerifiedToken } from '#identity/jwt/verified-token'
 import { forwardStep, type Ending } from '../answer.ts'
 import type { Mint } from '../mint-cache.ts'
@@ -23,14 +24,16 @@ type Writable<T> = { -readonly [Key in keyof T]: T[Key] }
 
 /**
  * Makes the one record of a request: every fact that was learned before it ended, and how it ended. What is said of a route,
- * an endpoint, a token or a minted identity is the same, frozen object in all records of it; of a token only once its
- * identity comes from the cache, for many come but once.
+ * an endpoint, a token or a minted identity is the same, frozen object in all records of it; of a token only once it
+ * comes again, of an identity once it comes from the cache: many come but once.
  */
 export const auditRecords = (): ((ending: Ending<Received, Admitted>) => AuditEvent) => {
   const timeOf = isoTimes()
   const routeOf = oncePer(({ id, team }: CompiledRoute) => Object.freeze({ id, team }))
   const describeToken = describerOfTokens()
-  const callerOf = oncePer((token: VerifiedToken) => Object.freeze(describeToken(token)))
+  const callerOf = oncePerToken((token) =>
+    token.comesAgain ? Object.freeze(describeToken(token)) : describeToken(token),
+  )
   const describeMint = describerOfMints()
   const mintedOf = oncePer((mint: Mint) => Object.freeze(describeMint(mint)))
   const upstreamOf = oncePer(upstreamsOf)
@@ -56,9 +59,7 @@ export const auditRecords = (): ((ending: Ending<Received, Admitted>) => AuditEv
     if (facts.trace) event.traceId = facts.trace.traceId(facts)
     if (sent.grpcStatus !== undefined) event.grpcStatus = sent.grpcStatus
     if (route) event.route = routeOf(route)
-    const isNew = identity?.fromCache === false
-    if (caller?.kind === 'token')
-      event.caller = isNew ? describeToken(caller.token) : callerOf(caller.token)
+    if (caller?.kind === 'token') event.caller = callerOf(caller.token)
     if (caller?.kind === 'legacy') event.credential = caller.method
     if (subject) {
       event.spiffeId = subject.spiffeId
@@ -69,7 +70,7 @@ export const auditRecords = (): ((ending: Ending<Received, Admitted>) => AuditEv
     const found = inspection?.record()
     if (found && (found.rules.length > 0 || found.partly)) event.waf = found // only where a rule had something to say
     if (decision) event.policy = decision
-    if (identity) event.minted = isNew ? describeMint(identity) : mintedOf(identity)
+    if (identity) event.minted = identity.fromCache ? mintedOf(identity) : describeMint(identity)
     if (route) event.upstream = upstreamOf(route)(endpoint?.endpoint ?? 'none')
     if (problem) addWhy(event, problem)
     return event

@@ -1,5 +1,6 @@
 import type { ServerHttp2Session, ServerHttp2Stream } from 'node:http2'
 import type { TLSSocket } from 'node:tls'
+import { places } from '#contract/places'
 import type { ListenerLimits } from '../server.ts'
 import { slowReaderJudge, type SlowReaderLimits } from '../slow-reader.ts'
 import { markFault } from '../socket-fault.ts'
@@ -9,7 +10,6 @@ import { H2Request } from './caller-request.ts'
 import { H2Response } from './caller-response.ts'
 import { endAbusive } from './end-abusive.ts'
 import type { Http2Limits } from './limits.ts'
-import { places } from '#contract/places'
 import { followStream } from './stream-events.ts'
 
 export type SessionOptions = {

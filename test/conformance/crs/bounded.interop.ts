@@ -111,6 +111,9 @@ const longestPieceMs = (pattern: ReturnType<typeof compilePattern>, subject: str
   }
 }
 
+/** Fewer say nothing of how the work is divided. */
+const leastTurns = 3
+
 /** The least of some tries: what is over the bound each time is not chance. */
 const leastOf = async (measure: () => number | Promise<number>): Promise<number> => {
   let least = Infinity
@@ -158,11 +161,17 @@ suite('No input holds the event loop', needsCrs(), () => {
         let ran = 0
         const ms = await leastOf(async () => {
           const [type, body] = make(letters)
-          const measured = await longestTurnMs(inspect, type, Buffer.from(body, 'latin1'), letters)
-          ran += measured.turns
-          return measured.longestMs
+          const bytes = Buffer.from(body, 'latin1')
+          let longestMs = 0
+          // Again, where a fast machine does it all in a turn or two: the longest of all counts.
+          for (let i = 0; i < 4 && (i === 0 || ran <= leastTurns); i++) {
+            const measured = await longestTurnMs(inspect, type, bytes, letters)
+            ran += measured.turns
+            longestMs = Math.max(longestMs, measured.longestMs)
+          }
+          return longestMs
         })
-        assert.ok(ran > 0, 'nothing ran') // a fast machine may do it all in one turn
+        assert.ok(ran > leastTurns, 'it did not take enough to be measured')
         assert.ok(ms < boundMs, `${ms} ms for ${name} of ${JSON.stringify(letters)}`)
       }
   })
