@@ -184,7 +184,7 @@ export const issuedJournalIn = (
         waiting.push({ issued, done })
         if (isWriting) return
         isWriting = true
-        void writeAll()
+        process.nextTick(writeAll) // with all that this turn adds
       }),
     close: async () => {
       clearTimeout(syncDue)
