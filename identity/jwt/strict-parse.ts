@@ -85,6 +85,7 @@ export const knownHeaders = (): KnownHeaders => {
   return {
     get: (text) => known.get(text),
     keep: (signingInput, header) => {
+      if (Object.isFrozen(header)) return // it came from here
       const text = signingInput.slice(0, signingInput.indexOf('.'))
       if (known.has(text) || text.length > maxKnownChars) return
       if (known.size >= maxKnownHeaders) known.clear()

@@ -1,6 +1,7 @@
 import type { AuditEvent } from '#contract/audit-event'
 import { inOnePiece } from '#contract/in-one-piece'
 import { twoGenerations } from '#contract/two-generations'
+import { callerText, mintedText, quoted, text } from './part-texts.ts'
 import { scrub, scrubPath } from './scrub.ts'
 
 /**
@@ -58,23 +59,27 @@ const lastingTexts = (): ((event: Lasting) => string) => {
   /** The last one of each caller who came again. */
   const lastOf = new WeakMap<object, { readonly of: Lasting; readonly text: string }>()
 
-  const shared = (name: keyof Lasting, part: object | undefined): string => {
+  const shared = <Name extends (typeof lastingParts)[number]>(
+    name: Name,
+    part: AuditEvent[Name],
+    encode: (part: NonNullable<AuditEvent[Name]>) => string = JSON.stringify,
+  ): string => {
     if (part === undefined) return ''
     const known = texts.get(part)
     if (known !== undefined) return known
-    const made = `,"${name}":${JSON.stringify(part)}`
+    const made = `,"${name}":${encode(part)}`
     if (Object.isFrozen(part)) texts.set(part, made)
     return made
   }
   const textOf = (of: Lasting): string =>
     shared('route', of.route) +
-    shared('caller', of.caller) +
+    shared('caller', of.caller, callerText) +
     text('credential', of.credential) +
     text('spiffeId', of.spiffeId) +
     text('mapping', of.mapping) +
     text('mappingRevision', of.mappingRevision) +
     shared('policy', of.policy) +
-    shared('minted', of.minted) +
+    shared('minted', of.minted, mintedText) +
     shared('upstream', of.upstream)
 
   return (event) => {
@@ -132,13 +137,6 @@ const scrubOnce = (): ((text: string) => string) => {
 
 const quotaText = ({ limit, remaining, reportOnly }: NonNullable<AuditEvent['quota']>): string =>
   `{"limit":${limit},"remaining":${remaining}${reportOnly ? ',"reportOnly":true' : ''}}`
-
-const text = (name: keyof AuditEvent | 'tls' | 'clientSpiffeId', value: string | undefined) =>
-  value === undefined ? '' : `,"${name}":${quoted(value)}`
-
-/** What JSON writes as it is. */
-const plain = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/
-const quoted = (value: string): string => (plain.test(value) ? `"${value}"` : JSON.stringify(value))
 
 const scrubbed = (value: string): string => JSON.stringify(scrub(value))
 

@@ -32,32 +32,59 @@ const isPaths = (value: unknown): value is readonly string[] =>
  * A text of what a policy reads of an input: the same text for inputs that are the same to it. A member that is not there is
  * told from one that is null, as a policy can.
  */
-export const textOfReads = ({ values, strings }: PolicyReads): ((input: PolicyInput) => string) => {
-  const read = values.map((path) => path.split('.'))
-  const asked = strings.map((path) => path.split('.'))
+export const textOfReads = (reads: PolicyReads): ((input: PolicyInput) => string) => {
+  const members = membersRead(reads)
   return (input) => {
-    const found: unknown[] = []
-    let there = 0
-    for (const path of read) {
-      const value = at(input, path)
-      there = there * 3 + (value === undefined ? 0 : 1)
-      found.push(value)
-    }
-    for (const path of asked) there = there * 3 + stringness(at(input, path))
+    const found = Array<unknown>(reads.values.length)
+    const there = findAll(input, members, found)
     return `${there}${JSON.stringify(found)}`
   }
 }
 
-/** Asked of what is not there, a policy gets no answer, which it can tell from "no". */
-const stringness = (value: unknown): 0 | 1 | 2 => {
-  if (value === undefined) return 0
-  return typeof value === 'string' ? 2 : 1
+/** A member that is read, or has such members. So each object on the way to them is looked at once. */
+type MemberRead = {
+  readonly name: string
+  /** Of its value among what is found; -1 where it is not read. */
+  place: number
+  /** What it counts for if it is there, and twice that if it is a string, as digits of one number to the base 3. */
+  valueWeight: number
+  stringWeight: number
+  readonly below: MemberRead[]
 }
 
-const at = (input: unknown, path: readonly string[]): unknown => {
-  let value = input
-  for (const name of path) value = memberOf(value, name)
-  return value
+const membersRead = ({ values, strings }: PolicyReads): readonly MemberRead[] => {
+  const top: MemberRead[] = []
+  const memberAt = (path: string): MemberRead => {
+    let among = top
+    let member: MemberRead | undefined
+    for (const name of path.split('.')) {
+      member = among.find((one) => one.name === name)
+      if (!member) {
+        member = { name, place: -1, valueWeight: 0, stringWeight: 0, below: [] }
+        among.push(member)
+      }
+      among = member.below
+    }
+    return member as MemberRead // `split` gives one name at least
+  }
+  for (const [place, path] of values.entries())
+    Object.assign(memberAt(path), { place, valueWeight: 3 ** place })
+  for (const [i, path] of strings.entries()) memberAt(path).stringWeight = 3 ** (values.length + i)
+  return top
+}
+
+/** @returns Which members are there, and which are strings, as one number. */
+const findAll = (value: unknown, members: readonly MemberRead[], found: unknown[]): number => {
+  let there = 0
+  for (const { name, place, valueWeight, stringWeight, below } of members) {
+    const member = memberOf(value, name)
+    if (member === undefined) continue
+    if (place >= 0) found[place] = member
+    // Asked of what is not there, a policy gets no answer, which it can tell from "no".
+    there += valueWeight + (typeof member === 'string' ? 2 : 1) * stringWeight
+    if (below.length > 0) there += findAll(member, below, found)
+  }
+  return there
 }
 
 /** Of a JSON object: a list has no members by name, its length neither. */

@@ -183,6 +183,14 @@ suite('an encoded record', () => {
   test('of the same caller says what is another now', () => {
     const said = { issuer: 'a', subject: 's', tokenFingerprint: 'f', kid: 'k', expiresAt: 'e' }
     const caller = Object.freeze(said)
+    const whole = {
+      tokenType: 't',
+      subject: 's',
+      audience: 'a',
+      kid: 'k',
+      expiresAt: 'e',
+      fromCache: true,
+    }
     const lasting = {
       route: [Object.freeze({ id: 'orders', team: 'shop' }), { id: 'x', team: 'y' }],
       spiffeId: ['spiffe://a/b', 'spiffe://a/c'],
@@ -190,7 +198,7 @@ suite('an encoded record', () => {
       mappingRevision: ['1', '2'],
       credential: [undefined, 'api-key'],
       policy: [{ allow: true, reasons: [], revision: '1' }],
-      minted: [Object.freeze({ jti: 'one' }), Object.freeze({ jti: 'two' })],
+      minted: ['one', 'two'].map((jti) => Object.freeze({ ...whole, jti })),
       upstream: [Object.freeze({ name: 'orders', endpoint: 'a', spiffeId: 'b' })],
     }
     let records = 0
