@@ -21,6 +21,34 @@ export type TokenType = (typeof tokenTypes)[keyof typeof tokenTypes]
  */
 export const subjectIssuerParameter = 'subject_issuer'
 
+/**
+ * Where a gateway asks several questions at once: a JSON array of `TokenBatchQuestion`s. The answer is one `TokenBatchAnswer` a
+ * line, in the order in which they are known.
+ */
+export const tokenBatchPath = '/token/batch'
+/** So many questions at most … */
+export const maxTokenBatch = 32
+/** … of so many bytes together. */
+export const maxTokenBatchBytes = 262_144
+
+export type TokenBatchQuestion = {
+  /** As the body of a request to `/token`. */
+  readonly form: string
+  /** Decision id and `traceparent` of the request that caused it. */
+  readonly request_id?: string
+  readonly traceparent?: string
+}
+
+export type TokenBatchAnswer = {
+  /** Its place among the questions. */
+  readonly question: number
+  /** Status and body that `/token` would give. */
+  readonly status: number
+  readonly body: Readonly<Record<string, unknown>>
+  /** In seconds. */
+  readonly retry_after?: number
+}
+
 /** What the gateway asks of the exchange. */
 export type MintRequest = {
   readonly subjectToken: Secret<string>

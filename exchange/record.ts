@@ -50,55 +50,37 @@ const decisionIdHeader = 'x-request-id'
 const traceHeader = 'traceparent'
 const decisionIdPattern = /^[A-Za-z0-9_-]{1,64}$/
 
-/**
- * Begins the record of one exchange. It is written when the answer has gone out or the connection is gone: exactly once,
- * whatever happened.
- */
-export const beginRecord = (
-  request: FastifyRequest,
-  reply: FastifyReply,
-  peer: SpiffeId | undefined,
-  time: string,
-  { audit, kind, newDecisionId, gateways }: RecordParts & { readonly kind: 'exchange' | 'admin' },
-): ExchangeRecord => {
+/** What is known of a question when its record begins. */
+export type Opening = {
+  readonly kind: 'exchange' | 'admin'
+  readonly time: string
+  readonly decisionId: string
+  readonly traceId: string | undefined
+  readonly bytesIn: number
+  readonly request: NonNullable<AuditEvent['request']>
+}
+
+/** How a question ended. */
+export type Ending = {
+  readonly status: number
+  /** Whether all of the answer went out. */
+  readonly isSent: boolean
+  readonly bytesOut: number
+}
+
+/** Begins the record of one question. It is written at the first `end`: exactly once, if every end is told. */
+export const openRecord = (
+  { traceId, ...opening }: Opening,
+  audit: AuditSink,
+): ExchangeRecord & { readonly end: (ending: Ending) => void } => {
   const beganAt = performance.now()
-  const mayTell = peer !== undefined && gateways.has(peer)
-  const decisionId = (mayTell ? decisionIdIn(request) : undefined) ?? newDecisionId()
-  const traceId = mayTell ? traceIdIn(request) : undefined
-  const described = describeRequest(request, peer) // now: a closed socket has no address
   let step = 'receive'
   const facts: Facts = {}
   let problem: Problem | undefined
   let noted: string | undefined
   let isWritten = false
-
-  const write = () => {
-    if (isWritten) return
-    isWritten = true
-    const { writableFinished, statusCode } = reply.raw
-    const ended = howAnswered({ status: statusCode, isSent: writableFinished }, problem)
-    audit.write({
-      version: auditEventVersion,
-      kind,
-      time,
-      ...(traceId === undefined ? {} : { traceId }),
-      decisionId,
-      step: ended.problem === 'none' ? 'none' : step,
-      ...(noted === undefined ? {} : { detail: noted }),
-      ...ended,
-      durationMs: performance.now() - beganAt,
-      bytesIn: Number(request.headers['content-length'] ?? 0),
-      bytesOut: Number(reply.getHeader('content-length') ?? 0),
-      door: 'request',
-      request: described,
-      ...facts,
-    })
-  }
-  reply.raw.once('finish', write)
-  reply.raw.once('close', write)
-
   return {
-    decisionId,
+    decisionId: opening.decisionId,
     at: (name) => {
       step = name
     },
@@ -111,7 +93,61 @@ export const beginRecord = (
     note: (detail) => {
       noted = detail
     },
+    end: ({ status, isSent, bytesOut }) => {
+      if (isWritten) return
+      isWritten = true
+      const ended = howAnswered({ status, isSent }, problem)
+      audit.write({
+        version: auditEventVersion,
+        ...opening,
+        ...(traceId === undefined ? {} : { traceId }),
+        step: ended.problem === 'none' ? 'none' : step,
+        ...(noted === undefined ? {} : { detail: noted }),
+        ...ended,
+        durationMs: Math.round((performance.now() - beganAt) * 1000) / 1000,
+        bytesOut,
+        door: 'request',
+        ...facts,
+      })
+    },
   }
+}
+
+/**
+ * Begins the record of one request. It is written when the answer has gone out or the connection is gone, whatever
+ * happened.
+ */
+export const beginRecord = (
+  request: FastifyRequest,
+  reply: FastifyReply,
+  peer: SpiffeId | undefined,
+  time: string,
+  { audit, kind, newDecisionId, gateways }: RecordParts & { readonly kind: Opening['kind'] },
+): ExchangeRecord => {
+  const mayTell = peer !== undefined && gateways.has(peer)
+  const caused = mayTell
+    ? causeOf(request.headers[decisionIdHeader], request.headers[traceHeader])
+    : undefined
+  const record = openRecord(
+    {
+      kind,
+      time,
+      decisionId: caused?.decisionId ?? newDecisionId(),
+      traceId: caused?.traceId,
+      bytesIn: Number(request.headers['content-length'] ?? 0),
+      request: describeRequest(request, peer), // now: a closed socket has no address
+    },
+    audit,
+  )
+  const end = () =>
+    record.end({
+      status: reply.raw.statusCode,
+      isSent: reply.raw.writableFinished,
+      bytesOut: Number(reply.getHeader('content-length') ?? 0),
+    })
+  reply.raw.once('finish', end)
+  reply.raw.once('close', end)
+  return record
 }
 
 /** The record of a request that the gate refused before it could become a question. */
@@ -167,17 +203,17 @@ const writeTurnedDown = (
     },
   })
 
-const traceIdIn = ({ headers }: FastifyRequest): string | undefined => {
-  const text = headers[traceHeader]
-  return typeof text === 'string' ? readTraceContext([traceHeader, text])?.traceId : undefined
-}
+/** What a gateway says of the request that caused a question, as far as it can be believed. */
+export const causeOf = (decisionId: unknown, traceParent: unknown) => ({
+  decisionId:
+    typeof decisionId === 'string' && decisionIdPattern.test(decisionId) ? decisionId : undefined,
+  traceId:
+    typeof traceParent === 'string'
+      ? readTraceContext([traceHeader, traceParent])?.traceId
+      : undefined,
+})
 
-const decisionIdIn = (request: FastifyRequest): string | undefined => {
-  const sent = request.headers[decisionIdHeader]
-  return typeof sent === 'string' && decisionIdPattern.test(sent) ? sent : undefined
-}
-
-const describeRequest = (request: FastifyRequest, peer: SpiffeId | undefined) => {
+export const describeRequest = (request: FastifyRequest, peer: SpiffeId | undefined) => {
   const { address, tlsVersion } = connectionOf(request.socket) // read once a connection
   return {
     method: request.method,

@@ -4,6 +4,7 @@ import type { Locations, Offered } from './discovery.ts'
 import { inspectionRoute, type InspectionRouteParts } from './inspection/route.ts'
 import { publishedRoutes } from './published-routes.ts'
 import { x509Route, type X509RouteParts } from './svid/route.ts'
+import { tokenBatchRoute } from './token/batch.ts'
 import { introspectRoute } from './token/introspect.ts'
 import { revokeRoute, type RevokeParts } from './token/revoke.ts'
 import { tokenRoute, type TokenRouteParts } from './token/route.ts'
@@ -19,7 +20,7 @@ export type ExchangeServerParts = Omit<TokenRouteParts, 'tokenKey' | 'register'>
   }
 
 /**
- * Everything that the exchange serves to gateways and callers: `POST /token`, `/introspect`, `/revoke` and `/svid/x509`,
+ * Everything that the exchange serves to gateways and callers: `POST /token`, `/token/batch`, `/introspect`, `/revoke` and `/svid/x509`,
  * `GET /keys`, `GET /bundle`, the two well-known documents and `GET /healthz`; where hosts are inspected
  * `POST /inspection/certificate` and `GET /inspection/ca.pem`.
  */
@@ -27,8 +28,10 @@ export const exchangeRoutes = (app: FastifyInstance, parts: ExchangeServerParts)
   const { authority, locations, offered, inspection } = parts
   app.get('/healthz', async () => ({ status: 'ok' }))
   publishedRoutes(app, authority, locations, offered, inspection !== undefined)
+  const minting = { ...parts, tokenKey: () => authority().tokenKey }
   const endpoints = [
-    tokenRoute({ ...parts, tokenKey: () => authority().tokenKey }),
+    tokenRoute(minting),
+    tokenBatchRoute(minting),
     introspectRoute(parts),
     revokeRoute(parts),
     x509Route(parts),

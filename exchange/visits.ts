@@ -1,7 +1,16 @@
 import { isoTimes } from '#contract/clock'
+import type { TokenBatchQuestion } from '#contract/token-exchange'
 import type { FastifyReply, FastifyRequest } from '#http/listen'
 import type { Peer, PeerOf } from './peer.ts'
-import { beginRecord, type ExchangeRecord, type RecordParts } from './record.ts'
+import {
+  beginRecord,
+  causeOf,
+  describeRequest,
+  openRecord,
+  type Ending,
+  type ExchangeRecord,
+  type RecordParts,
+} from './record.ts'
 
 /** One question to the exchange, from its head to its answer. */
 export type Visit = {
@@ -12,9 +21,15 @@ export type Visit = {
   readonly beganAt: number
 }
 
+/** One of several questions that came in one request. Its record is written when its end is told. */
+export type VisitTogether = Visit & { readonly end: (ending: Ending) => void }
+
 export type Visits = {
   readonly begin: (request: FastifyRequest, reply: FastifyReply) => Visit
   readonly of: (request: FastifyRequest) => Visit
+  readonly peerOf: (request: FastifyRequest) => Peer
+  /** For the questions of a gateway that came in one request: each has a record of its own, and the request has none. */
+  readonly together: (request: FastifyRequest) => (question: TokenBatchQuestion) => VisitTogether
 }
 
 /**
@@ -41,6 +56,29 @@ export const visitsOf = (
       const visit = (request as Visited)[key]
       if (visit === undefined) throw new TypeError('this request was not begun')
       return visit
+    },
+    peerOf: ({ socket }) => parts.peerOf(socket, parts.clock()),
+    together: (request) => {
+      const nowMs = parts.clock()
+      const peer = parts.peerOf(request.socket, nowMs)
+      const described = describeRequest(request, peer.kind === 'proven' ? peer.spiffeId : undefined)
+      const time = timeOf(nowMs)
+      const beganAt = performance.now()
+      return ({ form, request_id, traceparent }) => {
+        const { decisionId = parts.newDecisionId(), traceId } = causeOf(request_id, traceparent)
+        const record = openRecord(
+          {
+            kind: parts.kind,
+            time,
+            decisionId,
+            traceId,
+            bytesIn: form.length,
+            request: described,
+          },
+          parts.audit,
+        )
+        return { record, peer, nowMs, beganAt, end: record.end }
+      }
     },
   }
 }

@@ -9,20 +9,12 @@ import {
   type MintedToken,
   type MintRequest,
 } from '#contract/token-exchange'
-import { ask, type Answer, type NoAnswer } from '#http/ask'
-import type { UpstreamClient } from '#http/upstream-client'
+import { askTogether } from './ask-together.ts'
+import { parseObject } from './parse-object.ts'
+import type { Batch, Told } from './token-batch.ts'
 
-const maxAnswerBytes = 65_536
 /** After a failure to reach the exchange nobody tries for so long: a dead exchange must not hold every request up. */
 const restMs = 500
-
-export type ExchangeClientOptions = {
-  /** Over mTLS, to a peer that proved to be the exchange. Read at each use: it changes with the own SVID. */
-  readonly client: () => UpstreamClient
-  /** Its Host. */
-  readonly authority: string
-  readonly timeoutMs: number
-}
 
 /**
  * Asks the exchange to mint a token for a caller.
@@ -31,36 +23,20 @@ export type ExchangeClientOptions = {
  *   `identity-unmapped` when it refuses this caller.
  * @see RFC 8693 §2.1
  */
-export const exchangeClient = ({ client, authority, timeoutMs }: ExchangeClientOptions) => {
+export const exchangeClient = (options: Batch) => {
   let restUntil = 0
   const kidOf = kidOfHeaders()
+  const ask = askTogether(options)
   return async (request: MintRequest): Promise<Result<MintedToken>> => {
     if (performance.now() < restUntil) return unavailable('the exchange failed a moment ago')
-    const body = formOf(request)
-    const traceParent = request.traceParent?.()
-    const answer = await ask(
-      client(),
-      {
-        method: 'POST',
-        path: '/token',
-        authority,
-        headers: [
-          'content-type',
-          'application/x-www-form-urlencoded',
-          'content-length',
-          String(body.length),
-          'accept',
-          'application/json',
-          'x-request-id',
-          request.decisionId,
-          ...(traceParent === undefined ? [] : ['traceparent', traceParent]),
-        ],
-        body,
-      },
-      { timeoutMs, maxBytes: maxAnswerBytes },
-    )
-    if (isDown(answer)) restUntil = performance.now() + restMs
-    return readAnswer(answer, request, kidOf)
+    const traceparent = request.traceParent?.()
+    const told = await ask({
+      form: formOf(request),
+      request_id: request.decisionId,
+      ...(traceparent === undefined ? {} : { traceparent }),
+    })
+    if (isDown(told)) restUntil = performance.now() + restMs
+    return readTold(told, request, kidOf)
   }
 }
 
@@ -71,10 +47,8 @@ const onlyForSome: readonly unknown[] = [
   'replay-unavailable',
 ]
 
-const isDown = (answer: Answer | NoAnswer): boolean =>
-  'fault' in answer ||
-  (answer.status >= 500 &&
-    !onlyForSome.includes(parseObject(answer.body.toString('utf8'))?.['problem']))
+const isDown = (told: Told): boolean =>
+  'fault' in told || (told.status >= 500 && !onlyForSome.includes(told.body['problem']))
 
 const formOf = ({
   subjectToken,
@@ -82,13 +56,10 @@ const formOf = ({
   subjectIssuer,
   audience,
   requestedTokenType,
-}: MintRequest): Buffer => {
+}: MintRequest): string => {
   const issuer =
     subjectIssuer === undefined ? '' : `&${subjectIssuerParameter}=${inForm(subjectIssuer)}`
-  return Buffer.from(
-    `${grant}&subject_token_type=${inForm(subjectTokenType)}&subject_token=${inForm(subjectToken.reveal())}${issuer}&requested_token_type=${inForm(requestedTokenType)}&audience=${inForm(audience)}`,
-    'latin1',
-  )
+  return `${grant}&subject_token_type=${inForm(subjectTokenType)}&subject_token=${inForm(subjectToken.reveal())}${issuer}&requested_token_type=${inForm(requestedTokenType)}&audience=${inForm(audience)}`
 }
 
 /** Put together by hand: `URLSearchParams` looks at each byte of a token that has nothing to encode. */
@@ -96,24 +67,20 @@ const inForm = (text: string): string => (plain.test(text) ? text : encodeURICom
 const plain = /^[\w.~:/-]*$/
 const grant = `grant_type=${tokenExchangeGrant}`
 
-const readAnswer = (
-  answer: Answer | NoAnswer,
-  request: MintRequest,
-  kidOf: KidOf,
-): Result<MintedToken> => {
-  if ('fault' in answer) return unavailable(answer.fault.cause)
-  const body = parseObject(answer.body.toString('utf8'))
-  if (answer.status !== 200) {
-    const passedOn = forCaller(answer, body, request)
+const readTold = (told: Told, request: MintRequest, kidOf: KidOf): Result<MintedToken> => {
+  if ('fault' in told) return unavailable(told.fault.cause)
+  const { status, body } = told
+  if (status !== 200) {
+    const passedOn = forCaller(told, request)
     if (passedOn) return passedOn
-    const error = typeof body?.['error'] === 'string' ? body['error'] : 'no error code'
-    const said = `the exchange answered ${answer.status}, ${error.slice(0, 64)}`
-    return answer.status >= 500 || answer.status === 429 || answer.status === 401
+    const error = typeof body['error'] === 'string' ? body['error'] : 'no error code'
+    const said = `the exchange answered ${status}, ${error.slice(0, 64)}`
+    return status >= 500 || status === 429 || status === 401
       ? unavailable(said)
       : refuse('identity-unmapped', { cause: said })
   }
-  const token = body?.['access_token']
-  const type = body?.['issued_token_type']
+  const token = body['access_token']
+  const type = body['issued_token_type']
   if (typeof token !== 'string' || type !== request.requestedTokenType)
     return unavailable('the exchange answered with another kind of token')
   return readMinted(token, request, kidOf)
@@ -121,18 +88,15 @@ const readAnswer = (
 
 /** What the exchange found wrong with a credential that a caller showed here is told to that caller. */
 const forCaller = (
-  { status, headers }: Answer,
-  body: Record<string, unknown> | undefined,
+  { status, body, retry_after }: Exclude<Told, { fault: unknown }>,
   { subjectTokenType }: MintRequest,
 ): Result<never> | undefined => {
   if (subjectTokenType !== legacyCredentialType) return undefined
-  const tag = forCallers.find((one) => one === body?.['problem'])
+  const tag = forCallers.find((one) => one === body['problem'])
   if (tag === undefined) return undefined
-  const at = headers.findIndex((name, i) => i % 2 === 0 && name.toLowerCase() === 'retry-after')
-  const retryAfter = at < 0 ? undefined : headers[at + 1]
   return refuse(tag, {
     cause: `the exchange answered ${status}`,
-    ...(retryAfter === undefined ? {} : { headers: { 'Retry-After': retryAfter } }),
+    ...(retry_after === undefined ? {} : { headers: { 'Retry-After': String(retry_after) } }),
   })
 }
 
@@ -194,18 +158,6 @@ const kidOfHeaders = (): KidOf => {
 }
 
 const parsePart = (text: string) => parseObject(Buffer.from(text, 'base64url').toString('utf8'))
-
-const parseObject = (text: string): Record<string, unknown> | undefined => {
-  try {
-    const value: unknown = JSON.parse(text)
-    return typeof value === 'object' && value !== null
-      ? (value as Record<string, unknown>)
-      : undefined
-  } catch (cause) {
-    if (!(cause instanceof SyntaxError)) throw cause
-    return undefined
-  }
-}
 
 const unavailable = (cause: unknown) =>
   refuse('identity-unavailable', { cause, headers: { 'Retry-After': '1' } })

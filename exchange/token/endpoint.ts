@@ -1,5 +1,4 @@
 import type { AuditSink } from '#contract/audit-event'
-import type { ProblemTag } from '#contract/problem'
 import type { Log } from '#contract/telemetry'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from '#http/listen'
 import { bodyProblemOf } from '../body-error.ts'
@@ -8,7 +7,8 @@ import { lastOnConnectionIfUnread } from '../last-on-connection.ts'
 import type { MintKind } from '../mint-figures.ts'
 import type { Peer } from '../peer.ts'
 import type { Visit, Visits } from '../visits.ts'
-import { oauthRefuse, type OAuthError } from './oauth-error.ts'
+import { bodyRules } from './body-rules.ts'
+import { oauthRefuse, problemOf, type OAuthError } from './oauth-error.ts'
 import { tokenErrorAnswer, type TokenAnswer } from './respond.ts'
 
 /** What every endpoint that takes OAuth forms needs. */
@@ -34,8 +34,9 @@ export type OAuthEndpoint = {
   readonly refused?: (error: OAuthError, kind?: MintKind) => void
 }
 
-const maxFormBytes = 32_768
+export const maxFormBytes = 32_768
 const formType = 'application/x-www-form-urlencoded'
+export const formRules = bodyRules(formType, maxFormBytes)
 
 /**
  * One `POST` endpoint that takes a form and answers as RFC 6749 §5 says: a Fastify plugin, for it has its own body parser
@@ -53,9 +54,8 @@ export const oauthEndpoint =
       kind?: MintKind,
     ) => {
       refused?.(error, kind)
-      const { problem: tag, description: detail, cause } = error
-      visits.of(request).record.refused({ tag, detail, ...(cause === undefined ? {} : { cause }) })
-      return send(request, reply, tokenErrorAnswer(error))
+      visits.of(request).record.refused(problemOf(error))
+      return sendAnswer(request, reply, tokenErrorAnswer(error))
     }
 
     app.removeAllContentTypeParsers()
@@ -70,12 +70,13 @@ export const oauthEndpoint =
       const { record, peer } = visits.begin(request, reply)
       record.at('audit')
       const recordable = audit.ready()
-      if (!recordable.ok) return refuse(request, reply, unavailable(recordable.problem.cause))
+      if (!recordable.ok)
+        return refuse(request, reply, recordsUnavailable(recordable.problem.cause))
       record.at('client')
       const stranger = isOpen ? undefined : strangerAt(peer, parts.authentication)
       if (stranger !== undefined) return refuse(request, reply, stranger)
       record.at('body')
-      const unread = unreadIn(request)
+      const unread = formRules.unreadIn(request)
       if (unread !== undefined) return refuse(request, reply, unread)
     })
 
@@ -83,35 +84,17 @@ export const oauthEndpoint =
       const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0)
       const taken = await take(request, body, visits.of(request))
       return taken.ok
-        ? send(request, reply, taken.answer)
+        ? sendAnswer(request, reply, taken.answer)
         : refuse(request, reply, taken.error, taken.kind)
     })
 
     app.setErrorHandler((error, request, reply) => {
       const bodyProblem = bodyProblemOf(error)
-      if (bodyProblem !== undefined) return refuse(request, reply, bodyError(bodyProblem))
+      if (bodyProblem !== undefined) return refuse(request, reply, formRules.badBody(bodyProblem))
       log.error({ err: error, decisionId: visits.of(request).record.decisionId }, 'exchange failed')
-      return refuse(request, reply, broken(error))
+      return refuse(request, reply, somethingBroke(error))
     })
   }
-
-const utf8Form = new RegExp(`^${formType}(?: *; *charset="?utf-8"?)?$`, 'i')
-
-/**
- * What nobody here would read, and a restriction could be in it: parameters in the URL (RFC 6749 §3.2 has them in the body), a
- * body that is coded once more, or is in other characters than UTF-8.
- */
-const unreadIn = ({ url, headers }: FastifyRequest): OAuthError | undefined => {
-  if (url.includes('?'))
-    return oauthRefuse(
-      'invalid_request',
-      'exchange-request-invalid',
-      'parameters belong into the body, not into the URL',
-    ).error
-  if (headers['content-encoding'] !== undefined) return bodyError('media-type-refused')
-  const type = headers['content-type']
-  return type === undefined || utf8Form.test(type) ? undefined : bodyError('media-type-refused')
-}
 
 /** Who cannot be anybody, whatever the body says. */
 const strangerAt = (
@@ -141,24 +124,17 @@ const stranger = (description: string, cause?: string) =>
     cause === undefined ? {} : { cause },
   ).error
 
-/** RFC 6749 §5.2 knows one answer to a body that cannot be read. */
-const bodyError = (problem: ProblemTag) =>
-  oauthRefuse(
-    'invalid_request',
-    problem,
-    `the body must be ${formType}, at most ${maxFormBytes} bytes`,
-  ).error
-
-const unavailable = (cause: unknown) =>
+/** While no record could be left, nothing is answered. */
+export const recordsUnavailable = (cause: unknown) =>
   oauthRefuse('temporarily_unavailable', 'audit-unavailable', 'exchanges cannot be recorded now', {
     cause,
     retryAfterSeconds: 5,
   }).error
 
-const broken = (cause: unknown) =>
+export const somethingBroke = (cause: unknown) =>
   oauthRefuse('server_error', 'internal', 'something of ours broke', { cause }).error
 
-const send = (
+export const sendAnswer = (
   request: FastifyRequest,
   reply: FastifyReply,
   { status, headers, body }: TokenAnswer,

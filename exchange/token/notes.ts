@@ -1,4 +1,4 @@
-import { isoTime } from '#contract/clock'
+import { isoTimes } from '#contract/clock'
 import type { SpiffeId } from '#contract/spiffe-id'
 import type { VerifiedToken } from '#identity/jwt/verified-token'
 import type { IssuedRegister, Registered } from '../issued/register.ts'
@@ -11,6 +11,10 @@ export type Notes = Pick<ExchangeRecord, 'at' | 'learn' | 'note'>
 
 /** What is put into a record of a token's fingerprint: enough to find it again, not enough to be one. */
 const fingerprintChars = 16
+
+// Each of them mostly writes the same second as the time before.
+const endOfToken = isoTimes()
+const endOfMinted = isoTimes()
 
 /** Who it is in the mesh, and by which rule of which rules. */
 export const mappedFacts = ({
@@ -52,7 +56,7 @@ export const factsOf = ({
     tokenFingerprint: fingerprint.slice(0, fingerprintChars),
     kid,
     ...(jti === undefined ? {} : { jti }),
-    expiresAt: isoTime(expiresAtMs),
+    expiresAt: endOfToken(expiresAtMs),
   },
 })
 
@@ -95,7 +99,7 @@ export const noteMinted = async (
       ...(txn === undefined ? {} : { txn }),
       jti,
       kid,
-      expiresAt: isoTime(expiresAtMs),
+      expiresAt: endOfMinted(expiresAtMs),
       fromCache: false,
     },
   })

@@ -1,4 +1,4 @@
-import type { ProblemTag } from '#contract/problem'
+import type { Problem, ProblemTag } from '#contract/problem'
 
 /**
  * Every error of the token endpoint. Codes and shape are fixed by others: RFC 6749 §5.2, and RFC 8693 §2.2.2, by which
@@ -38,6 +38,13 @@ export type OAuthError = {
 
 export type OAuthRefusal = { readonly ok: false; readonly error: OAuthError }
 export type OAuthResult<T> = { readonly ok: true; readonly value: T } | OAuthRefusal
+
+/** As its record has it. */
+export const problemOf = ({ problem: tag, description: detail, cause }: OAuthError): Problem => ({
+  tag,
+  detail,
+  ...(cause === undefined ? {} : { cause }),
+})
 
 export const grantedAs = <T>(value: T): OAuthResult<T> => ({ ok: true, value })
 

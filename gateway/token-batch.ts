@@ -1,0 +1,147 @@
+import {
+  tokenBatchPath,
+  type TokenBatchAnswer,
+  type TokenBatchQuestion,
+} from '#contract/token-exchange'
+import type { UpstreamClient, UpstreamControl, UpstreamFault } from '#http/upstream-client'
+import { parseObject } from './parse-object.ts'
+
+/** What the exchange said, or why it did not. */
+export type Told = Omit<TokenBatchAnswer, 'question'> | { readonly fault: UpstreamFault }
+
+/** How questions get to the exchange. */
+export type Batch = {
+  /** Over mTLS, to a peer that proved to be the exchange. Read at each use: it changes with the own SVID. */
+  readonly client: () => UpstreamClient
+  /** Its Host. */
+  readonly authority: string
+  /** For all of them, waiting for a connection included. */
+  readonly timeoutMs: number
+}
+
+export type AskedQuestion = {
+  /** JSON. */
+  readonly text: string
+  readonly tell: (told: Told) => void
+}
+
+/** Several times as long as an answer of ours. */
+const maxAnswerChars = 65_536
+
+/**
+ * Asks several questions in one request, and tells each asker its answer as soon as it is here. Every asker is told once.
+ *
+ * @param begun Told once, when the first answer is here or none will come.
+ */
+export const sendBatch = (
+  questions: readonly AskedQuestion[],
+  { client, authority, timeoutMs }: Batch,
+  begun: () => void,
+): void => {
+  const body = Buffer.from(`[${questions.map(({ text }) => text).join()}]`)
+  const left: (AskedQuestion | undefined)[] = [...questions]
+  let hasBegun = false
+  let head: { readonly status: number; readonly headers: readonly string[] } | undefined
+  /** Of an answer that is not whole yet. */
+  let rest = ''
+  let control: UpstreamControl | undefined
+  let why: UpstreamFault['kind'] | undefined
+
+  const begin = () => {
+    if (hasBegun) return
+    hasBegun = true
+    begun()
+  }
+  const stop = (kind: UpstreamFault['kind'], message: string) => {
+    why ??= kind
+    control?.abort(new Error(message))
+  }
+  const read = (line: string) => {
+    const answer = readAnswer(line)
+    if (answer === undefined) return stop('broken', 'the exchange gave an answer that is none')
+    left[answer.question]?.tell(answer)
+    left[answer.question] = undefined
+  }
+  const end = (told: Told) => {
+    clearTimeout(timer)
+    begin()
+    for (const asked of left) asked?.tell(told)
+  }
+  const timer = setTimeout(() => stop('timeout', `no answer within ${timeoutMs} ms`), timeoutMs)
+  client().dispatch(
+    {
+      method: 'POST',
+      path: tokenBatchPath,
+      authority,
+      headers: ['content-type', 'application/json', 'content-length', String(body.length)],
+      body,
+      headersTimeoutMs: timeoutMs,
+      idleTimeoutMs: timeoutMs,
+    },
+    {
+      onStart: (given) => {
+        control = given
+      },
+      onHead: (status, headers) => {
+        head = { status, headers }
+      },
+      onData: (chunk) => {
+        rest += chunk.toString('latin1') // ASCII, as all that the exchange says
+        if (head?.status === 200) {
+          const lines = rest.split('\n')
+          rest = lines.pop() ?? ''
+          lines.forEach(read)
+          begin()
+        }
+        if (rest.length > maxAnswerChars)
+          stop('broken', 'the exchange gave an answer that is too long')
+      },
+      onEnd: () => end(head && head.status !== 200 ? refusalOfAll(head, rest) : unanswered),
+      onError: (fault) => end({ fault: { ...fault, kind: why ?? fault.kind } }),
+    },
+  )
+}
+
+const unanswered: Told = {
+  fault: {
+    kind: 'broken',
+    cause: new Error('the exchange left a question unanswered'),
+    unsent: false,
+  },
+}
+
+/** Nobody looked at the questions. */
+const refusalOfAll = (
+  { status, headers }: { readonly status: number; readonly headers: readonly string[] },
+  text: string,
+): Told => {
+  const at = headers.findIndex((name, i) => i % 2 === 0 && name === 'retry-after')
+  const seconds = at < 0 ? Number.NaN : Number(headers[at + 1])
+  return {
+    status,
+    body: parseObject(text) ?? {},
+    ...(Number.isFinite(seconds) ? { retry_after: seconds } : {}),
+  }
+}
+
+const readAnswer = (line: string): TokenBatchAnswer | undefined => {
+  const answer = parseObject(line)
+  const { question, status, body } = answer ?? {}
+  return Number.isInteger(question) &&
+    Number.isInteger(status) &&
+    typeof body === 'object' &&
+    body !== null
+    ? (answer as TokenBatchAnswer)
+    : undefined
+}
+
+const plain = /^[\w.~%&=:/*+()'!-]*$/
+
+/** As JSON, by hand: there is seldom anything to escape, and `JSON.stringify` looks at each character of the token. */
+export const questionText = ({ form, request_id, traceparent }: TokenBatchQuestion): string =>
+  `{"form":${quoted(form)}${member('request_id', request_id)}${member('traceparent', traceparent)}}`
+
+const member = (name: keyof TokenBatchQuestion, value: string | undefined): string =>
+  value === undefined ? '' : `,"${name}":${quoted(value)}`
+
+const quoted = (text: string): string => (plain.test(text) ? `"${text}"` : JSON.stringify(text))
