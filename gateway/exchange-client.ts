@@ -69,13 +69,14 @@ const grant = `grant_type=${tokenExchangeGrant}`
 
 const readTold = (told: Told, request: MintRequest, kidOf: KidOf): Result<MintedToken> => {
   if ('fault' in told) return unavailable(told.fault.cause)
-  const { status, body } = told
+  const { status, body, isOfAll } = told
   if (status !== 200) {
     const passedOn = forCaller(told, request)
     if (passedOn) return passedOn
     const error = typeof body['error'] === 'string' ? body['error'] : 'no error code'
     const said = `the exchange answered ${status}, ${error.slice(0, 64)}`
-    return status >= 500 || status === 429 || status === 401
+    // An older one does not know the question (404), one may not know us: neither says anything of the caller.
+    return isOfAll || status >= 500 || status === 429 || status === 401
       ? unavailable(said)
       : refuse('identity-unmapped', { cause: said })
   }

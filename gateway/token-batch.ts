@@ -7,7 +7,12 @@ import type { UpstreamClient, UpstreamControl, UpstreamFault } from '#http/upstr
 import { parseObject } from './parse-object.ts'
 
 /** What the exchange said, or why it did not. */
-export type Told = Omit<TokenBatchAnswer, 'question'> | { readonly fault: UpstreamFault }
+export type Told =
+  | (Omit<TokenBatchAnswer, 'question'> & {
+      /** All questions were refused together, and nobody looked at this one. */
+      readonly isOfAll?: true
+    })
+  | { readonly fault: UpstreamFault }
 
 /** How questions get to the exchange. */
 export type Batch = {
@@ -110,7 +115,6 @@ const unanswered: Told = {
   },
 }
 
-/** Nobody looked at the questions. */
 const refusalOfAll = (
   { status, headers }: { readonly status: number; readonly headers: readonly string[] },
   text: string,
@@ -120,6 +124,7 @@ const refusalOfAll = (
   return {
     status,
     body: parseObject(text) ?? {},
+    isOfAll: true,
     ...(Number.isFinite(seconds) ? { retry_after: seconds } : {}),
   }
 }

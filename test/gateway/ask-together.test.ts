@@ -120,7 +120,12 @@ suite('Asking together', () => {
     request(0).onHead(503, ['retry-after', '7'])
     request(0).onData(Buffer.from('{"error":"temporarily_unavailable"}'), false)
     request(0).onEnd([])
-    const expected = { status: 503, body: { error: 'temporarily_unavailable' }, retry_after: 7 }
+    const expected = {
+      status: 503,
+      body: { error: 'temporarily_unavailable' },
+      isOfAll: true,
+      retry_after: 7,
+    }
     assert.deepEqual(await Promise.all(asked), [expected, expected])
   })
 

@@ -32,7 +32,10 @@ const answerWith = (token: string, more: object = {}) => ({
 })
 
 /** An exchange that says what it is told to say, one after the other; what ours really says is tested with ours. */
-const saying = (status: number, ...bodies: unknown[]) => {
+const saying = (status: number, ...bodies: unknown[]) => sayingAll(200, status, ...bodies)
+
+/** The same, with a status for all that was asked together. */
+const sayingAll = (ofAll: number, status: number, ...bodies: unknown[]) => {
   const asked: UpstreamRequest[] = []
   const client: UpstreamClient = {
     dispatch: (question, handler) => {
@@ -42,7 +45,7 @@ const saying = (status: number, ...bodies: unknown[]) => {
       setImmediate(() => {
         if (status === 0)
           return handler.onError({ kind: 'unreachable', cause: new Error('refused'), unsent: true })
-        handler.onHead(200, [])
+        handler.onHead(ofAll, [])
         const said = typeof body === 'string' ? body : JSON.stringify(body)
         handler.onData(Buffer.from(`{"question":0,"status":${status},"body":${said}}\n`), false)
         handler.onEnd([])
@@ -101,6 +104,15 @@ suite('Asking the exchange', () => {
   ] as const)
     test(`an exchange that ${what} gives ${tag}`, async () => {
       assert.equal(await tagOf(status, body), tag)
+    })
+
+  for (const [what, status, body] of [
+    ['does not know the question', 404, {}],
+    ['does not know that we are a gateway', 400, { error: 'unauthorized_client' }],
+  ] as const)
+    test(`an exchange that ${what} says nothing of the caller`, async () => {
+      const result = await sayingAll(status, status, body).ask(request)
+      assert.equal(result.ok ? 'minted' : result.problem.tag, 'identity-unavailable')
     })
 
   for (const [what, payload] of [
