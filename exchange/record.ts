@@ -35,6 +35,8 @@ export type ExchangeRecord = {
   readonly refused: (problem: Problem) => void
   /** What was ordered, where no other field says it. */
   readonly note: (detail: string) => void
+  /** It is not written: all that it is about has records of its own. */
+  readonly discard: () => void
 }
 
 export type RecordParts = {
@@ -68,7 +70,7 @@ export type Ending = {
   readonly bytesOut: number
 }
 
-/** Begins the record of one question. It is written at the first `end`: exactly once, if every end is told. */
+/** Begins the record of one question. It is written at the first `end`, and not again. */
 export const openRecord = (
   { traceId, ...opening }: Opening,
   audit: AuditSink,
@@ -92,6 +94,9 @@ export const openRecord = (
     },
     note: (detail) => {
       noted = detail
+    },
+    discard: () => {
+      isWritten = true
     },
     end: ({ status, isSent, bytesOut }) => {
       if (isWritten) return

@@ -27,8 +27,7 @@ export type VisitTogether = Visit & { readonly end: (ending: Ending) => void }
 export type Visits = {
   readonly begin: (request: FastifyRequest, reply: FastifyReply) => Visit
   readonly of: (request: FastifyRequest) => Visit
-  readonly peerOf: (request: FastifyRequest) => Peer
-  /** For the questions of a gateway that came in one request: each has a record of its own, and the request has none. */
+  /** For the questions of a gateway that came in one request: each gets a record of its own, in place of the request's. */
   readonly together: (request: FastifyRequest) => (question: TokenBatchQuestion) => VisitTogether
 }
 
@@ -42,6 +41,11 @@ export const visitsOf = (
   const key = Symbol('visit')
   const timeOf = isoTimes()
   type Visited = FastifyRequest & { [key]?: Visit }
+  const visitOf = (request: FastifyRequest): Visit => {
+    const visit = (request as Visited)[key]
+    if (visit === undefined) throw new TypeError('this request was not begun')
+    return visit
+  }
   return {
     begin: (request, reply) => {
       const nowMs = parts.clock()
@@ -52,13 +56,9 @@ export const visitsOf = (
       ;(request as Visited)[key] = visit
       return visit
     },
-    of: (request) => {
-      const visit = (request as Visited)[key]
-      if (visit === undefined) throw new TypeError('this request was not begun')
-      return visit
-    },
-    peerOf: ({ socket }) => parts.peerOf(socket, parts.clock()),
+    of: visitOf,
     together: (request) => {
+      visitOf(request).record.discard()
       const nowMs = parts.clock()
       const peer = parts.peerOf(request.socket, nowMs)
       const described = describeRequest(request, peer.kind === 'proven' ? peer.spiffeId : undefined)

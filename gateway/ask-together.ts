@@ -13,6 +13,8 @@ import {
 
 /** So many requests of which nothing is answered yet are under way; what is asked meanwhile travels together. */
 const maxUnanswered = 2
+/** Of JSON's list. */
+const bracketBytes = 2
 /** Nobody waits longer for those: all that they ask may be slow. */
 const maxHoldMs = 20
 
@@ -25,6 +27,7 @@ const maxHoldMs = 20
 export const askTogether = (batch: Batch): ((question: TokenBatchQuestion) => Promise<Told>) => {
   let gathered: AskedQuestion[] = []
   let gatheredBytes = 0
+  let gatheredAtMs = 0
   let unanswered = 0
   let isHeld = false
 
@@ -34,7 +37,7 @@ export const askTogether = (batch: Batch): ((question: TokenBatchQuestion) => Pr
     gatheredBytes = 0
     if (questions.length === 0) return
     unanswered += 1
-    sendBatch(questions, batch, () => {
+    sendBatch(questions, batch, performance.now() - gatheredAtMs, () => {
       unanswered -= 1
       send()
     })
@@ -53,11 +56,14 @@ export const askTogether = (batch: Batch): ((question: TokenBatchQuestion) => Pr
   }
   const gather = (asked: AskedQuestion) => {
     const isFull =
-      gathered.length === maxTokenBatch || gatheredBytes + asked.text.length > maxTokenBatchBytes
+      gathered.length === maxTokenBatch ||
+      gatheredBytes + asked.text.length + bracketBytes > maxTokenBatchBytes
     if (isFull) send()
     gatheredBytes += asked.text.length + 1
+    if (gathered.push(asked) > 1) return
+    gatheredAtMs = performance.now()
     // When all that this turn has woken has run, and before the client writes.
-    if (gathered.push(asked) === 1) process.nextTick(sendUnlessHeld)
+    process.nextTick(sendUnlessHeld)
   }
   return (question) =>
     new Promise((tell) => {

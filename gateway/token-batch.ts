@@ -36,11 +36,13 @@ const maxAnswerChars = 65_536
 /**
  * Asks several questions in one request, and tells each asker its answer as soon as it is here. Every asker is told once.
  *
+ * @param heldMs So long the first of them has waited for this.
  * @param begun Told once, when the first answer is here or none will come.
  */
 export const sendBatch = (
   questions: readonly AskedQuestion[],
   { client, authority, timeoutMs }: Batch,
+  heldMs: number,
   begun: () => void,
 ): void => {
   const body = Buffer.from(`[${questions.map(({ text }) => text).join()}]`)
@@ -63,16 +65,18 @@ export const sendBatch = (
   }
   const read = (line: string) => {
     const answer = readAnswer(line)
-    if (answer === undefined) return stop('broken', 'the exchange gave an answer that is none')
-    left[answer.question]?.tell(answer)
+    const asked = answer && left[answer.question]
+    if (!asked) return stop('broken', 'the exchange gave an answer that is none')
     left[answer.question] = undefined
+    asked.tell(answer)
   }
   const end = (told: Told) => {
     clearTimeout(timer)
     begin()
     for (const asked of left) asked?.tell(told)
   }
-  const timer = setTimeout(() => stop('timeout', `no answer within ${timeoutMs} ms`), timeoutMs)
+  const leftMs = Math.max(1, timeoutMs - heldMs)
+  const timer = setTimeout(() => stop('timeout', `no answer within ${timeoutMs} ms`), leftMs)
   client().dispatch(
     {
       method: 'POST',

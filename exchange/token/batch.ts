@@ -39,16 +39,9 @@ export const tokenBatchRoute =
     const count = countRefused(parts.figures)
 
     /** Of all that was asked: in one record, as nobody has looked at the questions. */
-    const refuseAll = (
-      request: FastifyRequest,
-      reply: FastifyReply,
-      step: string,
-      error: OAuthError,
-    ) => {
+    const refuseAll = (request: FastifyRequest, reply: FastifyReply, error: OAuthError) => {
       count(error)
-      const { record } = visits.begin(request, reply)
-      record.at(step)
-      record.refused(problemOf(error))
+      visits.of(request).record.refused(problemOf(error))
       return sendAnswer(request, reply, tokenErrorAnswer(error))
     }
 
@@ -81,20 +74,24 @@ export const tokenBatchRoute =
       (_request, body, done) => done(null, body),
     )
 
+    // Before the body: until that is read, there is one record of all.
     app.addHook('onRequest', async (request, reply) => {
+      const { record, peer } = visits.begin(request, reply)
+      record.at('audit')
       const recordable = audit.ready()
       if (!recordable.ok)
-        return refuseAll(request, reply, 'audit', recordsUnavailable(recordable.problem.cause))
-      const peer = visits.peerOf(request)
+        return refuseAll(request, reply, recordsUnavailable(recordable.problem.cause))
+      record.at('client')
       if (peer.kind !== 'proven' || !authentication.gateways.has(peer.spiffeId))
-        return refuseAll(request, reply, 'client', notAGateway)
+        return refuseAll(request, reply, notAGateway)
+      record.at('body')
       const unread = unreadIn(request)
-      if (unread !== undefined) return refuseAll(request, reply, 'body', unread)
+      if (unread !== undefined) return refuseAll(request, reply, unread)
     })
 
     app.post(tokenBatchPath, (request, reply) => {
       const questions = readBatch(request.body)
-      if (!questions.ok) return void refuseAll(request, reply, 'body', questions.error)
+      if (!questions.ok) return void refuseAll(request, reply, questions.error)
       const begin = visits.together(request)
       reply.hijack()
       const lines = answerLines(reply.raw, questions.value.length, log)
@@ -107,8 +104,8 @@ export const tokenBatchRoute =
 
     app.setErrorHandler((error, request, reply) => {
       const problem = bodyProblemOf(error)
-      if (problem === undefined) log.error({ err: error }, 'exchange failed')
-      const refusal = problem === undefined ? somethingBroke(error) : badBody(problem)
-      return refuseAll(request, reply, 'body', refusal)
+      if (problem !== undefined) return refuseAll(request, reply, badBody(problem))
+      log.error({ err: error, decisionId: visits.of(request).record.decisionId }, 'exchange failed')
+      return refuseAll(request, reply, somethingBroke(error))
     })
   }

@@ -2,7 +2,11 @@
 import assert from 'node:assert/strict'
 import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises'
 import { suite, test } from 'node:test'
-import { maxTokenBatch, type TokenBatchQuestion } from '#contract/token-exchange'
+import {
+  maxTokenBatch,
+  maxTokenBatchBytes,
+  type TokenBatchQuestion,
+} from '#contract/token-exchange'
 import { askTogether } from '#gateway/ask-together'
 import type { Told } from '#gateway/token-batch'
 import type { UpstreamClient, UpstreamHandler } from '#http/upstream-client'
@@ -111,6 +115,15 @@ suite('Asking together', () => {
       [2, 1],
     )
     assert.equal(formsOf(request(1))[0], `a=${maxTokenBatch}`)
+    const brim = openExchange()
+    const around = '{"form":""}'.length
+    for (const chars of [100_000, 100_000, maxTokenBatchBytes - 200_000 - 4 + 1])
+      void brim.ask('x'.repeat(chars - around))
+    await turn()
+    assert.deepEqual(
+      brim.requests.map(({ questions }) => questions.length),
+      [2, 1],
+    )
   })
 
   test('a refusal of the whole is the answer to each', async () => {
@@ -138,6 +151,7 @@ suite('Asking together', () => {
     ['half an answer', line(0).slice(0, -1)],
     ['an answer to nobody', line(7)],
     ['an answer to nobody before the first', line(-1)],
+    ['an answer to nobody far behind the last', line(40_000_000)],
     ['a line without an end', 'x'.repeat(70_000)],
   ] as const)
     test(`${what} is no answer to anybody`, async () => {
@@ -149,13 +163,13 @@ suite('Asking together', () => {
       assert.equal(toldBy(await asked), 'broken')
     })
 
-  test('a second answer to the same question is nobody’s', async () => {
+  test('a second answer to the same question ends it all', async () => {
     const { request, ask } = openExchange()
     const [one, other] = [ask('a=1'), ask('a=2')]
     await turn()
     say(request(0), line(0, 'first') + line(0, 'second') + line(1))
     request(0).onEnd([])
-    assert.deepEqual([toldBy(await one), toldBy(await other)], ['first', 'answer 1'])
+    assert.deepEqual([toldBy(await one), toldBy(await other)], ['first', 'broken'])
   })
 
   test('an exchange that is silent is given up in time, and the next question is asked at once', async () => {

@@ -1,13 +1,13 @@
 // What a gateway asks at once: each question is answered, limited, recorded and refused as at /token, and nobody else may ask so.
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { connect as connectH2 } from 'node:http2'
+import { connect as connectH2, type ClientHttp2Session, type ClientHttp2Stream } from 'node:http2'
 import { createServer, type AddressInfo } from 'node:net'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
-import { connect as connectTls } from 'node:tls'
+import { connect as connectTls, type TLSSocket } from 'node:tls'
 import {
   maxTokenBatch,
   maxTokenBatchBytes,
@@ -32,6 +32,16 @@ const silentIssuer = `https://127.0.0.1:${(silentServer.address() as AddressInfo
 const folder = mkdtempSync(join(tmpdir(), 'sallyport-batch-'))
 const secretFile = join(folder, 'secret')
 writeFileSync(secretFile, 'a-secret', { mode: 0o600 })
+
+const toBatch = {
+  ':method': 'POST',
+  ':path': '/token/batch',
+  'content-type': 'application/json',
+}
+const pingOf = (over: ClientHttp2Session): Promise<unknown> =>
+  new Promise((resolve) => {
+    over.ping(resolve)
+  })
 
 suite('Several questions at once', () => {
   let exchange: TestExchange
@@ -85,6 +95,19 @@ suite('Several questions at once', () => {
       client: certificate,
       ...more,
     })
+  const connect = async () => {
+    const socket = connectTls({
+      host: '127.0.0.1',
+      port: exchange.exchange.port,
+      ca: exchange.roots(),
+      ALPNProtocols: ['h2'],
+      ...certificate,
+    })
+    await once(socket, 'secureConnect')
+    const over = connectH2('https://localhost', { createConnection: () => socket })
+    over.on('error', () => {})
+    return { over, socket }
+  }
   const answersIn = ({ body }: Pick<Answer, 'body'>): TokenBatchAnswer[] =>
     body
       .toString()
@@ -241,22 +264,33 @@ suite('Several questions at once', () => {
     assert.equal(answer.json()['problem'], 'audit-unavailable')
   })
 
-  test('whoever is slow to be decided holds up nobody, and is recorded when the gateway has gone', async () => {
-    const socket = connectTls({
-      host: '127.0.0.1',
-      port: exchange.exchange.port,
-      ca: exchange.roots(),
-      ALPNProtocols: ['h2'],
-      ...certificate,
+  for (const [what, end] of [
+    ['whose stream is reset', (stream: ClientHttp2Stream) => stream.destroy()],
+    [
+      'whose connection is cut',
+      (_stream: ClientHttp2Stream, socket: TLSSocket) => socket.destroy(),
+    ],
+  ] as const)
+    test(`a body that never comes whole is recorded: one ${what}`, async () => {
+      const { over, socket } = await connect()
+      const before = exchange.records.length
+      const stream = over.request(toBatch, { endStream: false })
+      stream.on('error', () => {})
+      stream.write('[{')
+      await pingOf(over) // by then the exchange has read it
+      end(stream, socket)
+      await exchange.recorded(before + 1)
+      socket.destroy()
+      const record = exchange.records[before]
+      assert.equal(record?.problem, 'caller-gone')
+      assert.equal(record?.step, 'body')
+      assert.equal(exchange.records.length, before + 1)
     })
-    await once(socket, 'secureConnect')
-    const over = connectH2('https://localhost', { createConnection: () => socket })
-    over.on('error', () => {})
+
+  test('whoever is slow to be decided holds up nobody, and is recorded when the gateway has gone', async () => {
+    const { over, socket } = await connect()
     const before = exchange.records.length
-    const stream = over.request(
-      { ':method': 'POST', ':path': '/token/batch', 'content-type': 'application/json' },
-      { endStream: false },
-    )
+    const stream = over.request(toBatch, { endStream: false })
     stream.on('error', () => {})
     const slow = await formOf({
       subject_token: 'opaque-to-us',
