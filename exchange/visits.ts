@@ -58,12 +58,10 @@ export const visitsOf = (
     },
     of: visitOf,
     together: (request) => {
-      visitOf(request).record.discard()
-      const nowMs = parts.clock()
-      const peer = parts.peerOf(request.socket, nowMs)
+      const { record: ofAll, peer, nowMs, beganAt } = visitOf(request)
+      ofAll.discard()
       const described = describeRequest(request, peer.kind === 'proven' ? peer.spiffeId : undefined)
       const time = timeOf(nowMs)
-      const beganAt = performance.now()
       return ({ form, request_id, traceparent }) => {
         const { decisionId = parts.newDecisionId(), traceId } = causeOf(request_id, traceparent)
         const record = openRecord(

@@ -19,7 +19,7 @@ export type ExchangeAskerParts = {
 }
 
 /**
- * Asks the exchange over HTTP/2: what is asked in one turn of the event loop leaves in one write. Its connections end
+ * Asks the exchange over HTTP/2: what is asked in one turn of the event loop leaves in one request. Its connections end
  * with the SVID they were made with.
  */
 export const exchangeAsker = (

@@ -1,3 +1,4 @@
+import { quoted } from '#contract/quoted'
 import {
   tokenBatchPath,
   type TokenBatchAnswer,
@@ -144,13 +145,9 @@ const readAnswer = (line: string): TokenBatchAnswer | undefined => {
     : undefined
 }
 
-const plain = /^[\w.~%&=:/*+()'!-]*$/
-
-/** As JSON, by hand: there is seldom anything to escape, and `JSON.stringify` looks at each character of the token. */
+/** As JSON. */
 export const questionText = ({ form, request_id, traceparent }: TokenBatchQuestion): string =>
   `{"form":${quoted(form)}${member('request_id', request_id)}${member('traceparent', traceparent)}}`
 
 const member = (name: keyof TokenBatchQuestion, value: string | undefined): string =>
   value === undefined ? '' : `,"${name}":${quoted(value)}`
-
-const quoted = (text: string): string => (plain.test(text) ? `"${text}"` : JSON.stringify(text))

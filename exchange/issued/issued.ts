@@ -1,3 +1,4 @@
+import { parseJson } from '#contract/parse-json'
 import { parseSpiffeId, type SpiffeId } from '#contract/spiffe-id'
 import { bad, good, type Outcome } from '#identity/outcome'
 
@@ -37,13 +38,8 @@ const printShape = /^(?:[\w-]{43})?$/
 
 /** Reads what `issuedLine` wrote; a fault for anything else. */
 export const readIssuedLine = (line: string): Outcome<Issued> => {
-  let value: unknown
-  try {
-    value = JSON.parse(line)
-  } catch (cause) {
-    if (!(cause instanceof SyntaxError)) throw cause
-    return bad('it is not JSON')
-  }
+  const value = parseJson(line)
+  if (value === undefined) return bad('it is not JSON')
   if (typeof value !== 'object' || value === null) return bad('it is no object')
   const { id, kind, subject, client, audience, kid, issuedAtMs, expiresAtMs, parent, fingerprint } =
     value as Readonly<Record<string, unknown>>

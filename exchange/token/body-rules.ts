@@ -4,6 +4,8 @@ import { oauthRefuse, type OAuthError } from './oauth-error.ts'
 
 /** What an endpoint takes for a body. */
 export type BodyRules = {
+  readonly mediaType: string
+  readonly maxBytes: number
   /**
    * What nobody here would read, and a restriction could be in it: parameters in the URL (RFC 6749 §3.2 has them in the body), a
    * body that is coded once more, or is in other characters than UTF-8.
@@ -22,6 +24,8 @@ export const bodyRules = (mediaType: string, maxBytes: number): BodyRules => {
       `the body must be ${mediaType}, at most ${maxBytes} bytes`,
     ).error
   return {
+    mediaType,
+    maxBytes,
     badBody,
     unreadIn: ({ url, headers }) => {
       if (url.includes('?')) return inUrl

@@ -7,7 +7,7 @@ import { lastOnConnectionIfUnread } from '../last-on-connection.ts'
 import type { MintKind } from '../mint-figures.ts'
 import type { Peer } from '../peer.ts'
 import type { Visit, Visits } from '../visits.ts'
-import { bodyRules } from './body-rules.ts'
+import { bodyRules, type BodyRules } from './body-rules.ts'
 import { oauthRefuse, problemOf, type OAuthError } from './oauth-error.ts'
 import { tokenErrorAnswer, type TokenAnswer } from './respond.ts'
 
@@ -34,25 +34,58 @@ export type OAuthEndpoint = {
   readonly refused?: (error: OAuthError, kind?: MintKind) => void
 }
 
-export const maxFormBytes = 32_768
-const formType = 'application/x-www-form-urlencoded'
-export const formRules = bodyRules(formType, maxFormBytes)
+export const formRules = bodyRules('application/x-www-form-urlencoded', 32_768)
+
+/** Answers a refusal, and leaves it in the record and the figures. */
+export type Refuse = (
+  request: FastifyRequest,
+  reply: FastifyReply,
+  error: OAuthError,
+  kind?: MintKind,
+) => FastifyReply
+
+/** One `POST` endpoint: who is let in, what is read, and what is done with it. */
+type OAuthDoor = Pick<OAuthEndpoint, 'path' | 'refused'> & {
+  readonly rules: BodyRules
+  /** Why none of this peer's bodies is read, if so. */
+  readonly stranger: (peer: Peer) => OAuthError | undefined
+  readonly handle: (
+    request: FastifyRequest,
+    reply: FastifyReply,
+    body: Buffer,
+    refuse: Refuse,
+  ) => Promise<unknown>
+}
+
+/** An endpoint that takes one form, and answers as RFC 6749 §5 says. */
+export const oauthEndpoint = (
+  parts: OAuthEndpointParts,
+  { path, isOpen = false, take, refused }: OAuthEndpoint,
+): ((app: FastifyInstance) => Promise<void>) =>
+  oauthDoor(parts, {
+    path,
+    ...(refused ? { refused } : {}),
+    rules: formRules,
+    stranger: (peer) => (isOpen ? undefined : strangerAt(peer, parts.authentication)),
+    handle: async (request, reply, body, refuse) => {
+      const taken = await take(request, body, parts.visits.of(request))
+      return taken.ok
+        ? sendAnswer(request, reply, taken.answer)
+        : refuse(request, reply, taken.error, taken.kind)
+    },
+  })
 
 /**
- * One `POST` endpoint that takes a form and answers as RFC 6749 §5 says: a Fastify plugin, for it has its own body parser
- * and its own shape of errors. Every question leaves one record.
+ * A Fastify plugin, for it has its own body parser and its own shape of errors. No body is read for a stranger, or while no
+ * record could be left; every request leaves one, unless what is in it does.
  */
-export const oauthEndpoint =
-  (parts: OAuthEndpointParts, { path, isOpen = false, take, refused }: OAuthEndpoint) =>
+export const oauthDoor =
+  (
+    { visits, audit, log }: OAuthEndpointParts,
+    { path, rules, stranger, refused, handle }: OAuthDoor,
+  ) =>
   async (app: FastifyInstance): Promise<void> => {
-    const { visits, audit, log } = parts
-
-    const refuse = (
-      request: FastifyRequest,
-      reply: FastifyReply,
-      error: OAuthError,
-      kind?: MintKind,
-    ) => {
+    const refuse: Refuse = (request, reply, error, kind) => {
       refused?.(error, kind)
       visits.of(request).record.refused(problemOf(error))
       return sendAnswer(request, reply, tokenErrorAnswer(error))
@@ -60,12 +93,11 @@ export const oauthEndpoint =
 
     app.removeAllContentTypeParsers()
     app.addContentTypeParser(
-      formType,
-      { parseAs: 'buffer', bodyLimit: maxFormBytes },
+      rules.mediaType,
+      { parseAs: 'buffer', bodyLimit: rules.maxBytes },
       (_request, body, done) => done(null, body),
     )
 
-    // Before the body: none is read for a stranger, or while no record could be left.
     app.addHook('onRequest', async (request, reply) => {
       const { record, peer } = visits.begin(request, reply)
       record.at('audit')
@@ -73,24 +105,25 @@ export const oauthEndpoint =
       if (!recordable.ok)
         return refuse(request, reply, recordsUnavailable(recordable.problem.cause))
       record.at('client')
-      const stranger = isOpen ? undefined : strangerAt(peer, parts.authentication)
-      if (stranger !== undefined) return refuse(request, reply, stranger)
+      const strange = stranger(peer)
+      if (strange !== undefined) return refuse(request, reply, strange)
       record.at('body')
-      const unread = formRules.unreadIn(request)
+      const unread = rules.unreadIn(request)
       if (unread !== undefined) return refuse(request, reply, unread)
     })
 
-    app.post(path, async (request, reply) => {
-      const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0)
-      const taken = await take(request, body, visits.of(request))
-      return taken.ok
-        ? sendAnswer(request, reply, taken.answer)
-        : refuse(request, reply, taken.error, taken.kind)
-    })
+    app.post(path, (request, reply) =>
+      handle(
+        request,
+        reply,
+        Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0),
+        refuse,
+      ),
+    )
 
     app.setErrorHandler((error, request, reply) => {
       const bodyProblem = bodyProblemOf(error)
-      if (bodyProblem !== undefined) return refuse(request, reply, formRules.badBody(bodyProblem))
+      if (bodyProblem !== undefined) return refuse(request, reply, rules.badBody(bodyProblem))
       log.error({ err: error, decisionId: visits.of(request).record.decisionId }, 'exchange failed')
       return refuse(request, reply, somethingBroke(error))
     })
@@ -101,11 +134,11 @@ const strangerAt = (
   peer: Peer,
   { clients, selfService, gateways }: AuthenticateParts,
 ): OAuthError | undefined => {
-  if (peer.kind === 'refused') return stranger('the certificate is not acceptable', peer.fault)
+  if (peer.kind === 'refused') return unproven('the certificate is not acceptable', peer.fault)
   const mayProveInBody =
     selfService || clients.methods.has('client_secret') || clients.methods.has('private_key_jwt')
   if (mayProveInBody) return undefined
-  if (peer.kind === 'none') return stranger('a client certificate of the mesh is required')
+  if (peer.kind === 'none') return unproven('a client certificate of the mesh is required')
   return gateways.has(peer.spiffeId) || clients.bySpiffeId.has(peer.spiffeId)
     ? undefined
     : oauthRefuse(
@@ -116,7 +149,7 @@ const strangerAt = (
       ).error
 }
 
-const stranger = (description: string, cause?: string) =>
+const unproven = (description: string, cause?: string) =>
   oauthRefuse(
     'invalid_client',
     'client-unauthenticated',
@@ -124,8 +157,7 @@ const stranger = (description: string, cause?: string) =>
     cause === undefined ? {} : { cause },
   ).error
 
-/** While no record could be left, nothing is answered. */
-export const recordsUnavailable = (cause: unknown) =>
+const recordsUnavailable = (cause: unknown) =>
   oauthRefuse('temporarily_unavailable', 'audit-unavailable', 'exchanges cannot be recorded now', {
     cause,
     retryAfterSeconds: 5,
@@ -134,7 +166,7 @@ export const recordsUnavailable = (cause: unknown) =>
 export const somethingBroke = (cause: unknown) =>
   oauthRefuse('server_error', 'internal', 'something of ours broke', { cause }).error
 
-export const sendAnswer = (
+const sendAnswer = (
   request: FastifyRequest,
   reply: FastifyReply,
   { status, headers, body }: TokenAnswer,

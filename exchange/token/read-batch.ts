@@ -1,3 +1,4 @@
+import { parseJson } from '#contract/parse-json'
 import { maxTokenBatch, type TokenBatchQuestion } from '#contract/token-exchange'
 import { oauthRefuse, type OAuthResult } from './oauth-error.ts'
 
@@ -8,8 +9,8 @@ const members: ReadonlySet<string> = new Set(['form', 'request_id', 'traceparent
  *
  * @returns Refuses all of them with `invalid_request` if it is anything else than 1 to `maxTokenBatch` objects of known members.
  */
-export const readBatch = (body: unknown): OAuthResult<readonly TokenBatchQuestion[]> => {
-  const questions = Buffer.isBuffer(body) ? parse(body.toString('utf8')) : undefined
+export const readBatch = (body: Buffer): OAuthResult<readonly TokenBatchQuestion[]> => {
+  const questions = parseJson(body.toString('utf8'))
   const isBatch =
     Array.isArray(questions) &&
     questions.length > 0 &&
@@ -29,13 +30,4 @@ const isQuestion = (value: unknown): value is TokenBatchQuestion => {
   for (const [name, text] of Object.entries(value))
     if (!members.has(name) || typeof text !== 'string') return false
   return true
-}
-
-const parse = (text: string): unknown => {
-  try {
-    return JSON.parse(text)
-  } catch (cause) {
-    if (cause instanceof SyntaxError) return undefined
-    throw cause
-  }
 }

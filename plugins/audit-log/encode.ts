@@ -1,7 +1,8 @@
 import type { AuditEvent } from '#contract/audit-event'
 import { inOnePiece } from '#contract/in-one-piece'
+import { quoted } from '#contract/quoted'
 import { twoGenerations } from '#contract/two-generations'
-import { callerText, mintedText, quoted, text } from './part-texts.ts'
+import { callerText, mintedText, text } from './part-texts.ts'
 import { scrub, scrubPath } from './scrub.ts'
 
 /**

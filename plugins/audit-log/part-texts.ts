@@ -1,4 +1,5 @@
 import type { AuditEvent } from '#contract/audit-event'
+import { quoted } from '#contract/quoted'
 
 type Caller = NonNullable<AuditEvent['caller']>
 type Minted = NonNullable<AuditEvent['minted']>
@@ -8,11 +9,6 @@ export const text = (
   name: keyof AuditEvent | keyof Caller | keyof Minted | 'tls' | 'clientSpiffeId',
   value: string | undefined,
 ): string => (value === undefined ? '' : `,"${name}":${quoted(value)}`)
-
-/** What JSON writes as it is. */
-const plain = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/
-export const quoted = (value: string): string =>
-  plain.test(value) ? `"${value}"` : JSON.stringify(value)
 
 // Of each new token there is one of these, by hand in half the time of `JSON.stringify`.
 

@@ -7,7 +7,13 @@ import { tokenExchangeGrant, tokenTypes } from '#contract/token-exchange'
 import { gateway, orders } from './fixtures.ts'
 import { data, headers, ping, reset, settings } from '#test/http/h2-client/scripted-peer'
 import { block, rawCaller } from '#test/http/h2-server/raw-caller'
-import { startTestExchange, type ClientCertificate, type TestExchange } from './running-exchange.ts'
+import {
+  overHttp2,
+  questionForm,
+  startTestExchange,
+  type ClientCertificate,
+  type TestExchange,
+} from './running-exchange.ts'
 
 type Answer = { readonly headers: IncomingHttpHeaders; readonly body: string }
 
@@ -33,13 +39,8 @@ suite('HTTP/2 to the exchange', () => {
       ALPNProtocols: [...protocols],
       ...client,
     })
-  const session = async (client?: ClientCertificate): Promise<ClientHttp2Session> => {
-    const socket = connect(['h2'], client)
-    await once(socket, 'secureConnect')
-    const made = connectH2('https://localhost', { createConnection: () => socket })
-    made.on('error', () => {})
-    return made
-  }
+  const session = async (client?: ClientCertificate): Promise<ClientHttp2Session> =>
+    (await overHttp2(exchange, client)).over
   const ask = (
     over: ClientHttp2Session,
     headers: Record<string, string>,
@@ -67,14 +68,7 @@ suite('HTTP/2 to the exchange', () => {
         'content-type': 'application/x-www-form-urlencoded',
         'x-request-id': 'caused-by-this',
       },
-      new URLSearchParams({
-        grant_type: tokenExchangeGrant,
-        subject_token: await exchange.subjectToken(),
-        subject_token_type: tokenTypes.jwt,
-        requested_token_type: tokenTypes.jwt,
-        audience: orders,
-        ...form,
-      }).toString(),
+      questionForm({ subject_token: await exchange.subjectToken(), ...form }),
     )
 
   test('many tokens are minted over one connection at once, each with its record', async () => {

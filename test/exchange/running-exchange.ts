@@ -2,9 +2,11 @@ import assert from 'node:assert/strict'
 import { EventEmitter, once } from 'node:events'
 import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { connect as connectH2 } from 'node:http2'
 import { Agent, request as httpsRequest } from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { connect as connectTls } from 'node:tls'
 import { exportJWK, SignJWT } from 'jose'
 import type { AuditEvent, AuditSink } from '#contract/audit-event'
 import { systemSleep } from '#contract/clock'
@@ -123,13 +125,7 @@ export const startTestExchange = async (
         method: 'POST',
         path: '/token',
         headers: { 'content-type': 'application/x-www-form-urlencoded' },
-        body: new URLSearchParams({
-          grant_type: tokenExchangeGrant,
-          subject_token_type: tokenTypes.jwt,
-          requested_token_type: tokenTypes.jwt,
-          audience: orders,
-          ...form,
-        }).toString(),
+        body: questionForm(form),
         ...(client ? { client } : {}),
       }),
     joinToken,
@@ -162,6 +158,34 @@ export const configuredFolder = async (more: Record<string, unknown> = {}) => {
   const loaded = await loadConfig('exchange', join(folder, 'exchange.yaml'), {})
   if (!loaded.ok) throw new Error(formatFaults(loaded.faults))
   return { folder, config: loaded.config, idp }
+}
+
+/** A question at the token endpoint, for a JWT-SVID unless it says otherwise. */
+export const questionForm = (form: Record<string, string>): string =>
+  new URLSearchParams({
+    grant_type: tokenExchangeGrant,
+    subject_token_type: tokenTypes.jwt,
+    requested_token_type: tokenTypes.jwt,
+    audience: orders,
+    ...form,
+  }).toString()
+
+/** A connection of HTTP/2. */
+export const overHttp2 = async (
+  { exchange, roots }: Pick<TestExchange, 'exchange' | 'roots'>,
+  client?: ClientCertificate,
+) => {
+  const socket = connectTls({
+    host: '127.0.0.1',
+    port: exchange.port,
+    ca: roots(),
+    ALPNProtocols: ['h2'],
+    ...client,
+  })
+  await once(socket, 'secureConnect')
+  const over = connectH2('https://localhost', { createConnection: () => socket })
+  over.on('error', () => {})
+  return { over, socket }
 }
 
 export const svidIn = (answer: Answer): X509SvidAnswer => answer.json() as X509SvidAnswer

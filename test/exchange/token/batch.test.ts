@@ -1,22 +1,23 @@
 // What a gateway asks at once: each question is answered, limited, recorded and refused as at /token, and nobody else may ask so.
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { connect as connectH2, type ClientHttp2Session, type ClientHttp2Stream } from 'node:http2'
+import type { ClientHttp2Session, ClientHttp2Stream } from 'node:http2'
 import { createServer, type AddressInfo } from 'node:net'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
-import { connect as connectTls, type TLSSocket } from 'node:tls'
+import type { TLSSocket } from 'node:tls'
 import {
   maxTokenBatch,
   maxTokenBatchBytes,
-  tokenExchangeGrant,
   tokenTypes,
   type TokenBatchAnswer,
 } from '#contract/token-exchange'
-import { gateway, orders } from '../fixtures.ts'
+import { gateway } from '../fixtures.ts'
 import {
+  overHttp2,
+  questionForm,
   startTestExchange,
   type Answer,
   type ClientCertificate,
@@ -78,14 +79,7 @@ suite('Several questions at once', () => {
   })
 
   const formOf = async (form: Record<string, string> = {}) =>
-    new URLSearchParams({
-      grant_type: tokenExchangeGrant,
-      subject_token: await exchange.subjectToken(),
-      subject_token_type: tokenTypes.jwt,
-      requested_token_type: tokenTypes.jwt,
-      audience: orders,
-      ...form,
-    }).toString()
+    questionForm({ subject_token: await exchange.subjectToken(), ...form })
   const post = (body: string | Buffer, more: Partial<Question> = {}): Promise<Answer> =>
     exchange.ask({
       method: 'POST',
@@ -95,19 +89,7 @@ suite('Several questions at once', () => {
       client: certificate,
       ...more,
     })
-  const connect = async () => {
-    const socket = connectTls({
-      host: '127.0.0.1',
-      port: exchange.exchange.port,
-      ca: exchange.roots(),
-      ALPNProtocols: ['h2'],
-      ...certificate,
-    })
-    await once(socket, 'secureConnect')
-    const over = connectH2('https://localhost', { createConnection: () => socket })
-    over.on('error', () => {})
-    return { over, socket }
-  }
+  const connect = () => overHttp2(exchange, certificate)
   const answersIn = ({ body }: Pick<Answer, 'body'>): TokenBatchAnswer[] =>
     body
       .toString()
