@@ -144,9 +144,11 @@ export const lineWriter = (
     })
   }
 
-  const fallDue = (): void => {
-    isDue = filling.lines > 0
-    if ((isDue || full.length > 0) && !isFailing) start()
+  /** @param of What was begun then; it may have left since, for it was full. */
+  const fallDue = (of: Filling): void => {
+    if (filling !== of) return
+    isDue = true
+    if (!isFailing) start()
   }
 
   const check = setInterval(() => {
@@ -162,7 +164,7 @@ export const lineWriter = (
         if (filling.lines > 0) full.push(filling)
         fillAnother(mayTake)
       }
-      if (filling.lines === 0) setTimeout(fallDue, chunkMs)
+      if (filling.lines === 0) setTimeout(fallDue, chunkMs, filling)
       const bytes = filling.buffer.write(line, filling.bytes)
       filling.bytes += bytes
       filling.chars += line.length

@@ -86,6 +86,15 @@ suite('Asking the exchange', () => {
     assert.equal(question?.path, tokenBatchPath)
   })
 
+  test('what can stand in no form and in no JSON arrives all the same', async () => {
+    const strange = 'a="\\\u0000ключ\n&b=%22'
+    const { ask, asked } = saying(200, answerWith(tokenOf(good)))
+    await ask({ ...request, subjectToken: secret(strange) })
+    const said = Buffer.isBuffer(asked[0]?.body) ? asked[0].body.toString() : ''
+    const [{ form }] = JSON.parse(said)
+    assert.equal(new URLSearchParams(form).get('subject_token'), strange)
+  })
+
   for (const [what, status, body, tag] of [
     ['is not there', 0, '', 'identity-unavailable'],
     ['breaks', 500, '', 'identity-unavailable'],

@@ -76,6 +76,26 @@ suite('a writer of lines', () => {
     assert.equal(files[0]?.length, 140 * 1024)
   })
 
+  test('does not hurry the rest when much has left', async (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout', 'setInterval'] })
+    const { destination, files } = scripted(() => 1e9)
+    const writer = lineWriter(destination, 1e6, watched().watch)
+    const bytesAfter = async (ms: number) => {
+      t.mock.timers.tick(ms)
+      await settle()
+      return files[0]?.length ?? 0
+    }
+    const line = `${'x'.repeat(1023)}\n`
+    writer.append(line)
+    assert.equal(await bytesAfter(15), 0)
+    for (let i = 1; i < 128; i++) writer.append(line)
+    assert.equal(await bytesAfter(0), 131_072)
+    writer.append('the rest\n')
+    assert.equal(await bytesAfter(19), 131_072)
+    assert.equal(await bytesAfter(1), 131_072 + 'the rest\n'.length)
+    await writer.close()
+  })
+
   test('loses no line where one is longer than a whole chunk, or not of ASCII', async (t) => {
     t.mock.timers.enable({ apis: ['setTimeout', 'setInterval'] })
     const { destination, files } = scripted(() => 1e9)
